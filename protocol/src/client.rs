@@ -1,0 +1,224 @@
+//! What a client sends: `{"id":7,"cmd":"hold","key":"…","data":{…}}`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Seq;
+use crate::date::Date;
+use crate::id::{BookingId, HoldId, PropertyId};
+use crate::topic::Topic;
+
+/// One message from a client. The server reads `data` in a second step, so that a fault in it can be answered by `id`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Envelope<C, D> {
+    /// Chosen by the client; the reply repeats it.
+    pub id: u64,
+    /// The command's name, see [`Command`].
+    pub cmd: C,
+    /// Idempotency key, 1 to [`crate::MAX_KEY_BYTES`] bytes: required by every command that changes something.
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    pub key: Option<C>,
+    /// The command's fields; may be left out where there are none.
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    pub data: Option<D>,
+}
+
+/// The commands, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// [`Authenticate`]; answered by [`crate::server::Authenticated`]. The first command of everyone but anonymous watchers.
+    Authenticate,
+    /// [`Subscribe`]; answered by [`crate::server::Subscribed`].
+    Subscribe,
+    /// [`Unsubscribe`]; answered by `{}`.
+    Unsubscribe,
+    /// [`Resume`]; answered by [`crate::server::Resumed`].
+    Resume,
+    /// No data; answered by [`crate::server::Pong`].
+    Ping,
+    /// [`AskQuote`]; answered by [`crate::view::Quote`].
+    Quote,
+    /// [`HoldDates`], with a key; answered by [`crate::view::Hold`].
+    Hold,
+    /// [`HoldRef`], with a key; answered by [`crate::view::Hold`].
+    ExtendHold,
+    /// [`HoldRef`], with a key; answered by [`crate::view::Hold`].
+    ReleaseHold,
+    /// [`BookHold`], with a key; answered by [`crate::view::Booking`].
+    Book,
+    /// [`Pay`], with a key; answered by [`crate::view::Payment`].
+    Pay,
+    /// [`BookingRef`], with a key; answered by [`crate::view::Booking`].
+    Cancel,
+}
+
+impl Command {
+    /// Every command.
+    pub const ALL: [Self; 12] = [
+        Self::Authenticate,
+        Self::Subscribe,
+        Self::Unsubscribe,
+        Self::Resume,
+        Self::Ping,
+        Self::Quote,
+        Self::Hold,
+        Self::ExtendHold,
+        Self::ReleaseHold,
+        Self::Book,
+        Self::Pay,
+        Self::Cancel,
+    ];
+
+    /// The name in `cmd`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Authenticate => "authenticate",
+            Self::Subscribe => "subscribe",
+            Self::Unsubscribe => "unsubscribe",
+            Self::Resume => "resume",
+            Self::Ping => "ping",
+            Self::Quote => "quote",
+            Self::Hold => "hold",
+            Self::ExtendHold => "extend_hold",
+            Self::ReleaseHold => "release_hold",
+            Self::Book => "book",
+            Self::Pay => "pay",
+            Self::Cancel => "cancel",
+        }
+    }
+
+    /// The command of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|command| command.as_str() == name)
+    }
+}
+
+/// Who the connection speaks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authenticate {
+    /// An access token from `/auth/login/` or `/auth/refresh/`.
+    pub token: String,
+}
+
+/// Follow a topic: a snapshot now, every later event as a push.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subscribe {
+    /// Which one.
+    pub topic: Topic,
+}
+
+/// Stop following a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unsubscribe {
+    /// Which one.
+    pub topic: Topic,
+}
+
+/// Follow topics again after a reconnect, from the last event seen of each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resume {
+    /// The database's epoch from the `hello` of the connection that saw those events.
+    pub epoch: String,
+    /// Topic → the last `seq` seen (0: none).
+    pub topics: BTreeMap<Topic, Seq>,
+}
+
+/// What would this stay cost?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskQuote {
+    /// Which home.
+    pub property: PropertyId,
+    /// First night.
+    pub check_in: Date,
+    /// Morning of departure; the night before is the last one.
+    pub check_out: Date,
+    /// 1 or more.
+    pub guests: u16,
+}
+
+/// Take nights for a short while, to think and to pay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HoldDates {
+    /// Which home.
+    pub property: PropertyId,
+    /// First night.
+    pub check_in: Date,
+    /// Morning of departure; the night before is the last one.
+    pub check_out: Date,
+    /// 1 or more.
+    pub guests: u16,
+}
+
+/// Names one's own hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HoldRef {
+    /// Which hold.
+    pub hold: HoldId,
+    /// On which home.
+    pub property: PropertyId,
+}
+
+/// Turn one's own live hold into a booking that waits for its payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BookHold {
+    /// Which hold.
+    pub hold: HoldId,
+    /// On which home.
+    pub property: PropertyId,
+    /// The total the guest agreed to, in minor units; refused if the price has changed since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_total_minor: Option<i64>,
+}
+
+/// Names a booking one is a party of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BookingRef {
+    /// Which booking.
+    pub booking: BookingId,
+}
+
+/// Pay for one's own booking.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pay {
+    /// Which booking.
+    pub booking: BookingId,
+    /// The provider's token for a card or account. The sandbox knows `pm_card_visa` (succeeds), `pm_card_declined`,
+    /// `pm_card_authentication_required` and `pm_card_settles_late`.
+    pub payment_method: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_found_by_the_name_serde_writes() {
+        for command in Command::ALL {
+            assert_eq!(serde_json::to_string(&command).unwrap(), format!("\"{}\"", command.as_str()));
+            assert_eq!(Command::from_name(command.as_str()), Some(command));
+        }
+        assert_eq!(Command::from_name("drop_table"), None);
+    }
+
+    #[test]
+    fn an_envelope_may_leave_out_key_and_data_but_nothing_unknown_gets_in() {
+        let ping: Envelope<String, HoldRef> = serde_json::from_str(r#"{"id":1,"cmd":"ping"}"#).unwrap();
+        assert_eq!((ping.id, ping.cmd.as_str(), ping.key, ping.data), (1, "ping", None, None));
+        assert!(serde_json::from_str::<Envelope<String, HoldRef>>(r#"{"id":1,"cmd":"ping","token":"x"}"#).is_err());
+    }
+}

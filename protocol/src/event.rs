@@ -1,0 +1,109 @@
+//! Events: what is pushed, by `type` and `data`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::EpochMs;
+use crate::id::{BookingId, HoldId, PaymentId, PropertyId};
+use crate::view::{BookingState, NightRange, PaymentState};
+
+/// An event's type and its data, as `{"type":"hold.expired","data":{…}}`.
+///
+/// Events name things by id and carry no personal text, so that erasing a user leaves the log whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+pub enum Event {
+    /// On `property:{id}`: the home was listed. Always its topic's first event.
+    #[serde(rename = "property.listed")]
+    PropertyListed(PropertyRef),
+    /// On `property:{id}`: nights changed their state. It never says who did it.
+    #[serde(rename = "availability.changed")]
+    AvailabilityChanged(NightRange),
+    /// On the guest's inbox: a hold ran out.
+    #[serde(rename = "hold.expired")]
+    HoldExpired(HoldNotice),
+    /// On both inboxes and the booking: a booking waits for its payment.
+    #[serde(rename = "booking.created")]
+    BookingCreated(BookingNotice),
+    /// On both inboxes and the booking: it is paid, the nights are the guest's.
+    #[serde(rename = "booking.confirmed")]
+    BookingConfirmed(BookingNotice),
+    /// On both inboxes and the booking: the payment did not come in time.
+    #[serde(rename = "booking.expired")]
+    BookingExpired(BookingNotice),
+    /// On both inboxes and the booking: one side called it off.
+    #[serde(rename = "booking.cancelled")]
+    BookingCancelled(BookingNotice),
+    /// On the guest's inbox and the booking: the payment waits for the guest, the bank or another method.
+    #[serde(rename = "payment.updated")]
+    PaymentUpdated(PaymentNotice),
+    /// On both inboxes and the booking: the money came in.
+    #[serde(rename = "payment.succeeded")]
+    PaymentSucceeded(PaymentNotice),
+    /// On both inboxes and the booking: money goes or went back, for the reason that `state` of the booking gives.
+    #[serde(rename = "payment.refunded")]
+    PaymentRefunded(PaymentNotice),
+}
+
+impl Event {
+    /// The `type` on the wire.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::PropertyListed(_) => "property.listed",
+            Self::AvailabilityChanged(_) => "availability.changed",
+            Self::HoldExpired(_) => "hold.expired",
+            Self::BookingCreated(_) => "booking.created",
+            Self::BookingConfirmed(_) => "booking.confirmed",
+            Self::BookingExpired(_) => "booking.expired",
+            Self::BookingCancelled(_) => "booking.cancelled",
+            Self::PaymentUpdated(_) => "payment.updated",
+            Self::PaymentSucceeded(_) => "payment.succeeded",
+            Self::PaymentRefunded(_) => "payment.refunded",
+        }
+    }
+}
+
+/// Names a home.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PropertyRef {
+    /// Which one.
+    pub property: PropertyId,
+}
+
+/// What became of a hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldNotice {
+    /// Which hold.
+    pub hold: HoldId,
+    /// On which home.
+    pub property: PropertyId,
+}
+
+/// What became of a booking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BookingNotice {
+    /// Which booking.
+    pub booking: BookingId,
+    /// Of which home.
+    pub property: PropertyId,
+    /// Its state now.
+    pub state: BookingState,
+    /// While it waits for its payment: until when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<EpochMs>,
+}
+
+/// What became of a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentNotice {
+    /// Which payment.
+    pub payment: PaymentId,
+    /// For which booking.
+    pub booking: BookingId,
+    /// Its state now.
+    pub state: PaymentState,
+    /// How much has come in, in minor units.
+    pub captured_minor: i64,
+    /// How much went back, in minor units.
+    pub refunded_minor: i64,
+}

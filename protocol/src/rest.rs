@@ -1,0 +1,153 @@
+//! Bodies that only REST has. Commands share [`crate::client`], answers share [`crate::view`]; the idempotency key is the
+//! `Idempotency-Key` header.
+
+use serde::{Deserialize, Serialize};
+
+use crate::EpochMs;
+use crate::date::Date;
+use crate::id::{BookingId, PropertyId, UserId};
+
+/// `POST /auth/register/`; answered by [`crate::view::Me`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Register {
+    /// Where mail reaches them; case is ignored.
+    pub email: String,
+    /// 8 to 128 characters (NIST SP 800-63B, 5.1.1.2).
+    pub password: String,
+    /// What others call them, 1 to 80 characters.
+    pub name: String,
+}
+
+/// `POST /auth/login/`; answered by [`Tokens`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    /// As registered; case is ignored.
+    pub email: String,
+    /// As registered.
+    pub password: String,
+}
+
+/// `POST /auth/refresh/`; answered by [`Tokens`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refresh {
+    /// The newest refresh token of the session; each is good for one use.
+    pub refresh_token: String,
+}
+
+/// A session's tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tokens {
+    /// Who they are for.
+    pub user: UserId,
+    /// Goes into `Authorization: Bearer …` and into `authenticate`.
+    pub access_token: String,
+    /// When the access token ends.
+    pub expires_at: EpochMs,
+    /// Goes into `/auth/refresh/`, once.
+    pub refresh_token: String,
+}
+
+/// `POST /properties/`; answered by [`crate::view::Property`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateProperty {
+    /// Headline, 1 to 120 characters.
+    pub title: String,
+    /// City, 1 to 80 characters.
+    pub city: String,
+    /// IANA time zone, such as `Europe/Vienna`.
+    pub time_zone: String,
+    /// Most guests at once, 1 to 50.
+    pub max_guests: u16,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Price of one night in minor units, 1 to 10^9.
+    pub nightly_minor: i64,
+    /// Price of cleaning in minor units, 0 to 10^9.
+    #[serde(default)]
+    pub cleaning_fee_minor: i64,
+    /// Shortest stay in nights, 1 to 365.
+    #[serde(default = "one")]
+    pub min_nights: u16,
+    /// Longest stay in nights, `min_nights` to 365.
+    #[serde(default = "longest")]
+    pub max_nights: u16,
+}
+
+const fn one() -> u16 {
+    1
+}
+
+const fn longest() -> u16 {
+    365
+}
+
+/// Query of `GET /properties/{id}/calendar/`; the window is at most 732 days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalendarWindow {
+    /// First day; today in the property's time zone if left out.
+    #[serde(default)]
+    pub from: Option<Date>,
+    /// The day after the last one; 366 days after `from` if left out.
+    #[serde(default)]
+    pub to: Option<Date>,
+}
+
+/// `POST /holds/{id}/extend/` and `/release/`: on which home the hold is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OnProperty {
+    /// Which home.
+    pub property: PropertyId,
+}
+
+/// Query of a list: where to go on, and how many.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PageQuery {
+    /// `next` of the page before; opaque.
+    #[serde(default)]
+    pub cursor: Option<String>,
+    /// 1 to 100, 20 if left out.
+    #[serde(default)]
+    pub limit: Option<u16>,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// The things on this page, newest first.
+    pub items: Vec<T>,
+    /// The cursor of the next page; left out on the last one.
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// Query of `GET /payments/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaymentsOf {
+    /// For which booking.
+    pub booking: BookingId,
+}
+
+/// An error body: RFC 9457 problem details, `application/problem+json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// `urn:latchkey:problem:` and the error code.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The code as words.
+    pub title: String,
+    /// The HTTP status, repeated.
+    pub status: u16,
+    /// A sentence about this occurrence.
+    pub detail: String,
+    /// `code`, `retryable` and `details`, as on the WebSocket.
+    #[serde(flatten)]
+    pub error: crate::error::WireError,
+}

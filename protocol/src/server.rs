@@ -1,0 +1,148 @@
+//! What a server sends: a `hello`, replies, pushes and `goaway`, one JSON object per text frame.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::WireError;
+use crate::id::{SessionId, UserId};
+use crate::topic::Topic;
+use crate::view;
+use crate::{EpochMs, Seq};
+
+/// The first frame of every connection: `{"hello":{…}}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Names this database's history; a restore changes it, and `resume` with another one gives `reset`.
+    pub epoch: String,
+    /// A ping goes out whenever this long has passed in silence, in milliseconds.
+    pub heartbeat_ms: u64,
+    /// The server's clock.
+    pub now: EpochMs,
+}
+
+/// Every frame a server sends, told apart by the field it has. `B` is how a reply's body is held.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ServerMessage<B> {
+    /// `{"topic":"property:…","seq":42,"type":"availability.changed","at":…,"data":{…}}`.
+    Push(Push<B>),
+    /// `{"id":7,"ok":{…}}`.
+    Ok(OkReply<B>),
+    /// `{"id":7,"error":{…}}`.
+    Err(ErrReply),
+    /// `{"hello":{…}}`.
+    Hello {
+        /// The greeting.
+        hello: Hello,
+    },
+    /// `{"goaway":{…}}`.
+    GoAway {
+        /// The notice.
+        goaway: GoAway,
+    },
+}
+
+/// A command was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OkReply<B> {
+    /// The command's `id`.
+    pub id: u64,
+    /// What the command promises.
+    pub ok: B,
+}
+
+/// A command was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrReply {
+    /// The command's `id`; null if the message was too broken to have one.
+    pub id: Option<u64>,
+    /// Why.
+    pub error: WireError,
+}
+
+/// An event of a topic. `type` and `data` are those of [`crate::event::Event`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Push<B> {
+    /// Of which topic.
+    pub topic: Topic,
+    /// Its number there.
+    pub seq: Seq,
+    /// What happened.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// When it was decided, by the server's clock.
+    pub at: EpochMs,
+    /// To what.
+    pub data: B,
+}
+
+/// The server will close this connection; reconnect elsewhere after the delay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoAway {
+    /// How long to wait before reconnecting, in milliseconds; spread over clients.
+    pub after_ms: u64,
+}
+
+/// Reply to `authenticate`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authenticated {
+    /// Who the connection speaks for.
+    pub user: UserId,
+    /// The login behind the token.
+    pub session: SessionId,
+    /// When the token ends, and the connection with it.
+    pub expires_at: EpochMs,
+}
+
+/// Reply to `ping`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pong {
+    /// The server's clock.
+    pub now: EpochMs,
+}
+
+/// State of a topic at a sequence; the pushes that follow begin at `seq + 1`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscribed {
+    /// Which topic.
+    pub topic: Topic,
+    /// The last event the snapshot contains.
+    pub seq: Seq,
+    /// The state.
+    pub snapshot: Snapshot,
+}
+
+/// A topic's state, in the shape its kind has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Snapshot {
+    /// Of `property:{id}`.
+    Calendar(view::Calendar),
+    /// Of `user:{id}`.
+    Inbox(view::Inbox),
+    /// Of `booking:{id}`.
+    Booking(Box<view::BookingFile>),
+}
+
+/// Reply to `resume`; the missed events were pushed before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// What became of each topic.
+    pub topics: BTreeMap<Topic, Resumption>,
+}
+
+/// How a topic goes on after a reconnect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resumption {
+    /// Every event up to this one was sent; later ones follow as pushes.
+    Resumed {
+        /// The last event sent.
+        head: Seq,
+    },
+    /// The past is out of reach: forget the old state and start from this one.
+    Reset(Box<Subscribed>),
+    /// Not followed.
+    Refused(WireError),
+}

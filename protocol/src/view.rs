@@ -1,0 +1,274 @@
+//! Shapes of things as clients read them: in replies, in snapshots, in REST bodies.
+
+use serde::{Deserialize, Serialize};
+
+use crate::date::Date;
+use crate::id::{BookingId, HoldId, PaymentId, PropertyId, UserId};
+use crate::{EpochMs, Seq};
+
+/// What one night of a public calendar looks like from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NightState {
+    /// Can be held.
+    Free,
+    /// Somebody is deciding or paying; it may become free again.
+    Held,
+    /// Booked and paid.
+    Booked,
+    /// Taken off sale by the host.
+    Blocked,
+}
+
+/// A run of nights in one state, `[from, to)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NightRange {
+    /// First night.
+    pub from: Date,
+    /// The day after the last night.
+    pub to: Date,
+    /// Their state.
+    pub state: NightState,
+}
+
+/// Snapshot of `property:{id}`, and the body of `GET /properties/{id}/calendar/`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Calendar {
+    /// Whose.
+    pub property: PropertyId,
+    /// The topic's sequence at which this was true.
+    pub seq: Seq,
+    /// First day told about.
+    pub from: Date,
+    /// The day after the last one told about.
+    pub to: Date,
+    /// The nights in that window that are not free, in order.
+    pub taken: Vec<NightRange>,
+}
+
+/// A home as everyone may see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Property {
+    /// Its id.
+    pub id: PropertyId,
+    /// Who lets it.
+    pub host: UserId,
+    /// Headline, 1 to 120 characters.
+    pub title: String,
+    /// City.
+    pub city: String,
+    /// IANA time zone; nights are local dates there.
+    pub time_zone: String,
+    /// Most guests at once.
+    pub max_guests: u16,
+    /// ISO 4217 code of every price.
+    pub currency: String,
+    /// Price of one night, in minor units.
+    pub nightly_minor: i64,
+    /// Price of cleaning, once a stay, in minor units.
+    pub cleaning_fee_minor: i64,
+    /// Shortest stay, in nights.
+    pub min_nights: u16,
+    /// Longest stay, in nights.
+    pub max_nights: u16,
+    /// When it was listed.
+    pub created_at: EpochMs,
+}
+
+/// What a line of a quote is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuoteLineKind {
+    /// Nights at the nightly price.
+    Nights,
+    /// Cleaning, once.
+    Cleaning,
+}
+
+/// One line of a quote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuoteLine {
+    /// What for.
+    pub kind: QuoteLineKind,
+    /// How many.
+    pub quantity: u16,
+    /// Price of each, in minor units.
+    pub unit_minor: i64,
+    /// Quantity times price, in minor units.
+    pub amount_minor: i64,
+}
+
+/// What a stay costs; the total is the sum of the lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quote {
+    /// Which home.
+    pub property: PropertyId,
+    /// First night.
+    pub check_in: Date,
+    /// Morning of departure.
+    pub check_out: Date,
+    /// How many people.
+    pub guests: u16,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Each thing paid for.
+    pub lines: Vec<QuoteLine>,
+    /// The sum, in minor units.
+    pub total_minor: i64,
+}
+
+/// Where a hold is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldState {
+    /// Owns its nights until `expires_at`.
+    Active,
+    /// Has become a booking.
+    Converted,
+    /// Given back by its guest.
+    Released,
+    /// Ran out.
+    Expired,
+}
+
+/// A hold as its guest sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Its id; the booking that grows from it keeps it.
+    pub id: HoldId,
+    /// On which home.
+    pub property: PropertyId,
+    /// First night.
+    pub check_in: Date,
+    /// Morning of departure.
+    pub check_out: Date,
+    /// How many people.
+    pub guests: u16,
+    /// Where it is in its life.
+    pub state: HoldState,
+    /// When it ends by itself; exclusive: at this instant it is over.
+    pub expires_at: EpochMs,
+    /// The property topic's sequence at which this was true.
+    pub seq: Seq,
+}
+
+/// Where a booking is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BookingState {
+    /// Waits for its payment until `expires_at`.
+    PendingPayment,
+    /// Paid; the nights are the guest's.
+    Confirmed,
+    /// The payment did not come in time.
+    Expired,
+    /// Called off by the guest.
+    CancelledByGuest,
+    /// Called off by the host.
+    CancelledByHost,
+}
+
+/// A booking as its two parties see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Booking {
+    /// Its id, which was the hold's.
+    pub id: BookingId,
+    /// Of which home.
+    pub property: PropertyId,
+    /// Who stays.
+    pub guest: UserId,
+    /// Who lets.
+    pub host: UserId,
+    /// First night.
+    pub check_in: Date,
+    /// Morning of departure.
+    pub check_out: Date,
+    /// How many people.
+    pub guests: u16,
+    /// Where it is in its life.
+    pub state: BookingState,
+    /// While it waits for its payment: when it ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<EpochMs>,
+    /// Its payment.
+    pub payment: PaymentId,
+    /// The price, frozen when it was booked.
+    pub quote: Quote,
+    /// When it was made.
+    pub created_at: EpochMs,
+    /// The booking topic's sequence at which this was true.
+    pub seq: Seq,
+}
+
+/// Where a payment is: Stripe's names for the states of a PaymentIntent, and what becomes of its money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentState {
+    /// Waits for a payment method (again, after a declined one).
+    RequiresPaymentMethod,
+    /// A method was given; the provider is being asked.
+    RequiresConfirmation,
+    /// The guest must authenticate with their bank.
+    RequiresAction,
+    /// The bank takes its time.
+    Processing,
+    /// Authorised, to be captured.
+    RequiresCapture,
+    /// The money is ours.
+    Succeeded,
+    /// Will not happen.
+    Canceled,
+}
+
+/// A payment as the booking's parties see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// Its id.
+    pub id: PaymentId,
+    /// For which booking.
+    pub booking: BookingId,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// How much is asked, in minor units.
+    pub amount_minor: i64,
+    /// How much has come in.
+    pub captured_minor: i64,
+    /// How much went back.
+    pub refunded_minor: i64,
+    /// Where it is.
+    pub state: PaymentState,
+    /// Why the last method was declined, in the provider's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decline_reason: Option<String>,
+    /// When it was asked for.
+    pub created_at: EpochMs,
+}
+
+/// Snapshot of `user:{id}`: the newest bookings of that user, as guest and as host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inbox {
+    /// Newest first, at most 50 of each side.
+    pub bookings: Vec<Booking>,
+}
+
+/// Snapshot of `booking:{id}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BookingFile {
+    /// The booking.
+    pub booking: Booking,
+    /// Its payment.
+    pub payment: Payment,
+}
+
+/// A user as they see themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Me {
+    /// Their id.
+    pub id: UserId,
+    /// Their e-mail address.
+    pub email: String,
+    /// What others call them.
+    pub name: String,
+    /// When they registered.
+    pub created_at: EpochMs,
+}
