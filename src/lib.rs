@@ -1,1 +1,2 @@
-
+//! Latchkey: a real-time booking hub.
+pub mod domain;

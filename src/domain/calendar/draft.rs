@@ -1,0 +1,140 @@
+//! A decision in the making: collects writes and numbers the property's events as it goes.
+
+use std::collections::HashSet;
+
+use latchkey_protocol::{ClaimId, Topic};
+
+use super::{Calendar, Claim};
+use crate::domain::booking::{Booking, Deal};
+use crate::domain::change::{Changes, Decision, Night, TopicEvent, Write};
+use crate::domain::error::Refusal;
+use crate::domain::event::{Event, NightState};
+use crate::domain::stay::Stay;
+use crate::domain::time::Timestamp;
+
+/// Changes to one calendar, not yet committed.
+pub(super) struct Draft<'a> {
+    pub(super) calendar: &'a Calendar,
+    pub(super) now: Timestamp,
+    pub(super) changes: Changes,
+    seq: u64,
+    freed: HashSet<ClaimId>,
+}
+
+impl<'a> Draft<'a> {
+    /// An empty decision.
+    pub(super) fn new(calendar: &'a Calendar, now: Timestamp) -> Self {
+        Self { calendar, now, changes: Changes::default(), seq: calendar.seq(), freed: HashSet::new() }
+    }
+
+    /// A decision that first ends every claim whose lease is over: a decision treats an overdue claim as gone and writes its
+    /// expiry in the same change set.
+    pub(super) fn after_expiry(calendar: &'a Calendar, now: Timestamp) -> Result<Self, Refusal> {
+        let mut draft = Self::new(calendar, now);
+        for claim in calendar.overdue(now) {
+            draft.expire(claim)?;
+        }
+        Ok(draft)
+    }
+
+    /// Whether `claim` no longer owns its nights in this decision.
+    pub(super) fn has_freed(&self, claim: ClaimId) -> bool {
+        self.freed.contains(&claim)
+    }
+
+    pub(super) fn write(&mut self, write: Write) {
+        self.changes.writes.push(write);
+    }
+
+    /// The decision is void at `deadline`.
+    pub(super) fn before(&mut self, deadline: Timestamp) {
+        self.changes.deadline = Some(self.changes.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
+    }
+
+    /// Appends to `property:{id}` that a stay's nights are in `state`; gives the event's number.
+    pub(super) fn announce(&mut self, stay: Stay, state: NightState) -> u64 {
+        self.seq += 1;
+        self.changes.events.push(TopicEvent {
+            topic: Topic::Property(self.calendar.listing.id),
+            seq: Some(self.seq),
+            at: self.now,
+            event: Event::AvailabilityChanged { from: stay.check_in(), to: stay.check_out(), state },
+        });
+        self.seq
+    }
+
+    /// Takes a stay's nights for `claim` and says so.
+    pub(super) fn take(&mut self, stay: Stay, claim: ClaimId) -> u64 {
+        let seq = self.announce(stay, NightState::Held);
+        let property = self.calendar.listing.id;
+        self.changes.writes.extend(stay.nights().map(|date| Write::TakeNight(Night { property, date, claim, seq })));
+        seq
+    }
+
+    /// Gives back the nights that `claim` owns and says so.
+    pub(super) fn free(&mut self, stay: Stay, claim: ClaimId) {
+        let property = self.calendar.listing.id;
+        let nights = &self.calendar.nights;
+        let owned = stay.nights().filter(|date| nights.get(date).is_some_and(|owner| owner.claim == claim));
+        self.changes.writes.extend(owned.map(|date| Write::FreeNight(property, date)));
+        self.freed.insert(claim);
+        self.announce(stay, NightState::Free);
+    }
+
+    /// Appends to an inbox.
+    pub(super) fn notify(&mut self, user: latchkey_protocol::UserId, event: Event) {
+        self.changes.events.push(TopicEvent { topic: Topic::User(user), seq: None, at: self.now, event });
+    }
+
+    /// Appends to `booking:{id}` and to the inboxes of both parties.
+    pub(super) fn tell_parties(&mut self, booking: &mut Booking, event: &Event) {
+        self.tell_guest(booking, event);
+        self.notify(booking.host, event.clone());
+    }
+
+    /// Appends to `booking:{id}` and to the guest's inbox.
+    pub(super) fn tell_guest(&mut self, booking: &mut Booking, event: &Event) {
+        booking.seq += 1;
+        let topic = Topic::Booking(booking.id);
+        self.changes.events.push(TopicEvent { topic, seq: Some(booking.seq), at: self.now, event: event.clone() });
+        self.notify(booking.guest, event.clone());
+    }
+
+    /// Says that a booking came to its present state.
+    pub(super) fn tell_state(&mut self, booking: &mut Booking) {
+        let event = Event::BookingChanged { booking: booking.id, property: booking.property, state: booking.state };
+        self.tell_parties(booking, &event);
+    }
+
+    /// Writes a stored booking and its payment.
+    pub(super) fn set(&mut self, deal: &Deal) {
+        self.write(Write::SetBooking(deal.booking.clone()));
+        self.write(Write::SetPayment(deal.payment.clone()));
+    }
+
+    /// Ends a claim whose lease is over.
+    pub(super) fn expire(&mut self, claim: &Claim) -> Result<(), Refusal> {
+        match claim {
+            Claim::Hold(hold) => {
+                let hold = hold.expire(self.now)?;
+                self.write(Write::SetHold(hold));
+                self.free(hold.stay, hold.id);
+                self.notify(hold.guest, Event::HoldExpired { hold: hold.id, property: hold.property });
+            }
+            Claim::Booked(deal) => {
+                let mut deal = deal.as_ref().clone();
+                deal.booking = deal.booking.expire(self.now)?;
+                deal.payment = deal.payment.cancel();
+                self.free(deal.booking.stay(), deal.booking.id);
+                self.tell_state(&mut deal.booking);
+                self.set(&deal);
+            }
+        }
+        Ok(())
+    }
+
+    /// The finished decision.
+    pub(super) fn decide<T>(self, outcome: T) -> Decision<T> {
+        Decision { outcome, changes: self.changes }
+    }
+}

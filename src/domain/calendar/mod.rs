@@ -1,0 +1,268 @@
+//! A property's calendar: the aggregate that every hold, booking and payment of one home is decided on.
+//!
+//! It holds the listing's rules, the nights that are taken, the live claims on them, and the topic's `seq`, which is its
+//! version: every change of a claim appends to `property:{id}`, so two nodes can never both act on the same version.
+//! Commands take `&self` and give a [`Decision`]; [`Calendar::apply`] folds committed changes in. Decisions for one
+//! property are serial: the caller has its claim (`service::availability`).
+
+mod book;
+mod draft;
+mod expiry;
+mod hold;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+
+use latchkey_protocol::{ClaimId, Date, Seq, Topic, UserId};
+
+pub use self::book::BookHold;
+pub use self::hold::HoldDates;
+use super::booking::{BookingState, Deal};
+use super::change::{Changes, Night, Write};
+use super::error::Refusal;
+use super::event::NightState;
+use super::hold::Hold;
+use super::listing::Listing;
+use super::pricing::Quote;
+use super::stay::Stay;
+use super::time::Timestamp;
+
+/// How long leases last, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leases {
+    /// A hold, and each extension of it.
+    pub hold_ms: i64,
+    /// A hold with all its extensions.
+    pub hold_longest_ms: i64,
+    /// A booking that waits for its payment.
+    pub payment_ms: i64,
+    /// How long a guest whose hold ended must leave the same nights to others.
+    pub cooldown_ms: i64,
+}
+
+impl Default for Leases {
+    fn default() -> Self {
+        Self { hold_ms: 10 * 60_000, hold_longest_ms: 30 * 60_000, payment_ms: 15 * 60_000, cooldown_ms: 30_000 }
+    }
+}
+
+/// What owns nights now.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Claim {
+    /// An active hold.
+    Hold(Hold),
+    /// A booking that is paid or waits for its payment.
+    Booked(Box<Deal>),
+}
+
+impl Claim {
+    /// The end of the lease, if it is one.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        match self {
+            Self::Hold(hold) => hold.deadline(),
+            Self::Booked(deal) => deal.booking.deadline(),
+        }
+    }
+
+    /// The nights it owns.
+    #[must_use]
+    pub const fn stay(&self) -> Stay {
+        match self {
+            Self::Hold(hold) => hold.stay,
+            Self::Booked(deal) => deal.booking.stay(),
+        }
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub const fn guest(&self) -> UserId {
+        match self {
+            Self::Hold(hold) => hold.guest,
+            Self::Booked(deal) => deal.booking.guest,
+        }
+    }
+
+    /// Whether its lease is over at `now`.
+    #[must_use]
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        self.deadline().is_some_and(|deadline| now >= deadline)
+    }
+
+    fn night_state(&self) -> NightState {
+        match self {
+            Self::Hold(_) => NightState::Held,
+            Self::Booked(deal) => match deal.booking.state {
+                BookingState::Confirmed { .. } => NightState::Booked,
+                BookingState::PendingPayment { .. } => NightState::Held,
+                BookingState::Expired { .. } | BookingState::CancelledByGuest { .. } | BookingState::CancelledByHost { .. } => {
+                    NightState::Free
+                }
+            },
+        }
+    }
+}
+
+/// A run of nights in one state, `[from, to)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NightRun {
+    /// First night.
+    pub from: Date,
+    /// The day after the last one.
+    pub to: Date,
+    /// Their state; never free.
+    pub state: NightState,
+}
+
+/// A night's owner and the event that gave it to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Owner {
+    claim: ClaimId,
+    seq: Seq,
+}
+
+/// One home's availability.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Calendar {
+    listing: Listing,
+    leases: Leases,
+    seq: Seq,
+    nights: BTreeMap<Date, Owner>,
+    claims: HashMap<ClaimId, Claim>,
+    /// Who must leave which nights to others until when. Only in memory: a reload forgives.
+    cooldowns: Vec<(UserId, Stay, Timestamp)>,
+}
+
+impl Calendar {
+    /// The calendar as it was stored at `seq`. Nights whose claim is not given belong to stays of the past.
+    #[must_use]
+    pub fn restore(listing: Listing, leases: Leases, seq: Seq, nights: Vec<Night>, claims: Vec<Claim>) -> Self {
+        Self {
+            listing,
+            leases,
+            seq,
+            nights: nights.into_iter().map(|night| (night.date, Owner { claim: night.claim, seq: night.seq })).collect(),
+            claims: claims.into_iter().map(|claim| (claim_id(&claim), claim)).collect(),
+            cooldowns: Vec::new(),
+        }
+    }
+
+    /// The home's facts and rules.
+    #[must_use]
+    pub const fn listing(&self) -> &Listing {
+        &self.listing
+    }
+
+    /// The last event of `property:{id}` that this state contains.
+    #[must_use]
+    pub const fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    /// A live claim.
+    #[must_use]
+    pub fn claim(&self, id: ClaimId) -> Option<&Claim> {
+        self.claims.get(&id)
+    }
+
+    /// Every live claim.
+    pub fn claims(&self) -> impl Iterator<Item = (ClaimId, &Claim)> {
+        self.claims.iter().map(|(id, claim)| (*id, claim))
+    }
+
+    /// The earliest end of a lease.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.claims.values().filter_map(Claim::deadline).min()
+    }
+
+    /// What such a stay costs, whether or not it is free.
+    ///
+    /// # Errors
+    /// What [`Quote::of`] refuses.
+    pub fn quote(&self, stay: Stay, guests: u16, now: Timestamp) -> Result<Quote, Refusal> {
+        Quote::of(&self.listing, stay, guests, now)
+    }
+
+    /// The nights in `[from, to)` that are not free, in order, as runs of one state.
+    ///
+    /// An overdue claim still counts: its nights become free with the event that says so, never before (P4).
+    #[must_use]
+    pub fn taken(&self, from: Date, to: Date) -> Vec<NightRun> {
+        let mut runs: Vec<NightRun> = Vec::new();
+        for (date, owner) in self.nights.range(from..to) {
+            let state = self.claims.get(&owner.claim).map_or(NightState::Booked, Claim::night_state);
+            match runs.last_mut() {
+                Some(run) if run.to == *date && run.state == state => run.to = date.saturating_add(1),
+                _ => runs.push(NightRun { from: *date, to: date.saturating_add(1), state }),
+            }
+        }
+        runs
+    }
+
+    /// Folds committed changes in. Must be given every decision of this property, in the order of its sequence.
+    pub fn apply(&mut self, changes: &Changes) {
+        for write in &changes.writes {
+            match write {
+                Write::TakeNight(night) => {
+                    self.nights.insert(night.date, Owner { claim: night.claim, seq: night.seq });
+                }
+                Write::FreeNight(_, date) => {
+                    self.nights.remove(date);
+                }
+                Write::AddHold(hold) | Write::SetHold(hold) => self.fold_hold(hold),
+                Write::AddBooking(booking) | Write::SetBooking(booking) if !booking.state.owns_nights() => {
+                    self.claims.remove(&booking.id);
+                }
+                Write::AddBooking(_) | Write::SetBooking(_) => self.fold_booking(write, changes),
+                Write::AddPayment(payment) | Write::SetPayment(payment) => {
+                    if let Some(Claim::Booked(deal)) = self.claims.get_mut(&payment.booking) {
+                        deal.payment = payment.clone();
+                    }
+                }
+                Write::AddTransfer(_) | Write::AddJob(_) | Write::EndJob(_) | Write::SeeWebhook { .. } => {}
+            }
+        }
+        let appended = changes.events.iter().filter(|event| event.topic == Topic::Property(self.listing.id)).filter_map(|event| event.seq);
+        self.seq = appended.max().unwrap_or(self.seq);
+    }
+
+    fn fold_hold(&mut self, hold: &Hold) {
+        use super::hold::HoldState;
+        match hold.state {
+            HoldState::Active { .. } => {
+                self.claims.insert(hold.id, Claim::Hold(*hold));
+            }
+            HoldState::Released { at } | HoldState::Expired { at } => {
+                self.claims.remove(&hold.id);
+                self.cooldowns.retain(|(_, _, until)| *until > at);
+                self.cooldowns.push((hold.guest, hold.stay, at.plus_ms(self.leases.cooldown_ms)));
+            }
+            // The booking of the same id is written by the same change set.
+            HoldState::Converted { .. } => {}
+        }
+    }
+
+    fn fold_booking(&mut self, write: &Write, changes: &Changes) {
+        let (Write::AddBooking(booking) | Write::SetBooking(booking)) = write else { return };
+        if let Some(Claim::Booked(deal)) = self.claims.get_mut(&booking.id) {
+            deal.booking = booking.clone();
+            return;
+        }
+        let payment = changes.writes.iter().find_map(|write| match write {
+            Write::AddPayment(payment) if payment.booking == booking.id => Some(payment.clone()),
+            _ => None,
+        });
+        if let Some(payment) = payment {
+            self.claims.insert(booking.id, Claim::Booked(Box::new(Deal { booking: booking.clone(), payment })));
+        }
+    }
+}
+
+const fn claim_id(claim: &Claim) -> ClaimId {
+    match claim {
+        Claim::Hold(hold) => hold.id,
+        Claim::Booked(deal) => deal.booking.id,
+    }
+}

@@ -1,0 +1,58 @@
+//! What happened, past tense, by ids: the public contract of every committed change.
+
+use latchkey_protocol::{BookingId, Date, HoldId, PropertyId};
+
+use super::booking::BookingState;
+use super::payment::Payment;
+
+/// What a night looks like from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NightState {
+    /// Can be held.
+    Free,
+    /// Somebody is deciding or paying.
+    Held,
+    /// Booked and paid.
+    Booked,
+}
+
+/// An event; [`super::change::TopicEvent`] says on which topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A home was listed.
+    PropertyListed {
+        /// Which.
+        property: PropertyId,
+    },
+    /// The nights `[from, to)` changed their state, or were confirmed in it.
+    AvailabilityChanged {
+        /// First night.
+        from: Date,
+        /// The day after the last night.
+        to: Date,
+        /// Their state now.
+        state: NightState,
+    },
+    /// A hold ran out.
+    HoldExpired {
+        /// Which.
+        hold: HoldId,
+        /// On which home.
+        property: PropertyId,
+    },
+    /// A booking came to its present state.
+    BookingChanged {
+        /// Which.
+        booking: BookingId,
+        /// Of which home.
+        property: PropertyId,
+        /// Its state now.
+        state: BookingState,
+    },
+    /// A payment waits for something, or for another method.
+    PaymentUpdated(Payment),
+    /// Money came in.
+    PaymentSucceeded(Payment),
+    /// Money goes or went back.
+    PaymentRefunded(Payment),
+}

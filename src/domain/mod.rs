@@ -1,0 +1,34 @@
+//! The rules of the rental business, pure: no async, no IO, no clock, no randomness.
+//!
+//! A command is a function of an aggregate, a request and `now`; it answers with a [`change::Decision`] (what to write, which
+//! events, by when) or a [`error::Refusal`] that names the rule. The aggregate changes only when the decision has been
+//! committed and is applied. Services call this; nothing here calls anything of ours but `latchkey_protocol`'s ids and dates.
+
+pub mod booking;
+pub mod calendar;
+pub mod change;
+pub mod error;
+pub mod event;
+pub mod hold;
+pub mod ledger;
+pub mod listing;
+pub mod money;
+pub mod payment;
+pub mod pricing;
+pub mod stay;
+pub mod time;
+
+pub use booking::{Booking, BookingState};
+pub use calendar::{Calendar, Claim};
+pub use change::{Changes, Decision, TopicEvent, Write};
+pub use error::Refusal;
+pub use event::Event;
+pub use hold::{Hold, HoldState};
+pub use latchkey_protocol::{BookingId, ClaimId, Date, HoldId, PaymentId, PropertyId, Seq, SessionId, Topic, UserId};
+pub use ledger::Transfer;
+pub use listing::Listing;
+pub use money::{Currency, Money};
+pub use payment::{Payment, PaymentState};
+pub use pricing::Quote;
+pub use stay::Stay;
+pub use time::Timestamp;
