@@ -1,2 +1,5 @@
-//! Latchkey: a real-time booking hub.
+//! Latchkey: a real-time booking hub. ARCHITECTURE.md walks through it.
+
+pub mod clock;
 pub mod domain;
+pub mod store;

@@ -2,10 +2,12 @@
 
 use latchkey_protocol::{ClaimId, Date, PaymentId, PropertyId, Seq, Topic};
 
+use super::account::{Account, RefreshFamily};
 use super::booking::Booking;
 use super::event::Event;
 use super::hold::Hold;
 use super::ledger::Transfer;
+use super::listing::Listing;
 use super::payment::Payment;
 use super::time::Timestamp;
 
@@ -32,7 +34,7 @@ pub struct Job {
 }
 
 /// One record to write.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Write {
     /// Insert: fails if anybody owns the night.
     TakeNight(Night),
@@ -56,6 +58,14 @@ pub enum Write {
     AddJob(Job),
     /// Delete: the refund of this payment is done.
     EndJob(PaymentId),
+    /// Insert.
+    AddListing(Listing),
+    /// Insert a user and their login: fails if the address is registered.
+    AddAccount(Account),
+    /// Insert.
+    AddFamily(RefreshFamily),
+    /// Replace, if the stored one still has the version before.
+    SetFamily(RefreshFamily),
     /// Insert: a webhook with this event id was taken into account.
     SeeWebhook {
         /// The provider's id for it.
@@ -80,7 +90,7 @@ pub struct TopicEvent {
 }
 
 /// Everything a decision writes, all or nothing (P3).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Changes {
     /// Records.
     pub writes: Vec<Write>,
@@ -99,7 +109,7 @@ impl Changes {
 }
 
 /// A command that was allowed: its result, once `changes` are committed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Decision<T> {
     /// What the caller gets.
     pub outcome: T,

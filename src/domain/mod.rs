@@ -4,6 +4,7 @@
 //! events, by when) or a [`error::Refusal`] that names the rule. The aggregate changes only when the decision has been
 //! committed and is applied. Services call this; nothing here calls anything of ours but `latchkey_protocol`'s ids and dates.
 
+pub mod account;
 pub mod booking;
 pub mod calendar;
 pub mod change;

@@ -221,7 +221,14 @@ impl Calendar {
                         deal.payment = payment.clone();
                     }
                 }
-                Write::AddTransfer(_) | Write::AddJob(_) | Write::EndJob(_) | Write::SeeWebhook { .. } => {}
+                Write::AddTransfer(_)
+                | Write::AddJob(_)
+                | Write::EndJob(_)
+                | Write::SeeWebhook { .. }
+                | Write::AddListing(_)
+                | Write::AddAccount(_)
+                | Write::AddFamily(_)
+                | Write::SetFamily(_) => {}
             }
         }
         let appended = changes.events.iter().filter(|event| event.topic == Topic::Property(self.listing.id)).filter_map(|event| event.seq);

@@ -287,12 +287,7 @@ impl Stored {
                     self.deals.insert(booking.id, deal);
                 }
                 Write::AddTransfer(transfer) => self.ledger.push(transfer.clone()),
-                Write::FreeNight(..)
-                | Write::AddPayment(_)
-                | Write::SetPayment(_)
-                | Write::AddJob(_)
-                | Write::EndJob(_)
-                | Write::SeeWebhook { .. } => {}
+                _ => {}
             }
         }
         for event in &changes.events {

@@ -1,0 +1,230 @@
+//! A batch of change sets as one transaction: a few bulk statements, grouped by table.
+//!
+//! Order inside the transaction: checks, deletes, inserts, replaces. Pure: numbers and ids come from the committer.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+
+use latchkey_protocol::{EpochMs, Seq, Topic};
+use surrealdb::types::{Array, RecordId, SurrealValue, ToSql, Uuid, Value, Variables};
+
+use super::change_set::{ChangeSet, StoredEvent};
+use super::database::row;
+use super::rows::{
+    BookingRow, FamilyRow, HoldRow, ListingRow, LoginRow, NightRow, PaymentRow, StoredId, UserRow, array_record, event_record, int,
+    ledger_row, night_record, record, refund_job_record,
+};
+use crate::domain::Write;
+
+/// A topic's hint is rewritten when its head passes a multiple of this.
+pub(super) const HINT_EVERY: u64 = 64;
+
+/// A transaction, ready to run.
+#[derive(Debug, Clone)]
+pub(super) struct Transaction {
+    /// The statements.
+    pub(super) text: String,
+    /// What they are bound to.
+    pub(super) variables: Variables,
+    /// Index of COMMIT among the results.
+    pub(super) commit_index: usize,
+}
+
+/// What names a batch: `commit:[node, number]`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BatchName {
+    pub(super) node: Uuid,
+    pub(super) number: i64,
+}
+
+impl BatchName {
+    pub(super) fn record(self) -> RecordId {
+        array_record("commit", [self.node.into_value(), self.number.into_value()])
+    }
+}
+
+#[derive(Default)]
+struct Rows {
+    checks: Vec<(Uuid, i64, usize)>,
+    deadline: Option<i64>,
+    deletes: Vec<Value>,
+    inserts: BTreeMap<&'static str, Vec<Value>>,
+    replaces: Vec<Value>,
+    hints: HashMap<Topic, Seq>,
+    topics: Vec<Value>,
+}
+
+/// The transaction that commits `sets` with `events` numbered as given.
+pub(super) fn transaction(name: BatchName, now: EpochMs, ahead_ms: i64, sets: &[&ChangeSet], events: &[Vec<StoredEvent>]) -> Transaction {
+    let mut rows = Rows::default();
+    for (number, set) in sets.iter().enumerate() {
+        for write in &set.writes {
+            rows.add(write, number);
+        }
+        if let Some(idempotency) = &set.idempotency {
+            rows.insert("idempotency", idempotency.row());
+        }
+        if let Some(deadline) = set.deadline {
+            rows.deadline = Some(rows.deadline.map_or(deadline.epoch_ms(), |earlier| earlier.min(deadline.epoch_ms())));
+        }
+    }
+    for event in events.iter().flatten() {
+        rows.append(event);
+    }
+    let commit = row([
+        ("id", name.record().into_value()),
+        ("at", now.into_value()),
+        ("topics", Value::Array(Array::from(std::mem::take(&mut rows.topics)))),
+    ]);
+    rows.insert("commit", commit);
+    rows.into_transaction(ahead_ms)
+}
+
+impl Rows {
+    fn insert(&mut self, table: &'static str, row: Value) {
+        self.inserts.entry(table).or_default().push(row);
+    }
+
+    fn add(&mut self, write: &Write, number: usize) {
+        match write {
+            Write::TakeNight(night) => self.insert("night", NightRow::from(night).into_value()),
+            Write::FreeNight(property, date) => self.deletes.push(night_record(*property, *date).into_value()),
+            Write::AddHold(hold) => self.insert("hold", HoldRow::from(hold).into_value()),
+            Write::SetHold(hold) => self.replaces.push(HoldRow::from(hold).into_value()),
+            Write::AddBooking(booking) => self.insert("booking", BookingRow::from(booking).into_value()),
+            Write::SetBooking(booking) => self.replaces.push(BookingRow::from(booking).into_value()),
+            Write::AddPayment(payment) => self.insert("payment", PaymentRow::from(payment).into_value()),
+            Write::SetPayment(payment) => self.replaces.push(PaymentRow::from(payment).into_value()),
+            Write::AddTransfer(transfer) => self.insert("ledger", ledger_row(transfer).1),
+            Write::AddJob(job) => {
+                let id = refund_job_record(job.refund_payment).into_value();
+                self.insert("job", row([("id", id), ("run_at", job.run_at.epoch_ms().into_value())]));
+            }
+            Write::EndJob(payment) => self.deletes.push(refund_job_record(*payment).into_value()),
+            Write::SeeWebhook { event_id, at } => {
+                let id = RecordId::new("webhook", event_id.as_str()).into_value();
+                self.insert("webhook", row([("id", id), ("at", at.epoch_ms().into_value())]));
+            }
+            Write::AddListing(listing) => self.insert("property", ListingRow::from(listing).into_value()),
+            Write::AddAccount(account) => {
+                self.insert("user", UserRow::from(account).into_value());
+                self.insert("login", LoginRow::from(account).into_value());
+            }
+            Write::AddFamily(family) => self.insert("family", FamilyRow::from(family).into_value()),
+            Write::SetFamily(family) => {
+                self.checks.push((family.session.to_uuid(), family.version - 1, number));
+                self.replaces.push(FamilyRow::from(family).into_value());
+            }
+        }
+    }
+
+    fn append(&mut self, event: &StoredEvent) {
+        let topic = event.topic.to_string();
+        self.insert(
+            "event",
+            row([
+                ("id", event_record(&topic, event.seq).into_value()),
+                ("kind", event.kind.as_ref().into_value()),
+                ("at", event.at.into_value()),
+                ("data", event.data.as_ref().into_value()),
+            ]),
+        );
+        if event.seq.is_multiple_of(HINT_EVERY) {
+            self.hints.insert(event.topic, event.seq);
+        }
+        self.topics.push(vec![topic.into_value(), int(event.seq).into_value()].into_value());
+    }
+
+    fn into_transaction(self, ahead_ms: i64) -> Transaction {
+        let mut text = String::with_capacity(512);
+        let mut variables = Variables::new();
+        let mut statements = 1;
+        text.push_str("BEGIN;");
+        let mut push = |text: &mut String, statement: &str| {
+            text.push_str(statement);
+            text.push(';');
+            statements += 1;
+        };
+        if let Some(deadline) = self.deadline {
+            variables.insert("deadline", deadline);
+            variables.insert("ahead", ahead_ms);
+            push(&mut text, "fn::before($deadline, $ahead)");
+        }
+        for (index, (family, version, number)) in self.checks.into_iter().enumerate() {
+            variables.insert(format!("family{index}"), family);
+            push(&mut text, &format!("fn::family_version($family{index}, {version}, {number})"));
+        }
+        if !self.deletes.is_empty() {
+            variables.insert("deletes", self.deletes);
+            push(&mut text, "DELETE $deletes RETURN NONE");
+        }
+        for (table, rows) in self.inserts {
+            variables.insert(table, rows);
+            push(&mut text, &format!("INSERT INTO {table} ${table} RETURN NONE"));
+        }
+        if !self.replaces.is_empty() {
+            variables.insert("replaces", self.replaces);
+            push(&mut text, "FOR $row IN $replaces { UPDATE $row.id CONTENT $row RETURN NONE }");
+        }
+        if !self.hints.is_empty() {
+            let hints: Vec<Value> = self.hints.into_iter().map(|(topic, seq)| hint_row(topic, seq)).collect();
+            variables.insert("hints", hints);
+            push(&mut text, "INSERT INTO topic $hints ON DUPLICATE KEY UPDATE seq = $input.seq RETURN NONE");
+        }
+        text.push_str("COMMIT");
+        Transaction { text, variables, commit_index: statements }
+    }
+}
+
+fn hint_row(topic: Topic, seq: Seq) -> Value {
+    row([("id", array_record("topic", [topic.to_string().into_value()]).into_value()), ("seq", int(seq).into_value())])
+}
+
+/// The ids that a change set inserts besides its events, in SurrealQL, as the database names them in its errors.
+pub(super) fn inserted_ids(set: &ChangeSet) -> Vec<(String, Inserted)> {
+    let mut ids: Vec<(String, Inserted)> = Vec::new();
+    let mut add = |id: RecordId, what| ids.push((id.to_sql(), what));
+    for write in &set.writes {
+        match write {
+            Write::TakeNight(night) => add(night_record(night.property, night.date), Inserted::State),
+            Write::AddHold(hold) => add(record("hold", hold.id), Inserted::State),
+            Write::AddBooking(booking) => add(record("booking", booking.id), Inserted::State),
+            Write::AddPayment(payment) => add(record("payment", payment.id), Inserted::State),
+            Write::AddTransfer(transfer) => add(ledger_row(transfer).0, Inserted::State),
+            Write::AddJob(job) => add(refund_job_record(job.refund_payment), Inserted::State),
+            Write::SeeWebhook { event_id, .. } => add(RecordId::new("webhook", event_id.as_str()), Inserted::Webhook),
+            Write::AddListing(listing) => add(record("property", listing.id), Inserted::State),
+            Write::AddAccount(account) => {
+                add(record("user", account.user), Inserted::State);
+                add(RecordId::new("login", account.email.as_str()), Inserted::Login);
+            }
+            Write::AddFamily(family) => add(record("family", family.session), Inserted::State),
+            Write::FreeNight(..)
+            | Write::SetHold(_)
+            | Write::SetBooking(_)
+            | Write::SetPayment(_)
+            | Write::EndJob(_)
+            | Write::SetFamily(_) => {}
+        }
+    }
+    if let Some(idempotency) = &set.idempotency {
+        add(idempotency.used.record(), Inserted::Key);
+    }
+    ids
+}
+
+/// What kind of record an insert collided with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Inserted {
+    Key,
+    Login,
+    Webhook,
+    State,
+}
+
+/// An event's record id in SurrealQL.
+pub(super) fn event_id(event: &StoredEvent) -> String {
+    let mut sql = String::new();
+    let _ = write!(sql, "{}", event_record(&event.topic.to_string(), event.seq).to_sql());
+    sql
+}

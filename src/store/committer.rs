@@ -1,0 +1,294 @@
+//! The one writer of this process: drains a queue, commits what is there as one transaction, publishes in commit order.
+//!
+//! While one batch is syncing the next gathers, but a batch is numbered only after the previous one has answered. Under light load a
+//! batch is one change set at one commit's latency; under heavy load the fsync and the per-statement cost are shared. What
+//! happens when a batch fails is in `resolve`.
+
+mod resolve;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::BoxFuture;
+use latchkey_protocol::Seq;
+use surrealdb::types::{Error as SurrealError, SurrealValue, Uuid, Variables};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+
+use super::change_set::{ChangeSet, StoredEvent};
+use super::database::{Database, ROOM_CHECK, variables};
+use super::error::{CommitError, StoreError};
+use super::heads::Heads;
+use crate::clock::Clock;
+
+/// Receives what was committed, in commit order: every event exactly once per process.
+pub trait EventSink: Send + Sync + 'static {
+    /// Events of one batch. Called from the committer's task: it must not block.
+    fn publish(&self, events: &[StoredEvent]);
+}
+
+/// Runs a `BEGIN … COMMIT` text. The database does; a test stands between to make it fail.
+pub trait Transact: Send + Sync + 'static {
+    /// The errors of the statements, by index; none if all went well. An `Err` is a failure of the whole call.
+    fn transact(&self, text: String, variables: Variables) -> BoxFuture<'_, Result<Vec<(usize, SurrealError)>, SurrealError>>;
+}
+
+/// How an unknown outcome is resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// By stopping the process: reopening the folder recovers what was committed.
+    Embedded,
+    /// By sending the identical batch again until the server answers.
+    Remote,
+}
+
+/// Which part of the queue a change set may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// What users ask for.
+    Normal,
+    /// Webhooks, expiry, jobs: room is reserved for them, so that load cannot keep leases alive or money unrecorded.
+    Reserved,
+}
+
+/// Bounds of the committer, and what it does when it cannot go on.
+#[derive(Clone)]
+pub struct CommitterLimits {
+    /// Change sets that may wait in the normal lane.
+    pub queue: usize,
+    /// Change sets that may wait besides, in the reserved lane.
+    pub reserved: usize,
+    /// Records in one batch, about; a single larger change set is a batch of its own.
+    pub batch_records: usize,
+    /// Stands between the committer and the database; tests make commits fail here.
+    pub transact: Option<Arc<dyn Transact>>,
+    /// Called when an embedded commit's outcome is unknown; the default stops the process.
+    pub on_unknown: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+impl Default for CommitterLimits {
+    fn default() -> Self {
+        Self { queue: 4_096, reserved: 512, batch_records: 500, transact: None, on_unknown: Arc::new(stop_process) }
+    }
+}
+
+/// Exit status after an unknown outcome (EX_IOERR of sysexits.h): a supervisor starts the process again, which recovers.
+const EXIT_UNKNOWN_OUTCOME: i32 = 74;
+
+fn stop_process(reason: &str) {
+    tracing::error!(reason, "a commit's outcome is unknown: stopping, a restart recovers what is on disk");
+    std::process::exit(EXIT_UNKNOWN_OUTCOME);
+}
+
+/// What was committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// The set's events, as numbered.
+    pub events: Vec<StoredEvent>,
+}
+
+struct Request {
+    set: ChangeSet,
+    reply: oneshot::Sender<Result<Committed, CommitError>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Batches that were begun and that have answered, by number.
+#[derive(Debug, Clone, Copy, Default)]
+struct Flight {
+    begun: i64,
+    answered: i64,
+}
+
+/// The handle to the committer's task.
+pub(super) struct Committer {
+    queue: mpsc::Sender<Request>,
+    pub(super) normal: Arc<Semaphore>,
+    pub(super) reserved: Arc<Semaphore>,
+    flight: watch::Receiver<Flight>,
+    done: watch::Receiver<bool>,
+    stop: watch::Sender<bool>,
+}
+
+/// The task's state.
+struct Worker {
+    database: Arc<Database>,
+    transact: Arc<dyn Transact>,
+    storage: Storage,
+    clock: Arc<dyn Clock>,
+    sink: Arc<dyn EventSink>,
+    limits: CommitterLimits,
+    node: Uuid,
+    next_number: i64,
+    heads: Heads,
+    flight: watch::Sender<Flight>,
+    room: Room,
+}
+
+/// Whether there was room on the disk when last looked.
+struct Room {
+    checked: Option<Instant>,
+    enough: bool,
+}
+
+impl Committer {
+    pub(super) async fn start(
+        database: Arc<Database>,
+        storage: Storage,
+        clock: Arc<dyn Clock>,
+        sink: Arc<dyn EventSink>,
+        limits: CommitterLimits,
+    ) -> Result<Self, StoreError> {
+        // A fresh id per process: a commit log is never continued by another one.
+        let node: Uuid = uuid::Uuid::now_v7().into();
+        let started = variables([("node", node.into_value()), ("at", clock.now().into_value())]);
+        database.query("CREATE type::record('node', $node) SET started_at = $at RETURN NONE", started).await?.check()?;
+        let (queue, requests) = mpsc::channel(limits.queue + limits.reserved);
+        let (flight, in_flight) = watch::channel(Flight::default());
+        let (stop, stopping) = watch::channel(false);
+        let (finished, done) = watch::channel(false);
+        let (normal, reserved) = (Arc::new(Semaphore::new(limits.queue)), Arc::new(Semaphore::new(limits.reserved)));
+        let worker = Worker {
+            transact: limits.transact.clone().unwrap_or_else(|| Arc::clone(&database) as Arc<dyn Transact>),
+            database: Arc::clone(&database),
+            storage,
+            clock,
+            sink,
+            limits,
+            node,
+            next_number: 1,
+            heads: Heads::default(),
+            flight,
+            room: Room { checked: None, enough: true },
+        };
+        database.runtime().spawn(async move {
+            worker.run(requests, stopping).await;
+            let _ = finished.send(true);
+        });
+        Ok(Self { queue, normal, reserved, flight: in_flight, done, stop })
+    }
+
+    pub(super) async fn commit(&self, set: ChangeSet, lane: Lane) -> Result<Committed, CommitError> {
+        if !set.is_guarded() {
+            return Err(CommitError::Refused("replaces or deletes without a guarded append".to_owned()));
+        }
+        let lane = match lane {
+            Lane::Normal => &self.normal,
+            Lane::Reserved => &self.reserved,
+        };
+        let permit = Arc::clone(lane).try_acquire_owned().map_err(|_| CommitError::Busy)?;
+        let (reply, answer) = oneshot::channel();
+        // The permits bound the queue, so there is room for whoever has one.
+        self.queue.send(Request { set, reply, _permit: permit }).await.map_err(|_| CommitError::Unavailable("stopping"))?;
+        answer.await.unwrap_or(Err(CommitError::Unknown))
+    }
+
+    pub(super) async fn settled(&self) {
+        let mut flight = self.flight.clone();
+        let begun = flight.borrow_and_update().begun;
+        // An error means that the committer is gone, and nothing is in flight.
+        let _ = flight.wait_for(|flight| flight.answered >= begun).await;
+    }
+
+    pub(super) async fn stop(&self) {
+        let _ = self.stop.send(true);
+        let mut done = self.done.clone();
+        let _ = done.wait_for(|done| *done).await;
+    }
+}
+
+impl Worker {
+    async fn run(mut self, mut requests: mpsc::Receiver<Request>, mut stopping: watch::Receiver<bool>) {
+        loop {
+            let first = tokio::select! {
+                biased;
+                request = requests.recv() => request,
+                () = asked_to_stop(&mut stopping) => {
+                    // What was queued before is still committed; nobody can queue more.
+                    requests.close();
+                    requests.recv().await
+                }
+            };
+            let Some(first) = first else { break };
+            let mut records = first.set.record_count();
+            let mut batch = vec![first];
+            while records < self.limits.batch_records {
+                let Ok(request) = requests.try_recv() else { break };
+                records += request.set.record_count();
+                batch.push(request);
+            }
+            metrics::histogram!("latchkey_commit_batch_sets").record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+            if self.has_room() {
+                self.commit_batch(batch).await;
+            } else {
+                for request in batch {
+                    let _ = request.reply.send(Err(CommitError::Unavailable("no room on the disk")));
+                }
+            }
+        }
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "paces a look at the disk, decides nothing of the business")]
+    fn has_room(&mut self) -> bool {
+        if self.room.checked.is_none_or(|checked| checked.elapsed() >= ROOM_CHECK) {
+            self.room = Room { checked: Some(Instant::now()), enough: self.database.has_room() };
+        }
+        self.room.enough
+    }
+
+    /// Answers a batch that is on disk: heads, subscribers, then the callers.
+    fn committed(&mut self, batch: Vec<Request>, events: Vec<Vec<StoredEvent>>) {
+        for event in events.iter().flatten() {
+            if is_free(event) {
+                self.heads.set(event.topic, event.seq);
+            }
+        }
+        for events in &events {
+            self.sink.publish(events);
+        }
+        for (request, events) in batch.into_iter().zip(events) {
+            // A caller that has gone away is told nothing; its change is on disk all the same.
+            let _ = request.reply.send(Ok(Committed { events }));
+        }
+    }
+
+    /// Numbers the events of free topics after their heads; those of guarded topics are numbered already.
+    async fn number(&mut self, batch: &[Request]) -> Result<Vec<Vec<StoredEvent>>, StoreError> {
+        let mut next: std::collections::HashMap<latchkey_protocol::Topic, Seq> = std::collections::HashMap::new();
+        let mut numbered = Vec::with_capacity(batch.len());
+        for request in batch {
+            let mut events = Vec::with_capacity(request.set.events.len());
+            for event in &request.set.events {
+                let seq = match (event.seq, next.get(&event.topic)) {
+                    (Some(seq), _) => seq,
+                    (None, Some(seq)) => seq + 1,
+                    (None, None) => self.heads.head(&self.database, event.topic).await? + 1,
+                };
+                if event.seq.is_none() {
+                    next.insert(event.topic, seq);
+                }
+                events.push(StoredEvent {
+                    topic: event.topic,
+                    seq,
+                    at: event.at.epoch_ms(),
+                    kind: event.kind.into(),
+                    data: Arc::clone(&event.data),
+                });
+            }
+            numbered.push(events);
+        }
+        Ok(numbered)
+    }
+}
+
+/// Waits for the order to stop, or for nobody being left to give it.
+async fn asked_to_stop(stopping: &mut watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+/// Whether the committer numbers the event's topic.
+const fn is_free(event: &StoredEvent) -> bool {
+    match event.topic {
+        latchkey_protocol::Topic::User(_) => true,
+        latchkey_protocol::Topic::Property(_) | latchkey_protocol::Topic::Booking(_) => false,
+    }
+}

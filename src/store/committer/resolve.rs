@@ -1,0 +1,223 @@
+//! Committing a batch, and what to do when that fails.
+//!
+//! A named record that exists evicts its change set and the rest goes on; a free topic's event that exists reloads that head
+//! and the whole batch goes on. An unnamed conflict bisects. A late deadline or an old version evicts those it concerns. An unknown outcome stops an
+//! embedded process and resends an identical batch to a server. An evicted command goes back to its service task, which
+//! decides again; never here.
+
+use std::time::Duration;
+
+use super::{Request, Storage, Worker};
+use crate::store::batch::{self, BatchName, Inserted, Transaction};
+use crate::store::change_set::{ChangeSet, StoredEvent};
+use crate::store::database::variables;
+use crate::store::error::{CommitError, Contended, Outcome, classify};
+use surrealdb::types::{SurrealValue, ToSql};
+
+/// How often a batch is tried again over heads or conflicts before its sets are told that somebody else was first.
+const MAX_TRIES: u32 = 8;
+
+/// How often an identical batch is sent again to a server, over about half a minute.
+const MAX_RESENDS: u32 = 10;
+
+impl Worker {
+    /// Commits a batch, answering every request in it.
+    pub(super) async fn commit_batch(&mut self, batch: Vec<Request>) {
+        // A worklist instead of recursion: bisecting puts both halves back, in order.
+        let mut work = vec![(batch, 0)];
+        while let Some((batch, tries)) = work.pop() {
+            if batch.is_empty() {
+                continue;
+            }
+            let events = match self.number(&batch).await {
+                Ok(events) => events,
+                Err(error) => {
+                    tracing::error!(%error, "cannot read the heads of topics");
+                    answer_all(batch, &CommitError::Unavailable("cannot read topic heads"));
+                    continue;
+                }
+            };
+            let name = BatchName { node: self.node, number: self.next_number };
+            self.next_number += 1;
+            self.flight.send_modify(|flight| flight.begun = name.number);
+            let outcome = self.attempt(name, &batch, &events).await;
+            match outcome {
+                Outcome::Committed => self.committed(batch, events),
+                failed => self.resolve(failed, batch, &events, tries, &mut work).await,
+            }
+            self.flight.send_modify(|flight| flight.answered = name.number);
+        }
+    }
+
+    async fn attempt(&self, name: BatchName, batch: &[Request], events: &[Vec<StoredEvent>]) -> Outcome {
+        let sets: Vec<&ChangeSet> = batch.iter().map(|request| &request.set).collect();
+        let transaction = batch::transaction(name, self.clock.now(), self.clock.ahead_of_database_ms(), &sets, events);
+        match (self.send(&transaction).await, self.storage) {
+            (Outcome::Unknown(reason), Storage::Remote) => self.resend(name, &transaction, reason).await,
+            (outcome, _) => outcome,
+        }
+    }
+
+    async fn send(&self, transaction: &Transaction) -> Outcome {
+        match self.transact.transact(transaction.text.clone(), transaction.variables.clone()).await {
+            Ok(errors) => classify(&errors, transaction.commit_index),
+            Err(error) => Outcome::Unknown(error.to_string()),
+        }
+    }
+
+    /// Sends an identical batch again until it is known whether it is there: its `commit` record says so.
+    async fn resend(&self, name: BatchName, transaction: &Transaction, reason: String) -> Outcome {
+        tracing::warn!(reason, batch = name.number, "a commit's outcome is unknown: sending it again");
+        for attempt in 0..MAX_RESENDS {
+            tokio::time::sleep(Duration::from_millis(100 << attempt.min(6))).await;
+            let is_there = self.database.read::<bool>("RETURN record::exists($id)", variables([("id", name.record().into_value())])).await;
+            match is_there {
+                Ok(true) => return Outcome::Committed,
+                Ok(false) => {}
+                Err(_) => continue,
+            }
+            match self.send(transaction).await {
+                Outcome::Unknown(_) => {}
+                // The first sending arrived after all, between the look and this one.
+                Outcome::Exists(id) if id == name.record().to_sql() => return Outcome::Committed,
+                known => return known,
+            }
+        }
+        Outcome::Unknown(reason)
+    }
+
+    async fn resolve(
+        &mut self,
+        failed: Outcome,
+        batch: Vec<Request>,
+        events: &[Vec<StoredEvent>],
+        tries: u32,
+        work: &mut Vec<(Vec<Request>, u32)>,
+    ) {
+        metrics::counter!("latchkey_commit_failures", "outcome" => label(&failed)).increment(1);
+        match failed {
+            Outcome::Committed => {}
+            Outcome::Exists(id) => self.resolve_exists(&id, batch, events, tries, work).await,
+            Outcome::Conflict => {
+                self.heads.forget_all();
+                pause(tries).await;
+                bisect(batch, tries, &CommitError::Contended(Contended::State), work);
+            }
+            Outcome::Thrown(thrown) => resolve_thrown(&thrown, batch, tries, work),
+            Outcome::Refused(reason) => {
+                tracing::error!(reason, sets = batch.len(), "the database refused a batch");
+                bisect(batch, MAX_TRIES, &CommitError::Refused(reason), work);
+            }
+            Outcome::Unknown(reason) => {
+                (self.limits.on_unknown)(&reason);
+                answer_all(batch, &CommitError::Unknown);
+            }
+        }
+    }
+
+    async fn resolve_exists(
+        &mut self,
+        id: &str,
+        mut batch: Vec<Request>,
+        events: &[Vec<StoredEvent>],
+        tries: u32,
+        work: &mut Vec<(Vec<Request>, u32)>,
+    ) {
+        let owner = batch.iter().zip(events).position(|(request, events)| owns(request, events, id));
+        let Some(owner) = owner else {
+            tracing::warn!(id, "an unknown record exists already");
+            bisect(batch, tries, &CommitError::Contended(Contended::State), work);
+            return;
+        };
+        let collided = events[owner].iter().find(|event| batch::event_id(event) == id);
+        if let Some(event) = collided.filter(|event| super::is_free(event)) {
+            self.heads.forget(event.topic);
+            if tries < MAX_TRIES {
+                pause(tries).await;
+                work.push((batch, tries + 1));
+            } else {
+                answer_all(batch, &CommitError::Busy);
+            }
+            return;
+        }
+        let evicted = batch.remove(owner);
+        let what = batch::inserted_ids(&evicted.set).into_iter().find(|(inserted, _)| inserted == id).map(|(_, what)| what);
+        let contended = match what {
+            Some(Inserted::Key) => Contended::Key,
+            Some(Inserted::Login) => Contended::Login,
+            Some(Inserted::Webhook) => Contended::Webhook,
+            Some(Inserted::State) | None => Contended::State,
+        };
+        let _ = evicted.reply.send(Err(CommitError::Contended(contended)));
+        work.push((batch, tries));
+    }
+}
+
+fn owns(request: &Request, events: &[StoredEvent], id: &str) -> bool {
+    events.iter().any(|event| batch::event_id(event) == id) || batch::inserted_ids(&request.set).iter().any(|(inserted, _)| inserted == id)
+}
+
+/// Our own THROW: `late:<now>` or `version:<number of the set>`.
+fn resolve_thrown(thrown: &str, mut batch: Vec<Request>, tries: u32, work: &mut Vec<(Vec<Request>, u32)>) {
+    let evicted: Vec<Request> = match thrown.split_once(':') {
+        Some(("late", now)) => {
+            let now: i64 = digits(now);
+            batch.extract_if(.., |request| request.set.deadline.is_some_and(|deadline| deadline.epoch_ms() <= now)).collect()
+        }
+        Some(("version", number)) => {
+            let number = usize::try_from(digits(number)).unwrap_or(usize::MAX);
+            if number < batch.len() { vec![batch.remove(number)] } else { vec![] }
+        }
+        _ => vec![],
+    };
+    if evicted.is_empty() {
+        bisect(batch, MAX_TRIES, &CommitError::Refused(thrown.to_owned()), work);
+        return;
+    }
+    let error = if thrown.starts_with("late") { CommitError::TooLate } else { CommitError::Contended(Contended::State) };
+    answer_all(evicted, &error);
+    work.push((batch, tries));
+}
+
+/// The number at the beginning of a text.
+fn digits(text: &str) -> i64 {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    text[..end].parse().unwrap_or(i64::MAX)
+}
+
+/// Halves a batch that failed without naming a culprit; a single one gets the error.
+fn bisect(mut batch: Vec<Request>, tries: u32, error: &CommitError, work: &mut Vec<(Vec<Request>, u32)>) {
+    if batch.len() > 1 {
+        let second = batch.split_off(batch.len() / 2);
+        // Taken from the end: the first half is committed first.
+        work.push((second, tries));
+        work.push((batch, tries));
+    } else if tries < MAX_TRIES {
+        work.push((batch, tries + 1));
+    } else {
+        answer_all(batch, error);
+    }
+}
+
+fn answer_all(batch: Vec<Request>, error: &CommitError) {
+    for request in batch {
+        let _ = request.reply.send(Err(error.clone()));
+    }
+}
+
+/// Waits a little, and not as long as the other node does.
+async fn pause(tries: u32) {
+    let spread_ms = u64::from(uuid::Uuid::now_v7().as_bytes()[15]) % (2 << tries.min(5));
+    tokio::time::sleep(Duration::from_millis(spread_ms)).await;
+}
+
+const fn label(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Committed => "committed",
+        Outcome::Exists(_) => "exists",
+        Outcome::Conflict => "conflict",
+        Outcome::Thrown(_) => "thrown",
+        Outcome::Refused(_) => "refused",
+        Outcome::Unknown(_) => "unknown",
+    }
+}

@@ -1,0 +1,268 @@
+//! The connection: embedded engine or remote server, on threads of its own, with its memory capped.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use surrealdb::Surreal;
+use surrealdb::engine::any::Any;
+use surrealdb::engine::local::Db;
+use surrealdb::opt::auth::Root;
+use surrealdb::types::{Error as SurrealError, Object, SurrealValue, Value, Variables};
+use surrealdb_cnf::ConfigMap;
+use surrealdb_engine_local::Datastore;
+use tokio::runtime::Runtime;
+
+use super::committer::{Storage, Transact};
+use super::error::StoreError;
+
+const NAMESPACE: &str = "latchkey";
+
+/// Threads that the database's work runs on.
+const WORKERS: usize = 2;
+
+/// SurrealDB's query executor recurses; its documentation asks for this much.
+const STACK_BYTES: usize = 10 * 1024 * 1024;
+
+/// Where the data is.
+#[derive(Debug, Clone)]
+pub struct DatabaseConfig {
+    /// `surrealkv://DIR` (embedded, on disk), `mem://` (embedded, gone at exit), `ws://HOST:PORT` (a SurrealDB server).
+    pub url: String,
+    /// Which database in the namespace `latchkey`.
+    pub name: String,
+    /// User and password for a server.
+    pub credentials: Option<(String, String)>,
+    /// Bounds on the embedded engine's memory.
+    pub caps: MemoryCaps,
+    /// Below this many free bytes on the data folder's disk, nothing is written any more.
+    pub min_free_bytes: u64,
+}
+
+/// Bounds on the embedded engine's memory: left alone it takes half of the machine's.
+#[derive(Debug, Clone, Copy)]
+pub struct MemoryCaps {
+    /// Cache of blocks read from disk, in bytes.
+    pub block_cache_bytes: u64,
+    /// Table of recent writes before it is flushed, in bytes; also the largest transaction.
+    pub memtable_bytes: u64,
+}
+
+impl Default for MemoryCaps {
+    fn default() -> Self {
+        Self { block_cache_bytes: 128 * 1024 * 1024, memtable_bytes: 64 * 1024 * 1024 }
+    }
+}
+
+enum Handle {
+    Embedded(Surreal<Db>, Arc<Datastore>),
+    Remote(Surreal<Any>),
+}
+
+/// An open database. Cheap to share as `Arc`; never cloned, since a clone of the client opens a new session.
+pub struct Database {
+    handle: Arc<Handle>,
+    runtime: Mutex<Option<Runtime>>,
+    on_runtime: tokio::runtime::Handle,
+    data_dir: Option<PathBuf>,
+    min_free_bytes: u64,
+}
+
+/// The answers of a query's statements, by index.
+pub(super) type Answers = surrealdb::IndexedResults;
+
+impl Database {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// `Unavailable` with the reason.
+    pub async fn open(config: &DatabaseConfig) -> Result<Self, StoreError> {
+        let data_dir = config.url.strip_prefix("surrealkv://").map(PathBuf::from);
+        if let Some(dir) = &data_dir {
+            prepare_folder(dir, config.min_free_bytes)?;
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .thread_name("database")
+            .thread_stack_size(STACK_BYTES)
+            .enable_all()
+            .build()
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let on_runtime = runtime.handle().clone();
+        let opening = config.clone();
+        let opened = on_runtime.spawn(async move { connect(&opening).await }).await;
+        let failure = match opened {
+            Ok(Ok(handle)) => {
+                return Ok(Self {
+                    handle: Arc::new(handle),
+                    runtime: Mutex::new(Some(runtime)),
+                    on_runtime,
+                    data_dir,
+                    min_free_bytes: config.min_free_bytes,
+                });
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(panic) => panic.to_string(),
+        };
+        // A runtime must not be dropped on a thread that runs tasks.
+        runtime.shutdown_background();
+        Err(StoreError::Unavailable(format!("cannot open {}: {failure}", config.url)))
+    }
+
+    /// The runtime that database work runs on.
+    pub(super) const fn runtime(&self) -> &tokio::runtime::Handle {
+        &self.on_runtime
+    }
+
+    /// How an unknown outcome is resolved here.
+    #[must_use]
+    pub fn storage(&self) -> Storage {
+        match *self.handle {
+            Handle::Embedded(..) => Storage::Embedded,
+            Handle::Remote(_) => Storage::Remote,
+        }
+    }
+
+    /// Runs a text of statements to its end, on the database's threads: dropping the returned future aborts nothing.
+    pub(super) async fn query(&self, text: impl Into<String>, variables: Variables) -> Result<Answers, StoreError> {
+        let (handle, text) = (Arc::clone(&self.handle), text.into());
+        let answers = self.on_runtime.spawn(async move { run(&handle, text, variables).await }).await;
+        Ok(answers.map_err(|error| StoreError::Unavailable(error.to_string()))??)
+    }
+
+    /// Runs one statement and converts its answer.
+    pub(super) async fn read<T: SurrealValue>(&self, text: &str, variables: Variables) -> Result<T, StoreError> {
+        let mut answers = self.query(text, variables).await?.check()?;
+        let value: Value = answers.take(0)?;
+        T::from_value(value).map_err(|error| StoreError::Corrupt(error.to_string()))
+    }
+
+    /// Whether there is room to write, by the configured margin.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.data_dir.as_ref().is_none_or(|dir| free_bytes(dir).is_none_or(|free| free >= self.min_free_bytes))
+    }
+
+    /// Flushes and closes an embedded engine, so that its folder can be opened again.
+    pub async fn close(&self) {
+        if let Handle::Embedded(_, datastore) = self.handle.as_ref() {
+            let datastore = Arc::clone(datastore);
+            let closed = self.on_runtime.spawn(async move { datastore.shutdown().await }).await;
+            if let Ok(Err(error)) = closed {
+                tracing::error!(%error, "database did not close cleanly");
+            }
+        }
+        let runtime = self.runtime.lock().ok().and_then(|mut runtime| runtime.take());
+        if let Some(runtime) = runtime {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // A runtime must not be dropped on a thread that runs tasks; shutting it down in the background may be.
+        if let Some(runtime) = self.runtime.get_mut().ok().and_then(Option::take) {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Transact for Database {
+    fn transact(
+        &self,
+        text: String,
+        variables: Variables,
+    ) -> futures_util::future::BoxFuture<'_, Result<Vec<(usize, SurrealError)>, SurrealError>> {
+        let handle = Arc::clone(&self.handle);
+        let task = self.on_runtime.spawn(async move {
+            let mut answers = run(&handle, text, variables).await?;
+            let mut errors: Vec<_> = answers.take_errors().into_iter().collect();
+            errors.sort_unstable_by_key(|(index, _)| *index);
+            Ok(errors)
+        });
+        Box::pin(async move { task.await.unwrap_or_else(|error| Err(SurrealError::internal(error.to_string()))) })
+    }
+}
+
+async fn run(handle: &Handle, text: String, variables: Variables) -> Result<Answers, SurrealError> {
+    match handle {
+        Handle::Embedded(client, _) => client.query(text).bind(variables).await,
+        Handle::Remote(client) => client.query(text).bind(variables).await,
+    }
+}
+
+async fn connect(config: &DatabaseConfig) -> Result<Handle, SurrealError> {
+    if config.url.starts_with("surrealkv://") || config.url.starts_with("mem://") {
+        let internal = |error: &dyn std::fmt::Display| SurrealError::internal(error.to_string());
+        let datastore = open_datastore(config).await.map_err(|error| internal(&error))?;
+        let client = Surreal::<Db>::unstable_from_datastore(Arc::clone(&datastore), None).await?;
+        // The embedded engine is ours alone: it has no users, and the handle is its owner.
+        client.use_ns(NAMESPACE).use_db(config.name.as_str()).await?;
+        return Ok(Handle::Embedded(client, datastore));
+    }
+    let client = surrealdb::engine::any::connect(&config.url).await?;
+    if let Some((username, password)) = config.credentials.clone() {
+        client.signin(Root { username, password }).await?;
+    }
+    client.use_ns(NAMESPACE).use_db(config.name.as_str()).await?;
+    Ok(Handle::Remote(client))
+}
+
+/// Opens the engine as `surrealdb::connect` does, but with a configuration that reaches it: the client ignores the
+/// engine's memory settings.
+async fn open_datastore(config: &DatabaseConfig) -> anyhow::Result<Arc<Datastore>> {
+    let caps = config.caps;
+    let settings = ConfigMap::empty()
+        .with_key_value("datastore_sync", "every")
+        .with_key_value("surrealkv_block_cache_capacity", caps.block_cache_bytes.to_string())
+        .with_key_value("surrealkv_max_memtable_size", caps.memtable_bytes.to_string());
+    let url = config.url.strip_prefix("mem://").map_or(config.url.as_str(), |_| "memory");
+    let datastore = Datastore::builder().with_config(settings).without_maintenance_tasks().build_with_path(url).await?;
+    // Maintenance writes, and a write before the version key makes a new folder look like an ancient one.
+    datastore.check_version().await?;
+    datastore.bootstrap().await?;
+    datastore.start_maintenance_tasks();
+    Ok(datastore)
+}
+
+/// Refuses a folder that cannot be written before the engine half-writes it.
+fn prepare_folder(dir: &std::path::Path, min_free_bytes: u64) -> Result<(), StoreError> {
+    let refuse = |what: &str, error: &dyn std::fmt::Display| StoreError::Unavailable(format!("{what} {}: {error}", dir.display()));
+    std::fs::create_dir_all(dir).map_err(|error| refuse("cannot create the data folder", &error))?;
+    let probe = dir.join(".writable");
+    std::fs::write(&probe, b"latchkey").map_err(|error| refuse("cannot write to the data folder", &error))?;
+    std::fs::remove_file(&probe).map_err(|error| refuse("cannot write to the data folder", &error))?;
+    match free_bytes(dir) {
+        Some(free) if free < min_free_bytes => {
+            Err(refuse("no room in the data folder", &format!("{free} bytes free, {min_free_bytes} are required")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn free_bytes(dir: &std::path::Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(dir).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// How often the committer looks whether there is room.
+pub(super) const ROOM_CHECK: Duration = Duration::from_secs(1);
+
+/// Variables from pairs.
+pub(super) fn variables<const N: usize>(pairs: [(&str, Value); N]) -> Variables {
+    let mut variables = Variables::new();
+    for (name, value) in pairs {
+        variables.insert(name, value);
+    }
+    variables
+}
+
+/// An object from pairs: a row to insert.
+pub(super) fn row<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    let mut object = Object::new();
+    for (name, value) in fields {
+        object.insert(name, value);
+    }
+    Value::Object(object)
+}

@@ -1,0 +1,97 @@
+//! Persistence: SurrealDB, and the only place where SurrealQL lives besides `schema.surql`.
+//!
+//! Everything is written by one path: a [`ChangeSet`] goes to the [`committer::Committer`], which commits batches of them and
+//! hands their events, in commit order, to the [`EventSink`] that `app` wires to the hub. Reads are typed, per noun, in
+//! `read`. The database runs on its own threads ([`database::Database`]): its CPU work never sits on threads that serve
+//! sockets.
+
+mod batch;
+mod change_set;
+mod committer;
+mod database;
+mod error;
+mod heads;
+mod idempotency;
+mod read;
+mod rows;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use change_set::{ChangeSet, NewEvent, StoredEvent};
+pub use committer::{Committed, CommitterLimits, EventSink, Lane, Storage, Transact};
+pub use database::{Database, DatabaseConfig, MemoryCaps};
+pub use error::{CommitError, Contended, Outcome, StoreError, classify};
+pub use idempotency::{FirstUse, Idempotency, KeyFound};
+pub use read::{CalendarState, InboxState, Lease};
+
+use crate::clock::Clock;
+
+/// The database, its committer and its reads.
+pub struct Store {
+    database: Arc<Database>,
+    committer: committer::Committer,
+    epoch: String,
+}
+
+impl Store {
+    /// Connects, applies the schema and starts this process's committer.
+    ///
+    /// # Errors
+    /// `Unavailable` if the database cannot be opened (unwritable folder, full disk, no server); `Schema` if it belongs to
+    /// a newer version of Latchkey.
+    pub async fn open(config: &DatabaseConfig, clock: Arc<dyn Clock>, sink: Arc<dyn EventSink>) -> Result<Self, StoreError> {
+        let database = Arc::new(Database::open(config).await?);
+        Self::on(database, clock, sink, CommitterLimits::default()).await
+    }
+
+    /// A store on a database that is open already: another process's view of it, as tests of many nodes need.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn on(
+        database: Arc<Database>,
+        clock: Arc<dyn Clock>,
+        sink: Arc<dyn EventSink>,
+        limits: CommitterLimits,
+    ) -> Result<Self, StoreError> {
+        let epoch = schema::apply(&database, clock.as_ref()).await?;
+        let committer = committer::Committer::start(Arc::clone(&database), database.storage(), clock, sink, limits).await?;
+        Ok(Self { database, committer, epoch })
+    }
+
+    /// Names this database's history; a restore changes it.
+    #[must_use]
+    pub fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
+    /// The open database.
+    #[must_use]
+    pub const fn database(&self) -> &Arc<Database> {
+        &self.database
+    }
+
+    /// Commits a change set; when this answers, it is on disk (P2) and its events have been handed to the sink.
+    ///
+    /// # Errors
+    /// `Contended` names what another writer was first with: nothing was written, decide again. `Busy`: the queue is full.
+    /// `TooLate`: its deadline passed. `Unavailable`: the disk is full or the process is stopping.
+    pub async fn commit(&self, set: ChangeSet, lane: Lane) -> Result<Committed, CommitError> {
+        self.committer.commit(set, lane).await
+    }
+
+    /// Waits until what is visible now is also on disk: the embedded engine shows a commit before its fsync, so a read that
+    /// is served to a client waits for the batch in flight.
+    pub async fn settled(&self) {
+        self.committer.settled().await;
+    }
+
+    /// Stops taking change sets, commits what is queued and closes the database.
+    pub async fn close(&self) {
+        self.committer.stop().await;
+        self.database.close().await;
+    }
+}

@@ -1,0 +1,10 @@
+//! Typed reads, per noun. Each that serves a client is answered only when what it saw is on disk.
+
+mod accounts;
+mod bookings;
+mod calendars;
+mod events;
+mod listings;
+
+pub use bookings::InboxState;
+pub use calendars::{CalendarState, Lease};

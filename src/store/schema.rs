@@ -1,0 +1,53 @@
+//! Applying `schema.surql`, and the way from one version of it to the next.
+
+use surrealdb::types::SurrealValue;
+
+use super::database::{Database, variables};
+use super::error::StoreError;
+use crate::clock::Clock;
+
+/// The version that `schema.surql` describes. A change of it that needs data rewritten raises this and adds a step to
+/// [`MIGRATIONS`]; a change that does not (a new table, an optional field) needs neither, since the file is applied at every start.
+const VERSION: i64 = 1;
+
+/// Steps from version `index + 1` to the next: SurrealQL, run in one transaction before the schema is applied.
+const MIGRATIONS: [&str; VERSION as usize - 1] = [];
+
+const SCHEMA: &str = include_str!("../../schema.surql");
+
+/// Brings the database to this program's version and gives its epoch.
+pub(super) async fn apply(database: &Database, clock: &dyn Clock) -> Result<String, StoreError> {
+    database
+        .query("DEFINE TABLE IF NOT EXISTS meta SCHEMAFULL; DEFINE FIELD IF NOT EXISTS value ON meta TYPE int | string", variables([]))
+        .await?
+        .check()?;
+    let found: Option<i64> = database.read("RETURN (SELECT VALUE value FROM ONLY meta:schema)", variables([])).await?;
+    match found {
+        Some(found) if found > VERSION => return Err(StoreError::Schema { found, known: VERSION }),
+        Some(found) => migrate(database, found).await?,
+        None => {}
+    }
+    if found != Some(VERSION) || cfg!(debug_assertions) {
+        tracing::info!(version = VERSION, "applying schema");
+    }
+    database.query(SCHEMA, variables([])).await?.check()?;
+    let epoch = format!("{:x}-{:x}", clock.now(), u128::from_be_bytes(*uuid::Uuid::now_v7().as_bytes()) & 0xffff_ffff);
+    let text = "BEGIN; INSERT IGNORE INTO meta $rows; UPDATE meta:schema SET value = $version; COMMIT; RETURN (SELECT VALUE value FROM ONLY meta:epoch)";
+    let rows = vec![
+        super::database::row([("id", surrealdb::types::RecordId::new("meta", "schema").into_value()), ("value", VERSION.into_value())]),
+        super::database::row([("id", surrealdb::types::RecordId::new("meta", "epoch").into_value()), ("value", epoch.into_value())]),
+    ];
+    let mut answers = database.query(text, variables([("rows", rows.into_value()), ("version", VERSION.into_value())])).await?.check()?;
+    let epoch: Option<String> = answers.take(4)?;
+    epoch.ok_or_else(|| StoreError::Corrupt("meta:epoch is missing".to_owned()))
+}
+
+async fn migrate(database: &Database, found: i64) -> Result<(), StoreError> {
+    let done = usize::try_from(found - 1).unwrap_or(0);
+    for (index, step) in MIGRATIONS.iter().enumerate().skip(done) {
+        tracing::info!(from = index + 1, to = index + 2, "migrating the database");
+        let text = format!("BEGIN; {step}; UPDATE meta:schema SET value = {}; COMMIT", index + 2);
+        database.query(text, variables([])).await?.check()?;
+    }
+    Ok(())
+}
