@@ -1,1 +1,149 @@
-fn main() {}
+//! `loadtest`: guests racing for nights, watchers counting sequences, and a verdict on the hub's promises.
+//!
+//! Three scenarios: `race` checks the promises under contention and across crashes, `holds` measures durable holds per
+//! second, `watch` measures connections and fan-out. Each ends with one line, `invariants: ok` or `invariants: BROKEN …`,
+//! and an exit code to match. Only a hub on this machine is loaded, unless asked otherwise.
+
+mod account;
+mod backoff;
+mod crowd;
+mod frame;
+mod holds;
+mod invariants;
+mod plan;
+mod process;
+mod race;
+mod random;
+mod records;
+mod report;
+mod rest;
+mod session;
+mod socket;
+mod target;
+mod verify;
+mod watch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::invariants::Breaks;
+use crate::random::SplitMix64;
+use crate::report::Report;
+use crate::session::Link;
+use crate::target::Target;
+
+/// Guests racing for nights, watchers counting sequences: the load and invariant tester of Latchkey.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    scenario: Scenario,
+}
+
+#[derive(Debug, Subcommand)]
+enum Scenario {
+    /// Guests race for the same nights; every promise is checked, also across crashes of the hub.
+    Race {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        args: race::RaceArgs,
+    },
+    /// Uncontended holds, as many as the hub makes durable.
+    Holds {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        args: holds::HoldsArgs,
+    },
+    /// Idle connections (--idle) or fan-out (--watchers, --events).
+    Watch {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        args: watch::WatchArgs,
+    },
+}
+
+/// What every scenario needs to know.
+#[derive(Debug, Clone, Args)]
+struct Common {
+    /// The hub's socket, such as `ws://127.0.0.1:8080/ws`; REST is expected on the same host and port.
+    #[arg(long)]
+    url: String,
+    /// Loads a hub that is not on this machine.
+    #[arg(long)]
+    allow_remote: bool,
+    /// Decides which stays are asked for; drawn and printed if left out.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Writes the report to this file as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// How long clients try to come back to a hub that went away, in seconds.
+    #[arg(long, default_value_t = account::PATIENCE.as_secs(), value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    reconnect_s: u64,
+}
+
+impl Scenario {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Race { .. } => "race",
+            Self::Holds { .. } => "holds",
+            Self::Watch { .. } => "watch",
+        }
+    }
+
+    const fn common(&self) -> &Common {
+        match self {
+            Self::Race { common, .. } | Self::Holds { common, .. } | Self::Watch { common, .. } => common,
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let scenario = Cli::parse().scenario;
+    let common = scenario.common().clone();
+    let target = match Target::parse(&common.url, common.allow_remote) {
+        Ok(target) => target,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::from(2);
+        }
+    };
+    let report = match run(&scenario, &common, target).await {
+        Ok(report) => report,
+        Err(error) => {
+            // Scripts read the last line: a run that could not be made proves nothing, so it must not look like a good one.
+            let mut breaks = Breaks::default();
+            breaks.add(&format!("the run could not be made: {error:#}"));
+            let mut report = Report::new(scenario.name());
+            report.judge(breaks);
+            report
+        }
+    };
+    if let Some(path) = &common.json
+        && let Err(error) = report.write_json(path)
+    {
+        eprintln!("error: {error:#}");
+    }
+    println!("{}", report.text());
+    if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn run(scenario: &Scenario, common: &Common, target: Target) -> Result<Report> {
+    let fresh = || SplitMix64::new(plan::now_ms().unsigned_abs()).draw();
+    let seed = common.seed.unwrap_or_else(fresh);
+    println!("seed: {seed}");
+    let link = Link::new(target, Duration::from_secs(common.reconnect_s), seed);
+    match scenario {
+        Scenario::Race { args, .. } => race::run(args, link).await,
+        Scenario::Holds { args, .. } => holds::run(args, link).await,
+        Scenario::Watch { args, .. } => watch::run(args, link).await,
+    }
+}
