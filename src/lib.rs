@@ -2,4 +2,7 @@
 
 pub mod clock;
 pub mod domain;
+pub mod job;
+pub mod provider;
+pub mod service;
 pub mod store;

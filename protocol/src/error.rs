@@ -46,7 +46,7 @@ pub enum ErrorCode {
     InvalidState,
     /// Too many active holds; `details.limit` says how many are allowed.
     HoldLimit,
-    /// The same nights again too soon; `details.retry_after_ms` says when.
+    /// The same nights again too soon; `details.until` says when.
     HoldCooldown,
     /// The payment method was declined; `details.reason` is the provider's word.
     PaymentDeclined,

@@ -1,0 +1,251 @@
+//! Accounts: register, log in, refresh.
+//!
+//! Passwords are hashed with argon2id on blocking threads, a bounded number at once. A wrong password and an unknown address take the
+//! same time and get the same answer.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use aws_lc_rs::rand::SecureRandom;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use dashmap::DashMap;
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use latchkey_protocol::rest::{Login, Refresh, Register, Tokens};
+use latchkey_protocol::{EpochMs, SessionId, UserId, view};
+use tokio::sync::Semaphore;
+
+use super::tokens::AccessTokens;
+use super::{Caller, ServiceError, fresh_id};
+use crate::clock::Clock;
+use crate::domain::Timestamp;
+use crate::domain::Write;
+use crate::domain::account::{Account, RefreshFamily, Rotation, normal_email, validate_registration};
+use crate::provider::webhook::hex;
+use crate::store::{ChangeSet, CommitError, Contended, Lane, Store};
+
+/// How long a login lasts without being refreshed, in milliseconds.
+const SESSION_TTL_MS: i64 = 30 * 86_400_000;
+
+/// Passwords hashed at once: each takes 19 MiB and a core.
+const HASHES_AT_ONCE: usize = 2;
+
+/// Hashes that may wait; a further one is told `busy`.
+const MAX_WAITING_HASHES: usize = 1_024;
+
+/// Log-ins per address of mail and minute, with a burst of the same size: guessing gets nowhere.
+const LOGINS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).expect("10 is not 0");
+
+/// Told of sessions that end before their time, so that their sockets are closed.
+pub type OnRevoked = Box<dyn Fn(SessionId) + Send + Sync>;
+
+/// Accounts.
+pub struct Accounts {
+    store: Arc<Store>,
+    clock: Arc<dyn Clock>,
+    tokens: AccessTokens,
+    hashing: Arc<Semaphore>,
+    waiting: Semaphore,
+    /// A hash of nothing, verified when there is no account: equal time for unknown users.
+    decoy: String,
+    attempts: DefaultKeyedRateLimiter<String>,
+    revoked: DashMap<SessionId, EpochMs>,
+    on_revoked: OnRevoked,
+}
+
+impl Accounts {
+    /// In this store, with tokens signed by `secret`.
+    ///
+    /// # Errors
+    /// `Internal` if the system gives no random numbers.
+    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, secret: &[u8], on_revoked: OnRevoked) -> Result<Self, ServiceError> {
+        Ok(Self {
+            store,
+            clock,
+            tokens: AccessTokens::new(secret),
+            hashing: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
+            waiting: Semaphore::new(MAX_WAITING_HASHES),
+            decoy: hash_password(&random_text()?)?,
+            attempts: RateLimiter::keyed(Quota::per_minute(LOGINS_PER_MINUTE)),
+            revoked: DashMap::new(),
+            on_revoked,
+        })
+    }
+
+    /// Creates an account.
+    ///
+    /// # Errors
+    /// `Invalid`, `AlreadyRegistered`, `Busy`.
+    pub async fn register(&self, ask: Register) -> Result<view::Me, ServiceError> {
+        let email = normal_email(&ask.email)?;
+        validate_registration(&ask.name, &ask.password)?;
+        let password_hash = self.hashed(move || hash_password(&ask.password)).await??;
+        let now = Timestamp::from_epoch_ms(self.clock.now());
+        let account =
+            Account { user: UserId::from_bytes(fresh_id(now)), email, name: ask.name.trim().to_owned(), password_hash, created_at: now };
+        let me = me(&account);
+        match self.store.commit(write(Write::AddAccount(account)), Lane::Normal).await {
+            Ok(_) => Ok(me),
+            Err(CommitError::Contended(Contended::Login)) => Err(ServiceError::AlreadyRegistered),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// `BadCredentials`, `RateLimited`, `Busy`.
+    pub async fn log_in(&self, ask: Login) -> Result<Tokens, ServiceError> {
+        let email = normal_email(&ask.email).map_err(|_| ServiceError::BadCredentials)?;
+        let account = self.store.account_by_email(&email).await?;
+        let stored = account.as_ref().map_or_else(|| self.decoy.clone(), |account| account.password_hash.clone());
+        let is_right = self.hashed(move || verify_password(&ask.password, &stored)).await?;
+        let account = match account {
+            Some(account) if is_right => account,
+            // Only failures count, so that nobody is locked out of their account by logging in often.
+            Some(_) | None => {
+                return Err(self.attempts.check_key(&email).err().map_or(ServiceError::BadCredentials, |until| {
+                    let wait = until.wait_time_from(DefaultClock::default().now());
+                    ServiceError::RateLimited { retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX) }
+                }));
+            }
+        };
+        let now = Timestamp::from_epoch_ms(self.clock.now());
+        let session = SessionId::from_bytes(fresh_id(now));
+        let secret = random_text()?;
+        let family = RefreshFamily {
+            session,
+            user: account.user,
+            current: token_hash(&secret),
+            previous: None,
+            rotated_at: now,
+            expires_at: now.plus_ms(SESSION_TTL_MS),
+            ended: false,
+            version: 1,
+        };
+        self.store.commit(write(Write::AddFamily(family)), Lane::Normal).await?;
+        self.tokens_of(account.user, session, &secret, now)
+    }
+
+    /// Takes a refresh token for a new pair of tokens. A token used twice ends the session: somebody has a copy (RFC 9700, 4.14.2).
+    ///
+    /// # Errors
+    /// `Unauthenticated`, `Busy`.
+    pub async fn refresh(&self, ask: Refresh) -> Result<Tokens, ServiceError> {
+        let refused = ServiceError::Unauthenticated("the refresh token is not valid");
+        let Some((session, secret)) = ask.refresh_token.split_once('.') else { return Err(refused) };
+        let session: SessionId = session.parse().map_err(|_| refused.clone())?;
+        for _ in 0..3 {
+            let Some(family) = self.store.family(session).await? else { return Err(refused) };
+            let now = Timestamp::from_epoch_ms(self.clock.now());
+            let next = random_text()?;
+            let (family, is_reused) = match family.rotate(&token_hash(secret), token_hash(&next), now) {
+                Rotation::Rotated(family) => (family, false),
+                Rotation::Reused(family) => (family, true),
+                Rotation::Refused => return Err(refused),
+            };
+            let user = family.user;
+            match self.store.commit(write(Write::SetFamily(family)), Lane::Normal).await {
+                Ok(_) if is_reused => {
+                    tracing::warn!(%user, %session, "a refresh token was used twice: session ended");
+                    self.revoke(session, now);
+                    return Err(refused);
+                }
+                Ok(_) => return self.tokens_of(user, session, &next, now),
+                Err(CommitError::Contended(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(ServiceError::Busy)
+    }
+
+    /// Who an access token speaks for.
+    ///
+    /// # Errors
+    /// `Unauthenticated`.
+    pub fn authenticate(&self, token: &str) -> Result<Caller, ServiceError> {
+        let caller = self.tokens.verify(token, self.clock.now())?;
+        if self.revoked.contains_key(&caller.session) {
+            return Err(ServiceError::Unauthenticated("the session has ended"));
+        }
+        Ok(caller)
+    }
+
+    /// The caller's own account.
+    ///
+    /// # Errors
+    /// `NotFound` if it is gone.
+    pub async fn me(&self, caller: &Caller) -> Result<view::Me, ServiceError> {
+        let account = self.store.account(caller.user).await?.ok_or(ServiceError::NotFound("user"))?;
+        Ok(me(&account))
+    }
+
+    /// Forgets attempts and revocations that no longer matter.
+    pub fn sweep(&self) {
+        self.attempts.retain_recent();
+        self.attempts.shrink_to_fit();
+        let now = self.clock.now();
+        self.revoked.retain(|_, until| now < *until);
+    }
+
+    fn revoke(&self, session: SessionId, now: Timestamp) {
+        // Any access token of it has ended by then.
+        self.revoked.insert(session, now.epoch_ms() + super::tokens::ACCESS_TTL_MS);
+        (self.on_revoked)(session);
+    }
+
+    fn tokens_of(&self, user: UserId, session: SessionId, secret: &str, now: Timestamp) -> Result<Tokens, ServiceError> {
+        let (access_token, expires_at) = self.tokens.issue(user, session, now.epoch_ms())?;
+        Ok(Tokens { user, access_token, expires_at, refresh_token: format!("{session}.{secret}") })
+    }
+
+    /// Runs a password hash on a blocking thread, a bounded number at once.
+    async fn hashed<T: Send + 'static>(&self, hash: impl FnOnce() -> T + Send + 'static) -> Result<T, ServiceError> {
+        let _waiting = self.waiting.try_acquire().map_err(|_| ServiceError::Busy)?;
+        let permit = Arc::clone(&self.hashing).acquire_owned().await.map_err(|_| ServiceError::Busy)?;
+        let task = tokio::task::spawn_blocking(move || {
+            let result = hash();
+            drop(permit);
+            result
+        });
+        task.await.map_err(|_| ServiceError::Internal)
+    }
+}
+
+fn me(account: &Account) -> view::Me {
+    view::Me { id: account.user, email: account.email.clone(), name: account.name.clone(), created_at: account.created_at.epoch_ms() }
+}
+
+fn write(write: Write) -> ChangeSet {
+    ChangeSet { writes: vec![write], ..ChangeSet::default() }
+}
+
+/// argon2id with OWASP's parameters: 19 MiB, 2 passes, 1 lane.
+fn argon2() -> Result<Argon2<'static>, ServiceError> {
+    let params = Params::new(19_456, 2, 1, None).map_err(|_| ServiceError::Internal)?;
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+fn hash_password(password: &str) -> Result<String, ServiceError> {
+    let hash = argon2()?.hash_password(password.as_bytes()).map_err(|_| ServiceError::Internal)?;
+    Ok(hash.to_string())
+}
+
+fn verify_password(password: &str, stored: &str) -> bool {
+    let (Ok(argon2), Ok(stored)) = (argon2(), PasswordHash::new(stored)) else { return false };
+    argon2.verify_password(password.as_bytes(), &stored).is_ok()
+}
+
+/// 256 random bits as text.
+fn random_text() -> Result<String, ServiceError> {
+    let mut bytes = [0; 32];
+    aws_lc_rs::rand::SystemRandom::new().fill(&mut bytes).map_err(|_| ServiceError::Internal)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+fn token_hash(secret: &str) -> String {
+    hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, secret.as_bytes()).as_ref())
+}

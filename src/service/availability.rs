@@ -1,0 +1,166 @@
+//! The in-memory availability lock: one calendar per property behind one async lock, taken as a *claim*.
+//!
+//! Losers are refused from memory and never reach the database. The claim lasts until the commit answers, so decisions on one property
+//! are serial while properties are parallel; `commit` takes it by value and runs in a task of its own, so that a handler
+//! that is dropped releases nothing early. After anything but a definite refusal the calendar is dropped and loaded again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::ServiceError;
+use super::expiry::Deadlines;
+use super::wire;
+use crate::clock::Clock;
+use crate::domain::calendar::Leases;
+use crate::domain::{Calendar, Changes, Date, PropertyId, Timestamp};
+use crate::store::{ChangeSet, CommitError, Committed, Contended, Idempotency, Lane, Store};
+
+/// Commands that may wait for one property; a further one is told `busy`.
+const MAX_WAITERS: usize = 4_096;
+
+/// How long a command waits for its claim.
+const MAX_WAIT: Duration = Duration::from_secs(10);
+
+/// A calendar that nobody used for this long is dropped, in milliseconds.
+const IDLE_MS: i64 = 10 * 60_000;
+
+/// Nights this many days before today are loaded: a stay in progress still owns tonight.
+const DAYS_BACK: i32 = 2;
+
+struct Slot {
+    calendar: Arc<Mutex<Option<Calendar>>>,
+    waiters: AtomicUsize,
+    used_at: AtomicI64,
+}
+
+/// Every calendar that is in use.
+pub struct Availability {
+    slots: DashMap<PropertyId, Arc<Slot>>,
+    store: Arc<Store>,
+    clock: Arc<dyn Clock>,
+    leases: Leases,
+    deadlines: Arc<Deadlines>,
+}
+
+/// The exclusive right to decide on a property.
+pub struct PropertyClaim {
+    guard: OwnedMutexGuard<Option<Calendar>>,
+    property: PropertyId,
+    store: Arc<Store>,
+    deadlines: Arc<Deadlines>,
+}
+
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Availability {
+    /// No calendar loaded yet.
+    #[must_use]
+    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, leases: Leases, deadlines: Arc<Deadlines>) -> Self {
+        Self { slots: DashMap::new(), store, clock, leases, deadlines }
+    }
+
+    /// Takes the claim on a property, loading its calendar on first use.
+    ///
+    /// # Errors
+    /// `NotFound`; `Busy` after a bounded wait or behind too many others.
+    pub async fn claim(&self, property: PropertyId) -> Result<PropertyClaim, ServiceError> {
+        let slot = self.slot(property);
+        if slot.waiters.fetch_add(1, Ordering::Relaxed) >= MAX_WAITERS {
+            slot.waiters.fetch_sub(1, Ordering::Relaxed);
+            return Err(ServiceError::Busy);
+        }
+        let waiting = Waiting(&slot.waiters);
+        let lock = Arc::clone(&slot.calendar).lock_owned();
+        let mut guard = tokio::time::timeout(MAX_WAIT, lock).await.map_err(|_| ServiceError::Busy)?;
+        drop(waiting);
+        if guard.is_none() {
+            *guard = Some(self.load(property).await?);
+        }
+        Ok(PropertyClaim { guard, property, store: Arc::clone(&self.store), deadlines: Arc::clone(&self.deadlines) })
+    }
+
+    fn slot(&self, property: PropertyId) -> Arc<Slot> {
+        let entry = self.slots.entry(property).or_insert_with(|| {
+            Arc::new(Slot { calendar: Arc::new(Mutex::new(None)), waiters: AtomicUsize::new(0), used_at: AtomicI64::new(0) })
+        });
+        entry.used_at.store(self.clock.now(), Ordering::Relaxed);
+        Arc::clone(&entry)
+    }
+
+    async fn load(&self, property: PropertyId) -> Result<Calendar, ServiceError> {
+        let now = Timestamp::from_epoch_ms(self.clock.now());
+        // A day early for the westernmost time zone.
+        let today = i32::try_from(now.epoch_ms().div_euclid(86_400_000)).unwrap_or(i32::MAX);
+        let from = Date::MIN.saturating_add(today - Date::MIN.epoch_day() - DAYS_BACK);
+        let state = self.store.calendar(property, from, Date::MAX).await?;
+        let Some(state) = state else {
+            self.slots.remove_if(&property, |_, slot| Arc::strong_count(slot) <= 2);
+            return Err(ServiceError::NotFound("property"));
+        };
+        Ok(Calendar::restore(state.listing, self.leases, state.seq, state.nights, state.claims))
+    }
+
+    /// Drops calendars that nobody has used for a while and nobody holds.
+    pub fn sweep(&self) {
+        let idle_since = self.clock.now() - IDLE_MS;
+        self.slots.retain(|_, slot| {
+            let is_used = Arc::strong_count(slot) > 1 || Arc::strong_count(&slot.calendar) > 1;
+            is_used || slot.used_at.load(Ordering::Relaxed) > idle_since
+        });
+    }
+}
+
+impl PropertyClaim {
+    /// The calendar, as of its last committed change.
+    ///
+    /// # Panics
+    /// Never: a claim is only given out with a loaded calendar, and only `commit`, which consumes it, unloads it.
+    #[must_use]
+    pub fn calendar(&self) -> &Calendar {
+        self.guard.as_ref().expect("a claim is given out with its calendar loaded")
+    }
+
+    /// Commits what was decided on this calendar, and applies it.
+    ///
+    /// The claim travels with the commit into a task of its own: dropping this future cancels nothing and releases nothing.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn commit(mut self, changes: Changes, idempotency: Option<Idempotency>, lane: Lane) -> Result<Committed, CommitError> {
+        let set = ChangeSet {
+            events: changes.events.iter().map(wire::new_event).collect(),
+            writes: changes.writes.clone(),
+            deadline: changes.deadline,
+            idempotency,
+        };
+        let task = tokio::spawn(async move {
+            let result = self.store.commit(set, lane).await;
+            match &result {
+                Ok(_) => {
+                    if let Some(calendar) = self.guard.as_mut() {
+                        calendar.apply(&changes);
+                        if let Some(deadline) = calendar.next_deadline() {
+                            self.deadlines.add(self.property, deadline);
+                        }
+                    }
+                }
+                // Definitely not written, and for a reason that says nothing about this calendar.
+                Err(CommitError::Busy | CommitError::Unavailable(_) | CommitError::TooLate) => {}
+                Err(CommitError::Contended(Contended::Key | Contended::Webhook | Contended::Login)) => {}
+                Err(CommitError::Contended(Contended::State) | CommitError::Refused(_) | CommitError::Unknown) => *self.guard = None,
+            }
+            result
+        });
+        task.await.unwrap_or(Err(CommitError::Unknown))
+    }
+}

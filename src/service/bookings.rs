@@ -1,0 +1,264 @@
+//! Quotes, holds and bookings.
+
+use std::sync::Arc;
+
+use latchkey_protocol::client::{AskQuote, BookHold, BookingRef, HoldDates, HoldRef};
+use latchkey_protocol::view;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::availability::Availability;
+use super::idempotency::{IdempotencyKey, Keys, Use};
+use super::quota::HoldQuota;
+use super::{Caller, ServiceError, fresh_id, wire};
+use crate::clock::Clock;
+use crate::domain::booking::Deal;
+use crate::domain::calendar::{self, Leases};
+use crate::domain::{BookingId, Calendar, ClaimId, Decision, HoldId, PaymentId, PropertyId, Refusal, Stay, Timestamp, UserId};
+use crate::store::{CommitError, Contended, Lane, Store};
+
+/// How often a command is decided again because another writer was first.
+const MAX_DECISIONS: u32 = 5;
+
+/// Quotes, holds and bookings.
+pub struct Bookings {
+    availability: Arc<Availability>,
+    store: Arc<Store>,
+    keys: Arc<Keys>,
+    quota: Arc<HoldQuota>,
+    clock: Arc<dyn Clock>,
+    leases: Leases,
+}
+
+impl Bookings {
+    /// On these calendars.
+    #[must_use]
+    pub fn new(
+        availability: Arc<Availability>,
+        store: Arc<Store>,
+        keys: Arc<Keys>,
+        quota: Arc<HoldQuota>,
+        clock: Arc<dyn Clock>,
+        leases: Leases,
+    ) -> Self {
+        Self { availability, store, keys, quota, clock, leases }
+    }
+
+    /// What a stay costs now.
+    ///
+    /// # Errors
+    /// `NotFound`, `Invalid`, `RuleViolated`.
+    pub async fn quote(&self, ask: AskQuote) -> Result<view::Quote, ServiceError> {
+        let stay = Stay::new(ask.check_in, ask.check_out)?;
+        let claim = self.availability.claim(ask.property).await?;
+        Ok(wire::quote(&claim.calendar().quote(stay, ask.guests, self.now())?))
+    }
+
+    /// Takes nights for a short while.
+    ///
+    /// # Errors
+    /// `Invalid`, `NotFound`, `RuleViolated`, `DatesUnavailable`, `HoldCooldown`, `HoldLimit`, `KeyReused`, `Busy`.
+    pub async fn hold(&self, caller: &Caller, key: IdempotencyKey, ask: HoldDates) -> Result<view::Hold, ServiceError> {
+        let stay = Stay::new(ask.check_in, ask.check_out)?;
+        let used = self.keys.begin(caller.user, "hold", key, &ask).await?;
+        let now = self.now();
+        let claim = ClaimId::from_bytes(fresh_id(now));
+        if let Err(refused) = self.quota.begin(caller.user, claim, now.plus_ms(self.leases.hold_ms), now) {
+            return self.keys.or_first_answer(&used, refused).await;
+        }
+        let dates = calendar::HoldDates { claim, guest: caller.user, stay, guests: ask.guests };
+        let held = self
+            .decide(&used, ask.property, |calendar, now| {
+                calendar.hold(&dates, now).map(|decision| reply(decision, |(hold, seq)| wire::hold(hold, *seq)))
+            })
+            .await;
+        match &held {
+            Ok(hold) if hold.id == claim => metrics::counter!("latchkey_holds", "outcome" => "won").increment(1),
+            // Refused, or the first answer of an earlier use: this claim does not exist.
+            Ok(_) | Err(_) => self.quota.end(caller.user, claim),
+        }
+        if matches!(held, Err(ServiceError::Refused(Refusal::DatesUnavailable { .. }))) {
+            metrics::counter!("latchkey_holds", "outcome" => "lost").increment(1);
+        }
+        held
+    }
+
+    /// Lengthens one's own live hold.
+    ///
+    /// # Errors
+    /// `NotFound`, `Expired`, `InvalidState`, `KeyReused`, `Busy`.
+    pub async fn extend_hold(&self, caller: &Caller, key: IdempotencyKey, ask: HoldRef) -> Result<view::Hold, ServiceError> {
+        let used = self.keys.begin(caller.user, "extend_hold", key, &ask).await?;
+        let hold = self
+            .decide(&used, ask.property, |calendar, now| {
+                let decision = calendar.extend_hold(ask.hold, caller.user, now)?;
+                Ok(reply(decision, |(hold, seq)| wire::hold(hold, *seq)))
+            })
+            .await;
+        let hold = self.or_ended_hold(hold, ask, caller.user).await?;
+        self.quota.restore(caller.user, hold.id, Timestamp::from_epoch_ms(hold.expires_at));
+        Ok(hold)
+    }
+
+    /// Gives the nights of one's own live hold back.
+    ///
+    /// # Errors
+    /// `NotFound`, `Expired`, `InvalidState`, `KeyReused`, `Busy`.
+    pub async fn release_hold(&self, caller: &Caller, key: IdempotencyKey, ask: HoldRef) -> Result<view::Hold, ServiceError> {
+        let used = self.keys.begin(caller.user, "release_hold", key, &ask).await?;
+        let hold = self
+            .decide(&used, ask.property, |calendar, now| {
+                let decision = calendar.release_hold(ask.hold, caller.user, now)?;
+                Ok(reply(decision, |(hold, seq)| wire::hold(hold, *seq)))
+            })
+            .await;
+        let hold = self.or_ended_hold(hold, ask, caller.user).await?;
+        self.quota.end(caller.user, hold.id);
+        Ok(hold)
+    }
+
+    /// Turns one's own live hold into a booking that waits for its payment.
+    ///
+    /// # Errors
+    /// `NotFound`, `Expired`, `InvalidState`, `KeyReused`, `Busy`.
+    pub async fn book(&self, caller: &Caller, key: IdempotencyKey, ask: BookHold) -> Result<view::Booking, ServiceError> {
+        let used = self.keys.begin(caller.user, "book", key, &ask).await?;
+        let payment = PaymentId::from_bytes(fresh_id(self.now()));
+        let book = calendar::BookHold { claim: ask.hold, guest: caller.user, payment, expected_total_minor: ask.expected_total_minor };
+        let booking = self
+            .decide(&used, ask.property, |calendar, now| {
+                calendar.book(&book, now).map(|decision| reply(decision, |deal| wire::booking(&deal.booking)))
+            })
+            .await;
+        let booking = self.or_ended_hold(booking, HoldRef { hold: ask.hold, property: ask.property }, caller.user).await?;
+        self.quota.end(caller.user, ask.hold);
+        Ok(booking)
+    }
+
+    /// Calls a booking off, as guest or host.
+    ///
+    /// # Errors
+    /// `NotFound`, `Expired`, `InvalidState`, `KeyReused`, `Busy`.
+    pub async fn cancel(&self, caller: &Caller, key: IdempotencyKey, ask: BookingRef) -> Result<view::Booking, ServiceError> {
+        let used = self.keys.begin(caller.user, "cancel", key, &ask).await?;
+        let deal = self.own_deal(caller, ask.booking).await?;
+        let cancelled = self
+            .decide(&used, deal.booking.property, |calendar, now| {
+                let decision = calendar.cancel(ask.booking, caller.user, now)?;
+                Ok(reply(decision, |deal| wire::booking(&deal.booking)))
+            })
+            .await;
+        match cancelled {
+            // Not live any more: the stored state says why.
+            Err(ServiceError::Refused(Refusal::NotFound)) => {
+                let ended = self.own_deal(caller, ask.booking).await?;
+                Err(ended.booking.cancel(crate::domain::booking::Party::Guest, self.now()).err().unwrap_or(Refusal::NotFound).into())
+            }
+            other => other,
+        }
+    }
+
+    /// One's own hold, live or over.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn find_hold(&self, caller: &Caller, hold: HoldId, property: PropertyId) -> Result<view::Hold, ServiceError> {
+        let found = self.store.hold(hold).await?.filter(|found| found.guest == caller.user && found.property == property);
+        let found = found.ok_or(ServiceError::NotFound("hold"))?;
+        let seq = self.availability.claim(property).await?.calendar().seq();
+        Ok(wire::hold(&found, seq))
+    }
+
+    /// A booking that the caller is a party of.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn find_booking(&self, caller: &Caller, booking: BookingId) -> Result<view::Booking, ServiceError> {
+        Ok(wire::booking(&self.own_deal(caller, booking).await?.booking))
+    }
+
+    /// The caller's bookings, as guest and as host, newest first, older than `before`.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn list(&self, caller: &Caller, before: Option<BookingId>, limit: u16) -> Result<Vec<view::Booking>, ServiceError> {
+        Ok(self.store.bookings_of(caller.user, before, limit).await?.iter().map(wire::booking).collect())
+    }
+
+    /// A property's calendar in a window of at most 732 days; nights of the past are not told.
+    ///
+    /// # Errors
+    /// `NotFound`, `Invalid`.
+    pub async fn calendar(
+        &self,
+        property: PropertyId,
+        from: Option<crate::domain::Date>,
+        to: Option<crate::domain::Date>,
+    ) -> Result<view::Calendar, ServiceError> {
+        let claim = self.availability.claim(property).await?;
+        let today = claim.calendar().listing().today(self.now());
+        let from = from.unwrap_or(today).max(today);
+        let to = to.unwrap_or_else(|| from.saturating_add(366));
+        if to <= from || to.days_since(from) > 732 {
+            return Err(Refusal::Invalid { field: "to", reason: "1 to 732 days after from" }.into());
+        }
+        Ok(wire::calendar(claim.calendar(), from, to))
+    }
+
+    async fn own_deal(&self, caller: &Caller, booking: BookingId) -> Result<Deal, ServiceError> {
+        let deal = self.store.deal(booking).await?.filter(|deal| deal.booking.party(caller.user).is_some());
+        deal.ok_or(ServiceError::NotFound("booking"))
+    }
+
+    /// A hold that is not live is refused as what it has become.
+    async fn or_ended_hold<T>(&self, result: Result<T, ServiceError>, ask: HoldRef, guest: UserId) -> Result<T, ServiceError> {
+        if !matches!(result, Err(ServiceError::Refused(Refusal::NotFound))) {
+            return result;
+        }
+        match self.store.hold(ask.hold).await? {
+            Some(hold) if hold.guest == guest && hold.property == ask.property => {
+                Err(hold.live(self.now()).err().unwrap_or(Refusal::NotFound).into())
+            }
+            Some(_) | None => Err(ServiceError::NotFound("hold")),
+        }
+    }
+
+    /// Claims, decides and commits, again if another writer was first; the same key gives the first answer.
+    async fn decide<T, F>(&self, used: &Use, property: PropertyId, decide: F) -> Result<T, ServiceError>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Fn(&Calendar, Timestamp) -> Result<Decision<T>, Refusal>,
+    {
+        for _ in 0..MAX_DECISIONS {
+            let claim = self.availability.claim(property).await?;
+            let now = self.now();
+            let decision = match decide(claim.calendar(), now) {
+                Ok(decision) => decision,
+                Err(refusal) => {
+                    drop(claim);
+                    return self.keys.or_first_answer(used, refusal.into()).await;
+                }
+            };
+            let idempotency = used.record(&decision.outcome, now)?;
+            match claim.commit(decision.changes, Some(idempotency), Lane::Normal).await {
+                Ok(_) => return Ok(decision.outcome),
+                Err(CommitError::Contended(Contended::Key)) => {
+                    return self.keys.first_answer(used).await?.ok_or(ServiceError::Busy);
+                }
+                // Another writer was first, or a lease ran out on the way: decide on what is true now.
+                Err(CommitError::Contended(_) | CommitError::TooLate) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(ServiceError::Busy)
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_epoch_ms(self.clock.now())
+    }
+}
+
+/// The same decision, with its outcome as clients see it.
+fn reply<T, R>(decision: Decision<T>, view: impl Fn(&T) -> R) -> Decision<R> {
+    Decision { outcome: view(&decision.outcome), changes: decision.changes }
+}

@@ -1,0 +1,140 @@
+//! Why a service refused, and what that is on the wire: one exhaustive map for WebSocket and REST.
+
+use latchkey_protocol::{ErrorCode, WireError};
+
+use crate::domain::Refusal;
+use crate::store::{CommitError, StoreError};
+
+/// A refused or failed command.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ServiceError {
+    /// A rule said no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// No token, or not a valid one.
+    #[error("not authenticated: {0}")]
+    Unauthenticated(&'static str),
+    /// Valid, but not for this.
+    #[error("not allowed")]
+    Forbidden,
+    /// No such thing, or not the caller's.
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// The key was used before with another body.
+    #[error("this idempotency key was used with another body")]
+    KeyReused,
+    /// No key, or one that is empty or too long.
+    #[error("an idempotency key of 1 to 128 bytes is required")]
+    KeyRequired,
+    /// The e-mail address is registered already.
+    #[error("this e-mail address is registered already")]
+    AlreadyRegistered,
+    /// E-mail and password do not match.
+    #[error("e-mail and password do not match")]
+    BadCredentials,
+    /// The user has as many active holds as they may.
+    #[error("at most {limit} active holds at once")]
+    HoldLimit {
+        /// How many that is.
+        limit: usize,
+    },
+    /// Too many attempts.
+    #[error("too many attempts")]
+    RateLimited {
+        /// When to come back, in milliseconds.
+        retry_after_ms: u64,
+    },
+    /// A queue is full or a wait was too long.
+    #[error("busy, try again")]
+    Busy,
+    /// The database takes no reads or writes now.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// A fault of ours, logged where it happened.
+    #[error("internal error")]
+    Internal,
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(reason) => {
+                tracing::error!(reason, "a read failed");
+                Self::Unavailable("the database does not answer".to_owned())
+            }
+            StoreError::Corrupt(_) | StoreError::Schema { .. } => {
+                tracing::error!(%error, "stored data cannot be read");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<CommitError> for ServiceError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            // Whoever can decide again has done so, often enough.
+            CommitError::Contended(_) | CommitError::TooLate | CommitError::Busy => Self::Busy,
+            CommitError::Unavailable(reason) => Self::Unavailable(reason.to_owned()),
+            CommitError::Unknown => Self::Unavailable("outcome unknown, repeat with the same key".to_owned()),
+            CommitError::Refused(_) => {
+                tracing::error!(%error, "a change set was refused");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl ServiceError {
+    /// The error as clients receive it.
+    #[must_use]
+    pub fn to_wire(&self) -> WireError {
+        let wire = |code| WireError::new(code, self.to_string());
+        match self {
+            Self::Refused(refusal) => refusal_to_wire(refusal),
+            Self::Unauthenticated(_) => wire(ErrorCode::Unauthenticated),
+            Self::Forbidden => wire(ErrorCode::Forbidden),
+            Self::NotFound(_) => wire(ErrorCode::NotFound),
+            Self::KeyReused => wire(ErrorCode::KeyReused),
+            Self::KeyRequired => wire(ErrorCode::KeyRequired),
+            Self::AlreadyRegistered => wire(ErrorCode::AlreadyRegistered),
+            Self::BadCredentials => wire(ErrorCode::BadCredentials),
+            Self::HoldLimit { limit } => wire(ErrorCode::HoldLimit).with("limit", u64::try_from(*limit).unwrap_or(u64::MAX)),
+            Self::RateLimited { retry_after_ms } => wire(ErrorCode::RateLimited).with("retry_after_ms", *retry_after_ms),
+            Self::Busy => wire(ErrorCode::Busy),
+            Self::Unavailable(_) => wire(ErrorCode::Unavailable),
+            Self::Internal => wire(ErrorCode::Internal),
+        }
+    }
+}
+
+impl From<ServiceError> for WireError {
+    fn from(error: ServiceError) -> Self {
+        error.to_wire()
+    }
+}
+
+fn refusal_to_wire(refusal: &Refusal) -> WireError {
+    let wire = |code| WireError::new(code, refusal.to_string());
+    match refusal {
+        Refusal::Invalid { field, .. } => wire(ErrorCode::Invalid).with("field", *field),
+        Refusal::PriceOverflow => wire(ErrorCode::Invalid).with("field", "price"),
+        Refusal::RuleViolated { rule, limit } => wire(ErrorCode::RuleViolated).with("rule", rule.name()).with("limit", *limit),
+        Refusal::DatesUnavailable { from, seq, .. } => wire(ErrorCode::DatesUnavailable).with("from", from.to_string()).with("seq", *seq),
+        Refusal::NotFound => wire(ErrorCode::NotFound),
+        Refusal::NotYours => wire(ErrorCode::Forbidden),
+        Refusal::Expired { expires_at } => WireError::new(ErrorCode::Expired, "it ran out").with("expires_at", expires_at.epoch_ms()),
+        Refusal::InvalidState { state } => wire(ErrorCode::InvalidState).with("state", *state),
+        Refusal::ExtendedToTheEnd { until } => {
+            WireError::new(ErrorCode::InvalidState, "a hold cannot be extended any further").with("until", until.epoch_ms())
+        }
+        Refusal::HoldCooldown { until } => {
+            WireError::new(ErrorCode::HoldCooldown, "you held these nights a moment ago: leave them to others for a while")
+                .with("until", until.epoch_ms())
+        }
+        Refusal::PriceChanged { total_minor } => {
+            wire(ErrorCode::InvalidState).with("state", "price_changed").with("total_minor", *total_minor)
+        }
+        Refusal::RefundTooLarge => wire(ErrorCode::InvalidState).with("state", "refund_too_large"),
+    }
+}

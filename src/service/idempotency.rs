@@ -1,0 +1,155 @@
+//! Say it twice, do it once (P7).
+//!
+//! A key is registered in memory before anything is claimed, and a twin on this node waits for the first. Elsewhere, or after a
+//! crash, the insert of `idempotency:[scope, key]` fails and the stored answer is given. P7 covers committed results: a refusal is
+//! not stored, but before refusing the key is looked up, since what stands in the way may be the first use's own success.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use latchkey_protocol::{MAX_KEY_BYTES, UserId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+use super::ServiceError;
+use crate::domain::{Refusal, Timestamp};
+use crate::provider::webhook::hex;
+use crate::store::{FirstUse, Idempotency, KeyFound, Store};
+
+/// How long a twin waits for the first use.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+
+/// A client's idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// Checks the length: 1 to [`MAX_KEY_BYTES`] bytes, without control characters.
+    ///
+    /// # Errors
+    /// `KeyRequired`.
+    pub fn new(key: &str) -> Result<Self, ServiceError> {
+        if key.is_empty() || key.len() > MAX_KEY_BYTES || key.chars().any(char::is_control) {
+            return Err(ServiceError::KeyRequired);
+        }
+        Ok(Self(key.to_owned()))
+    }
+}
+
+/// The keys that are being used now, on this node.
+pub struct Keys {
+    store: Arc<Store>,
+    in_use: Arc<DashMap<(String, String), watch::Receiver<()>>>,
+}
+
+/// A registered use; dropping it lets a waiting twin go on.
+pub struct Use {
+    /// What is written with the change set.
+    pub first: FirstUse,
+    in_use: Arc<DashMap<(String, String), watch::Receiver<()>>>,
+    _done: watch::Sender<()>,
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        self.in_use.remove(&(self.first.scope.clone(), self.first.key.clone()));
+    }
+}
+
+impl Use {
+    /// The record of this use, with the answer it led to.
+    pub fn record<T: Serialize>(&self, reply: &T, at: Timestamp) -> Result<Idempotency, ServiceError> {
+        let reply = serde_json::to_string(reply).map_err(|_| ServiceError::Internal)?;
+        Ok(Idempotency { used: self.first.clone(), reply: reply.into(), at })
+    }
+}
+
+impl Keys {
+    /// No key in use.
+    #[must_use]
+    pub fn new(store: Arc<Store>) -> Self {
+        Self { store, in_use: Arc::default() }
+    }
+
+    /// Registers the use of a key for a command with this body, after waiting for a twin.
+    ///
+    /// # Errors
+    /// `Busy` if the twin takes too long.
+    pub async fn begin<B: Serialize>(&self, user: UserId, command: &str, key: IdempotencyKey, body: &B) -> Result<Use, ServiceError> {
+        let scope = format!("{user} {command}");
+        let body = serde_json::to_vec(body).map_err(|_| ServiceError::Internal)?;
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &body);
+        let first = FirstUse { scope, key: key.0, fingerprint: hex(&digest.as_ref()[..16]) };
+        loop {
+            let mut twin = match self.in_use.entry((first.scope.clone(), first.key.clone())) {
+                Entry::Vacant(vacant) => {
+                    let (done, waiting) = watch::channel(());
+                    vacant.insert(waiting);
+                    return Ok(Use { first, in_use: Arc::clone(&self.in_use), _done: done });
+                }
+                Entry::Occupied(occupied) => occupied.get().clone(),
+            };
+            // Ends with an error when the twin's sender is dropped: that is what is waited for.
+            if tokio::time::timeout(MAX_WAIT, twin.changed()).await.is_err() {
+                return Err(ServiceError::Busy);
+            }
+        }
+    }
+
+    /// The first use's answer, if there was one.
+    ///
+    /// # Errors
+    /// `KeyReused` if it was for another body.
+    pub async fn first_answer<T: DeserializeOwned>(&self, used: &Use) -> Result<Option<T>, ServiceError> {
+        match self.store.find_key(&used.first).await? {
+            None => Ok(None),
+            Some(KeyFound::Other) => Err(ServiceError::KeyReused),
+            Some(KeyFound::Same(reply)) => serde_json::from_str(&reply).map(Some).map_err(|_| ServiceError::Internal),
+        }
+    }
+
+    /// What to say instead of `refused`: the first use's answer, if that is what stands in the way.
+    ///
+    /// # Errors
+    /// `refused` itself, or `KeyReused`.
+    pub async fn or_first_answer<T: DeserializeOwned>(&self, used: &Use, refused: ServiceError) -> Result<T, ServiceError> {
+        if !may_be_own_success(&refused) {
+            return Err(refused);
+        }
+        self.first_answer(used).await?.ok_or(refused)
+    }
+}
+
+/// Whether the caller's own earlier success could be the reason of a refusal. Dates that others have are not, and losers of a race
+/// must not cost a database read each.
+const fn may_be_own_success(refused: &ServiceError) -> bool {
+    match refused {
+        ServiceError::Refused(Refusal::DatesUnavailable { others_only, .. }) => !*others_only,
+        ServiceError::Refused(Refusal::Invalid { .. } | Refusal::PriceOverflow | Refusal::NotYours)
+        | ServiceError::Unauthenticated(_)
+        | ServiceError::Forbidden
+        | ServiceError::KeyReused
+        | ServiceError::KeyRequired
+        | ServiceError::RateLimited { .. }
+        | ServiceError::Busy
+        | ServiceError::Unavailable(_)
+        | ServiceError::Internal => false,
+        ServiceError::Refused(
+            Refusal::RuleViolated { .. }
+            | Refusal::NotFound
+            | Refusal::Expired { .. }
+            | Refusal::InvalidState { .. }
+            | Refusal::ExtendedToTheEnd { .. }
+            | Refusal::HoldCooldown { .. }
+            | Refusal::PriceChanged { .. }
+            | Refusal::RefundTooLarge,
+        )
+        | ServiceError::NotFound(_)
+        | ServiceError::AlreadyRegistered
+        | ServiceError::BadCredentials
+        | ServiceError::HoldLimit { .. } => true,
+    }
+}

@@ -1,0 +1,124 @@
+//! Access tokens: JWT by RFC 8725. One algorithm, pinned; type, issuer, audience and every time are checked.
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use latchkey_protocol::{EpochMs, SessionId, UserId};
+use serde::{Deserialize, Serialize};
+
+use super::{Caller, ServiceError};
+
+/// How long an access token is good, in milliseconds.
+pub const ACCESS_TTL_MS: i64 = 15 * 60_000;
+
+const ISSUER: &str = "latchkey";
+const AUDIENCE: &str = "latchkey-api";
+/// RFC 9068, 2.1: so that no other kind of JWT is taken for an access token.
+const TYPE: &str = "at+jwt";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    aud: String,
+    sub: UserId,
+    sid: SessionId,
+    /// Seconds, as RFC 7519 wants; rounded down, so a token is never good for longer than told.
+    iat: i64,
+    exp: i64,
+}
+
+/// Signs and verifies access tokens.
+pub struct AccessTokens {
+    signing: EncodingKey,
+    verifying: DecodingKey,
+    validation: Validation,
+}
+
+impl AccessTokens {
+    /// With a secret of 32 bytes or more, shared by all nodes (RFC 7518, 3.2).
+    #[must_use]
+    pub fn new(secret: &[u8]) -> Self {
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[AUDIENCE]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        // Checked against the injected clock instead of the system's.
+        validation.validate_exp = false;
+        Self { signing: EncodingKey::from_secret(secret), verifying: DecodingKey::from_secret(secret), validation }
+    }
+
+    /// A token for a login, and when it ends.
+    ///
+    /// # Errors
+    /// `Internal` if it cannot be signed.
+    pub fn issue(&self, user: UserId, session: SessionId, now: EpochMs) -> Result<(String, EpochMs), ServiceError> {
+        let exp = (now + ACCESS_TTL_MS).div_euclid(1_000);
+        let claims = Claims { iss: ISSUER.to_owned(), aud: AUDIENCE.to_owned(), sub: user, sid: session, iat: now.div_euclid(1_000), exp };
+        let header = Header { typ: Some(TYPE.to_owned()), ..Header::new(Algorithm::HS256) };
+        let token = jsonwebtoken::encode(&header, &claims, &self.signing).map_err(|_| ServiceError::Internal)?;
+        Ok((token, exp * 1_000))
+    }
+
+    /// Who a token speaks for.
+    ///
+    /// # Errors
+    /// `Unauthenticated`.
+    pub fn verify(&self, token: &str, now: EpochMs) -> Result<Caller, ServiceError> {
+        let invalid = ServiceError::Unauthenticated("the token is not valid");
+        let data = jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation).map_err(|_| invalid.clone())?;
+        let (claims, expires_at) = (data.claims, data.header.typ);
+        if expires_at.as_deref() != Some(TYPE) || claims.iat * 1_000 > now + 1_000 {
+            return Err(invalid);
+        }
+        if claims.exp * 1_000 <= now {
+            return Err(ServiceError::Unauthenticated("the token has expired"));
+        }
+        Ok(Caller { user: claims.sub, session: claims.sid, expires_at: claims.exp * 1_000 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: EpochMs = 1_790_000_000_000;
+    const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
+
+    fn ids() -> (UserId, SessionId) {
+        (UserId::from_bytes([1; 16]), SessionId::from_bytes([2; 16]))
+    }
+
+    #[test]
+    fn a_token_speaks_for_its_user_until_it_ends() {
+        let tokens = AccessTokens::new(SECRET);
+        let (user, session) = ids();
+        let (token, expires_at) = tokens.issue(user, session, NOW).unwrap();
+        assert_eq!(tokens.verify(&token, NOW), Ok(Caller { user, session, expires_at }));
+        assert!(tokens.verify(&token, expires_at - 1).is_ok());
+        assert_eq!(tokens.verify(&token, expires_at), Err(ServiceError::Unauthenticated("the token has expired")));
+    }
+
+    #[test]
+    fn a_token_of_another_kind_issuer_key_or_algorithm_is_refused() {
+        let tokens = AccessTokens::new(SECRET);
+        let (sub, sid) = ids();
+        let claims = |iss: &str, aud: &str, iat| Claims { iss: iss.to_owned(), aud: aud.to_owned(), sub, sid, iat, exp: NOW / 1_000 + 60 };
+        let good = Header { typ: Some(TYPE.to_owned()), ..Header::new(Algorithm::HS256) };
+        let sign =
+            |header: &Header, claims: &Claims, key: &[u8]| jsonwebtoken::encode(header, claims, &EncodingKey::from_secret(key)).unwrap();
+        let fine = claims(ISSUER, AUDIENCE, NOW / 1_000);
+        assert!(tokens.verify(&sign(&good, &fine, SECRET), NOW).is_ok());
+        let rows = [
+            sign(&Header::new(Algorithm::HS256), &fine, SECRET),
+            sign(&Header { typ: Some(TYPE.to_owned()), ..Header::new(Algorithm::HS512) }, &fine, SECRET),
+            sign(&good, &fine, b"another secret of thirty-two bytes"),
+            sign(&good, &claims("other", AUDIENCE, NOW / 1_000), SECRET),
+            sign(&good, &claims(ISSUER, "other", NOW / 1_000), SECRET),
+            sign(&good, &claims(ISSUER, AUDIENCE, NOW / 1_000 + 60), SECRET),
+            // {"alg":"none","typ":"at+jwt"} with no signature.
+            "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.e30.".to_owned(),
+            String::new(),
+        ];
+        for (row, token) in rows.iter().enumerate() {
+            assert!(matches!(tokens.verify(token, NOW), Err(ServiceError::Unauthenticated(_))), "row {row}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Who may follow which topic, and the snapshot a follower starts from.
+
+use std::sync::Arc;
+
+use latchkey_protocol::server::Snapshot;
+use latchkey_protocol::{Seq, Topic, view};
+
+use super::availability::Availability;
+use super::{Caller, ServiceError, wire};
+use crate::clock::Clock;
+use crate::domain::Timestamp;
+use crate::domain::listing::BOOKING_WINDOW_DAYS;
+use crate::store::Store;
+
+/// Topics, as their followers see them.
+pub struct Topics {
+    store: Arc<Store>,
+    availability: Arc<Availability>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Topics {
+    /// Of this store.
+    #[must_use]
+    pub fn new(store: Arc<Store>, availability: Arc<Availability>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, availability, clock }
+    }
+
+    /// Names this database's history.
+    #[must_use]
+    pub fn epoch(&self) -> &str {
+        self.store.epoch()
+    }
+
+    /// Whether the caller, or an anonymous one, may follow a topic (P8). What is not theirs looks like what does not exist.
+    ///
+    /// # Errors
+    /// `Unauthenticated` for an anonymous caller on a private topic; `NotFound`.
+    pub async fn authorise(&self, caller: Option<&Caller>, topic: Topic) -> Result<(), ServiceError> {
+        match (topic, caller) {
+            (Topic::Property(_), _) => Ok(()),
+            (Topic::User(_) | Topic::Booking(_), None) => Err(ServiceError::Unauthenticated("this topic is private")),
+            (Topic::User(user), Some(caller)) if user == caller.user => Ok(()),
+            (Topic::User(_), Some(_)) => Err(ServiceError::NotFound("topic")),
+            (Topic::Booking(booking), Some(caller)) => {
+                let deal = self.store.deal(booking).await?;
+                let is_party = deal.is_some_and(|deal| deal.booking.party(caller.user).is_some());
+                if is_party { Ok(()) } else { Err(ServiceError::NotFound("topic")) }
+            }
+        }
+    }
+
+    /// A topic's state and the sequence at which it was that: pushes go on from there.
+    ///
+    /// # Errors
+    /// `NotFound`, `Busy`.
+    pub async fn snapshot(&self, topic: Topic) -> Result<(Seq, Snapshot), ServiceError> {
+        match topic {
+            Topic::Property(property) => {
+                let claim = self.availability.claim(property).await?;
+                let calendar = claim.calendar();
+                let today = calendar.listing().today(Timestamp::from_epoch_ms(self.clock.now()));
+                let view = wire::calendar(calendar, today, today.saturating_add(BOOKING_WINDOW_DAYS + 1));
+                Ok((view.seq, Snapshot::Calendar(view)))
+            }
+            Topic::User(user) => {
+                let inbox = self.store.inbox(user).await?;
+                let bookings = inbox.bookings.iter().map(wire::booking).collect();
+                Ok((inbox.seq, Snapshot::Inbox(view::Inbox { bookings })))
+            }
+            Topic::Booking(booking) => {
+                let deal = self.store.deal(booking).await?.ok_or(ServiceError::NotFound("booking"))?;
+                Ok((deal.booking.seq, Snapshot::Booking(Box::new(wire::booking_file(&deal)))))
+            }
+        }
+    }
+}
