@@ -1,0 +1,82 @@
+//! Errors over REST: RFC 9457 problem details. One exhaustive map from error codes to statuses.
+
+use http::{HeaderValue, StatusCode, header};
+use latchkey_protocol::rest::Problem as ProblemBody;
+use latchkey_protocol::{ErrorCode, WireError, error::Detail};
+use warp::reply::{Reply, Response};
+
+use crate::service::ServiceError;
+
+/// A refused request.
+#[derive(Debug, Clone)]
+pub struct Problem(WireError);
+
+impl Problem {
+    /// A problem that no service found.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self(WireError::new(code, message))
+    }
+
+    /// A field at fault.
+    #[must_use]
+    pub fn invalid(field: &str, message: impl Into<String>) -> Self {
+        Self(WireError::new(ErrorCode::Invalid, message).with("field", field))
+    }
+}
+
+impl From<ServiceError> for Problem {
+    fn from(error: ServiceError) -> Self {
+        Self(error.to_wire())
+    }
+}
+
+/// The HTTP status of each code.
+#[must_use]
+pub const fn status(code: ErrorCode) -> StatusCode {
+    match code {
+        ErrorCode::Malformed | ErrorCode::KeyRequired => StatusCode::BAD_REQUEST,
+        ErrorCode::UnknownCommand | ErrorCode::NotFound => StatusCode::NOT_FOUND,
+        ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorCode::RateLimited | ErrorCode::HoldLimit | ErrorCode::HoldCooldown | ErrorCode::TooManyInFlight | ErrorCode::TooManySubscriptions => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
+        ErrorCode::Unauthenticated | ErrorCode::BadCredentials => StatusCode::UNAUTHORIZED,
+        ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+        ErrorCode::Invalid | ErrorCode::RuleViolated | ErrorCode::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorCode::AlreadyRegistered | ErrorCode::DatesUnavailable | ErrorCode::InvalidState => StatusCode::CONFLICT,
+        ErrorCode::Expired => StatusCode::GONE,
+        ErrorCode::PaymentDeclined => StatusCode::PAYMENT_REQUIRED,
+        ErrorCode::Busy | ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl Reply for Problem {
+    fn into_response(self) -> Response {
+        let (status, error) = (status(self.0.code), self.0);
+        let retry_after_s = match error.details.get("retry_after_ms") {
+            Some(Detail::Number(ms)) => Some(ms.max(&1).div_euclid(1_000) + 1),
+            _ if error.retryable && status == StatusCode::SERVICE_UNAVAILABLE => Some(1),
+            _ => None,
+        };
+        let body = ProblemBody {
+            kind: format!("urn:latchkey:problem:{}", error.code.as_str()),
+            title: error.code.as_str().replace('_', " "),
+            status: status.as_u16(),
+            detail: error.message.clone(),
+            error,
+        };
+        let mut response = warp::reply::json(&body).into_response();
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

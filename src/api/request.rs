@@ -1,0 +1,113 @@
+//! What every REST handler gets: the caller, the key, the body, each read when asked for and refused with a problem.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use futures_util::{Stream, StreamExt as _};
+use http::{HeaderMap, header};
+use latchkey_protocol::ErrorCode;
+use serde::de::DeserializeOwned;
+use warp::Filter;
+use warp::filters::BoxedFilter;
+
+use super::problem::Problem;
+use super::rest::Context;
+use super::server::PeerAddr;
+use crate::service::{Caller, IdempotencyKey, Services};
+
+/// Largest body, in bytes.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// A REST request.
+pub struct Ask {
+    /// The operations.
+    pub services: Arc<Services>,
+    /// What the edge itself knows.
+    pub context: Arc<Context>,
+    headers: HeaderMap,
+    body: Result<Bytes, Problem>,
+    peer: Option<PeerAddr>,
+}
+
+impl Ask {
+    /// The verified bearer of the request's token.
+    ///
+    /// # Errors
+    /// `Unauthenticated`.
+    pub fn caller(&self) -> Result<Caller, Problem> {
+        let value = self.header(header::AUTHORIZATION.as_str()).unwrap_or_default();
+        let token = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+        let token = token.ok_or_else(|| Problem::new(ErrorCode::Unauthenticated, "a bearer token is required"))?;
+        Ok(self.services.accounts.authenticate(token)?)
+    }
+
+    /// The `Idempotency-Key` header.
+    ///
+    /// # Errors
+    /// `KeyRequired`.
+    pub fn key(&self) -> Result<IdempotencyKey, Problem> {
+        Ok(IdempotencyKey::new(self.header("idempotency-key").unwrap_or_default())?)
+    }
+
+    /// The body.
+    ///
+    /// # Errors
+    /// `TooLarge`, or `Malformed` if it broke off.
+    pub fn bytes(&self) -> Result<&Bytes, Problem> {
+        self.body.as_ref().map_err(Clone::clone)
+    }
+
+    /// The body as JSON of that type.
+    ///
+    /// # Errors
+    /// `Malformed` if it is not JSON, `Invalid` if it is of another shape.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        serde_json::from_slice(self.bytes()?).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => {
+                let message = error.to_string();
+                // serde names the field between backticks.
+                let field = message.split('`').nth(1).unwrap_or("body").to_owned();
+                Problem::invalid(&field, message)
+            }
+            _ => Problem::new(ErrorCode::Malformed, format!("the body is not JSON: {error}")),
+        })
+    }
+
+    /// A header's text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Where the request came from.
+    #[must_use]
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.peer.map(|peer| peer.0.ip())
+    }
+}
+
+/// Collects a request, bounded by [`MAX_BODY_BYTES`].
+pub fn ask(services: Arc<Services>, context: Arc<Context>) -> BoxedFilter<(Ask,)> {
+    warp::header::headers_cloned()
+        .and(warp::body::stream())
+        .and(warp::ext::optional::<PeerAddr>())
+        .then(move |headers: HeaderMap, body, peer: Option<PeerAddr>| {
+            let (services, context) = (Arc::clone(&services), Arc::clone(&context));
+            async move { Ask { services, context, headers, body: collect(body).await, peer } }
+        })
+        .boxed()
+}
+
+async fn collect<B: bytes::Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Result<Bytes, Problem> {
+    let mut body = std::pin::pin!(body);
+    let mut collected = BytesMut::new();
+    while let Some(chunk) = body.next().await {
+        let mut chunk = chunk.map_err(|_| Problem::new(ErrorCode::Malformed, "the body broke off"))?;
+        if collected.len() + chunk.remaining() > MAX_BODY_BYTES {
+            return Err(Problem::new(ErrorCode::TooLarge, "the body is longer than 65536 bytes"));
+        }
+        collected.extend_from_slice(&chunk.copy_to_bytes(chunk.remaining()));
+    }
+    Ok(collected.freeze())
+}
