@@ -37,6 +37,7 @@ impl Inner {
 
     /// Has the feed's gap read in a task of its own.
     pub(super) fn start_fill(self: &Arc<Self>, feed: &Arc<Feed>) {
+        metrics::counter!("latchkey_hub_gaps_total").increment(1);
         let (inner, feed) = (Arc::clone(self), Arc::clone(feed));
         self.runtime.spawn(async move { inner.fill(&feed).await });
     }

@@ -154,6 +154,7 @@ impl Hub {
         let idle_ms = self.inner.limits.feed_idle_ms;
         // Under the map's lock nobody can obtain a feed, and a count of one says that nobody holds it.
         self.inner.feeds.retain(|_, feed| Arc::strong_count(feed) > 1 || !feed.is_idle(now, idle_ms));
+        metrics::gauge!("latchkey_hub_feeds").set(self.feeds() as f64);
     }
 
     /// How many topics have a feed.

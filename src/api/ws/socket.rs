@@ -21,12 +21,12 @@ use tracing::debug;
 use super::connection::Connection;
 use crate::hub::frame;
 
-/// Read at once; also what every idle connection keeps.
+/// Read at once; also what every idle connection keeps. (One that has sent a longer message keeps a buffer of that length.)
 const READ_BUFFER_BYTES: usize = 1024;
 /// Messages handled in one poll before others get their turn.
 const MAX_MESSAGES_PER_POLL: u32 = 16;
 /// Bytes read in one poll before others get their turn: a stream of empty fragments yields no message to count.
-const MAX_BYTES_PER_POLL: usize = 64 * 1024;
+const MAX_BYTES_PER_POLL: usize = 32 * 1024;
 /// How long a client gets to take the close frame and to hang up.
 const LINGER: Duration = Duration::from_secs(3);
 

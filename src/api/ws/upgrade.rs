@@ -80,12 +80,11 @@ fn accept(
 
 async fn serve(edge: Arc<Edge>, on_upgrade: OnUpgrade, seat: Seat) {
     let (stream, leftover) = match on_upgrade.await.map(hyper::upgrade::Upgraded::downcast::<TokioIo<TcpStream>>) {
-        Ok(Ok(parts)) => (parts.io.into_inner(), parts.read_buf),
+        // What came early is copied: it is short, and the original would keep hyper's 8 KiB buffer alive.
+        Ok(Ok(parts)) => (parts.io.into_inner(), Bytes::copy_from_slice(&parts.read_buf)),
         Ok(Err(_)) => return error!("the upgraded stream is not the TCP stream that `api::server` accepts"),
         Err(fault) => return debug!(%fault, "client left during the upgrade"),
     };
-    // A copy, if there is anything: the original keeps hyper's whole read buffer alive.
-    let leftover = Bytes::copy_from_slice(&leftover);
     let (reader, writer) = stream.into_split();
     let connection = seat.sit(writer);
     let session = Session::open(edge, Arc::clone(&connection));
