@@ -1,0 +1,58 @@
+//! The live side's own refusals, and the hub's, as clients read them.
+
+use latchkey_protocol::client::Command;
+use latchkey_protocol::{ErrorCode, WireError};
+
+use crate::hub::AttachError;
+
+/// Data that cannot be read.
+pub(super) fn invalid(field: Option<&str>, message: impl Into<String>) -> WireError {
+    let error = WireError::new(ErrorCode::Invalid, message);
+    match field {
+        Some(field) => error.with("field", field),
+        None => error,
+    }
+}
+
+/// A command that needs to know who asks.
+pub(super) fn unauthenticated(command: Command) -> WireError {
+    WireError::new(ErrorCode::Unauthenticated, format!("authenticate before `{}`", command.as_str()))
+}
+
+/// A connection stays with the user it began with.
+pub(super) fn other_user() -> WireError {
+    WireError::new(ErrorCode::Forbidden, "this connection speaks for another user; open a second one")
+}
+
+/// A change without an idempotency key.
+pub(super) fn key_required() -> WireError {
+    let max = latchkey_protocol::MAX_KEY_BYTES;
+    WireError::new(ErrorCode::KeyRequired, format!("`key` is needed, 1 to {max} bytes: repeat it when you repeat the command"))
+}
+
+/// Messages come too fast.
+pub(super) fn rate_limited(retry_after_ms: u64) -> WireError {
+    WireError::new(ErrorCode::RateLimited, "slow down").with("retry_after_ms", retry_after_ms)
+}
+
+/// More topics than one connection may follow.
+pub(super) fn too_many_subscriptions(limit: usize) -> WireError {
+    WireError::new(ErrorCode::TooManySubscriptions, "unsubscribe from something first").with("limit", limit as u64)
+}
+
+/// A command's task ended without an answer.
+pub(super) fn unanswered() -> WireError {
+    WireError::new(ErrorCode::Internal, "the command failed; repeat it with the same key to learn its outcome")
+}
+
+/// Why a topic could not be followed. The first two are answered by a snapshot instead, where one can be had.
+pub(super) fn of_attach(error: &AttachError) -> WireError {
+    match error {
+        AttachError::TooOld { .. } | AttachError::AboveHead { .. } => {
+            WireError::new(ErrorCode::Unavailable, "the events since then are out of reach; subscribe anew")
+        }
+        AttachError::Source(_) | AttachError::Lost | AttachError::Gone => {
+            WireError::new(ErrorCode::Unavailable, "the topic cannot be followed now")
+        }
+    }
+}

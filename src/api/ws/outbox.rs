@@ -1,0 +1,138 @@
+//! What waits to be written to one socket: frames in order, the first perhaps half written.
+//!
+//! Pure bookkeeping; `connection` does the IO. A frame that has begun must be finished whatever happens, or the client reads
+//! the middle of it as a header: `drop_unstarted` keeps it.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::{Buf as _, Bytes};
+
+/// Most frames handed to one `writev`.
+pub(super) const MAX_SLICES: usize = 64;
+/// A queue that once grew beyond this gives its memory back when it is empty again.
+const KEPT_CAPACITY: usize = 8;
+
+/// Frames to write.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    frames: VecDeque<Bytes>,
+    bytes: usize,
+    /// Whether part of the first frame is written already.
+    first_has_begun: bool,
+}
+
+impl Outbox {
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Bytes waiting.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Appends a frame.
+    pub(super) fn push(&mut self, frame: Bytes) {
+        self.bytes += frame.len();
+        self.frames.push_back(frame);
+    }
+
+    /// Appends the rest of a frame of which `written` bytes were written directly; the outbox must be empty.
+    pub(super) fn push_rest(&mut self, mut frame: Bytes, written: usize) {
+        debug_assert!(self.is_empty(), "a frame is written directly only when nothing waits");
+        frame.advance(written);
+        self.first_has_begun = written > 0;
+        self.push(frame);
+    }
+
+    /// The next bytes to write, in at most [`MAX_SLICES`] pieces; says how many.
+    pub(super) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
+        let mut count = 0;
+        for (slice, frame) in slices.iter_mut().zip(&self.frames) {
+            *slice = IoSlice::new(frame);
+            count += 1;
+        }
+        count
+    }
+
+    /// Removes `written` bytes from the front.
+    pub(super) fn advance(&mut self, mut written: usize) {
+        self.bytes -= written;
+        while let Some(first) = self.frames.front_mut() {
+            if written < first.len() {
+                first.advance(written);
+                self.first_has_begun |= written > 0;
+                return;
+            }
+            written -= first.len();
+            self.first_has_begun = false;
+            self.frames.pop_front();
+        }
+        if self.frames.capacity() > KEPT_CAPACITY {
+            self.frames = VecDeque::new();
+        }
+    }
+
+    /// Drops every frame of which nothing is written yet.
+    pub(super) fn drop_unstarted(&mut self) {
+        self.frames.truncate(usize::from(self.first_has_begun));
+        self.bytes = self.frames.iter().map(Bytes::len).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outbox(frames: &[&'static str]) -> Outbox {
+        let mut outbox = Outbox::default();
+        for frame in frames {
+            outbox.push(Bytes::from_static(frame.as_bytes()));
+        }
+        outbox
+    }
+
+    fn contents(outbox: &Outbox) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let count = outbox.slices(&mut slices);
+        slices[..count].iter().flat_map(|slice| slice.to_vec()).collect()
+    }
+
+    #[test]
+    fn writes_of_any_size_take_exactly_what_was_written() {
+        let whole = b"onetwothree";
+        for first in 0..=whole.len() {
+            for second in 0..=whole.len() - first {
+                let mut outbox = outbox(&["one", "two", "three"]);
+                outbox.advance(first);
+                outbox.advance(second);
+                assert_eq!(contents(&outbox), &whole[first + second..]);
+                assert_eq!(outbox.bytes(), whole.len() - first - second);
+                assert_eq!(outbox.is_empty(), first + second == whole.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_that_has_begun_outlives_the_others() {
+        for (written, kept) in [(0, ""), (2, "e"), (3, ""), (4, "wo"), (6, "")] {
+            let mut outbox = outbox(&["one", "two", "three"]);
+            outbox.advance(written);
+            outbox.drop_unstarted();
+            assert_eq!(contents(&outbox), kept.as_bytes(), "{written}");
+            assert_eq!(outbox.bytes(), kept.len());
+        }
+    }
+
+    #[test]
+    fn the_rest_of_a_direct_write_counts_as_begun_only_if_anything_was_written() {
+        for (written, kept) in [(0, ""), (1, "ne")] {
+            let mut outbox = Outbox::default();
+            outbox.push_rest(Bytes::from_static(b"one"), written);
+            outbox.push(Bytes::from_static(b"two"));
+            outbox.drop_unstarted();
+            assert_eq!(contents(&outbox), kept.as_bytes());
+        }
+    }
+}

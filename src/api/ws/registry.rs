@@ -1,0 +1,186 @@
+//! Every open socket of this node: counted, judged by the clock, found by session or user, drained at the end.
+//!
+//! A socket is in here before it is authorised for anything, and stays until its task ends ("register, then check"): whoever
+//! revokes a session may rely on finding every socket that could speak for it. Revocations are rare and a walk over 20,000
+//! sockets takes about a millisecond, so there is no second index to keep true.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use dashmap::DashMap;
+use latchkey_protocol::server::GoAway;
+use latchkey_protocol::{CloseCode, EpochMs, SessionId, UserId};
+use serde::Serialize;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::Notify;
+
+use super::connection::Connection;
+use super::terms::Terms;
+use crate::hub::{SubscriberId, frame};
+use crate::service::Caller;
+
+/// The open sockets.
+pub struct Registry {
+    terms: Arc<Terms>,
+    sockets: DashMap<SubscriberId, Arc<Connection>>,
+    /// Sockets open or being opened.
+    taken: AtomicUsize,
+    last_id: AtomicU64,
+    is_draining: AtomicBool,
+    /// Told when the last socket has gone.
+    emptied: Notify,
+}
+
+/// The right to open one socket; given back when dropped, and the socket forgotten with it.
+pub(super) struct Seat {
+    registry: Arc<Registry>,
+    id: SubscriberId,
+}
+
+impl Registry {
+    pub(super) fn new(terms: Arc<Terms>) -> Self {
+        Self {
+            terms,
+            sockets: DashMap::new(),
+            taken: AtomicUsize::new(0),
+            last_id: AtomicU64::new(0),
+            is_draining: AtomicBool::new(false),
+            emptied: Notify::new(),
+        }
+    }
+
+    /// A seat for one more socket, unless all are taken or the node is draining.
+    pub(super) fn take_seat(self: &Arc<Self>) -> Option<Seat> {
+        let max = self.terms.limits.max_sockets;
+        let has_room = self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, |taken| (taken < max).then_some(taken + 1)).is_ok();
+        // Counted first, asked second: a drain that starts in between waits for this seat.
+        let seat = has_room.then(|| Seat { registry: Arc::clone(self), id: self.last_id.fetch_add(1, Ordering::Relaxed) + 1 })?;
+        (!self.is_draining.load(Ordering::Acquire)).then_some(seat)
+    }
+
+    /// How many sockets are open.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.taken.load(Ordering::Acquire)
+    }
+
+    /// Closes every socket of a session that was logged out or revoked, with 4501. Says how many.
+    pub fn close_session(&self, session: SessionId) -> usize {
+        self.close_where(|caller| caller.session == session)
+    }
+
+    /// Closes every socket of a user, with 4501. Says how many.
+    pub fn close_user(&self, user: UserId) -> usize {
+        self.close_where(|caller| caller.user == user)
+    }
+
+    fn close_where(&self, is_meant: impl Fn(&Caller) -> bool) -> usize {
+        let meant = self.all().into_iter().filter(|connection| connection.caller().is_some_and(|caller| is_meant(&caller)));
+        meant.map(|connection| connection.close(CloseCode::Revoked)).count()
+    }
+
+    /// Judges every socket by the clock: pings the silent, closes the dead, the expired and those that never authenticated.
+    pub fn sweep(&self, now: EpochMs) {
+        for connection in self.all() {
+            connection.judge(now);
+        }
+    }
+
+    /// Sends every client away: each gets `goaway` with a delay spread over `window_ms`, then the answers it waits for, then
+    /// 4001. New sockets are refused from here on.
+    pub fn drain(&self, window_ms: u64) {
+        self.is_draining.store(true, Ordering::Release);
+        for connection in self.all() {
+            self.send_away(&connection, window_ms);
+        }
+    }
+
+    fn send_away(&self, connection: &Connection, window_ms: u64) {
+        #[derive(Serialize)]
+        struct Notice {
+            goaway: GoAway,
+        }
+        let after_ms = spread(crate::hub::Subscriber::id(connection), window_ms);
+        let notice = frame::text(40, |buffer| write_json(buffer, &Notice { goaway: GoAway { after_ms } }));
+        connection.send(notice);
+        connection.drain();
+    }
+
+    /// Resolves when no socket is open.
+    pub async fn emptied(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.count() == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    /// Closes whatever is left, without waiting for answers.
+    pub fn close_all(&self, code: CloseCode) {
+        for connection in self.all() {
+            connection.close(code);
+        }
+    }
+
+    /// Copied out, so that nothing is called under the map's locks.
+    fn all(&self) -> Vec<Arc<Connection>> {
+        self.sockets.iter().map(|entry| Arc::clone(entry.value())).collect()
+    }
+}
+
+impl Seat {
+    /// Opens the socket: from here on the registry finds it.
+    pub(super) fn sit(&self, writer: OwnedWriteHalf) -> Arc<Connection> {
+        let terms = &self.registry.terms;
+        let connection = Arc::new(Connection::new(self.id, Arc::clone(terms), writer));
+        self.registry.sockets.insert(self.id, Arc::clone(&connection));
+        terms.meters.sockets.increment(1.0);
+        if self.registry.is_draining.load(Ordering::Acquire) {
+            // The drain may have walked by before the insert.
+            self.registry.send_away(&connection, 0);
+        }
+        connection
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if self.registry.sockets.remove(&self.id).is_some() {
+            self.registry.terms.meters.sockets.decrement(1.0);
+        }
+        if self.registry.taken.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.registry.emptied.notify_waiters();
+        }
+    }
+}
+
+/// Writes a value we made ourselves; such values always have a JSON form.
+pub(super) fn write_json(buffer: &mut Vec<u8>, value: &impl Serialize) {
+    let written = serde_json::to_writer(buffer, value);
+    debug_assert!(written.is_ok(), "replies serialise: {written:?}");
+}
+
+/// A delay below `window_ms`, evenly spread over consecutive ids (Fibonacci hashing).
+fn spread(id: SubscriberId, window_ms: u64) -> u64 {
+    let scattered = id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    (scattered * window_ms.min(u64::from(u32::MAX))) >> 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_cover_the_window_evenly() {
+        let mut counts = [0; 10];
+        for id in 1..=1000 {
+            let delay = spread(id, 5000);
+            assert!(delay < 5000);
+            counts[usize::try_from(delay / 500).unwrap()] += 1;
+        }
+        assert!(counts.iter().all(|count| (90..=110).contains(count)), "{counts:?}");
+        assert_eq!(spread(7, 0), 0);
+    }
+}

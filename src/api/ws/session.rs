@@ -1,0 +1,224 @@
+//! What one connection has said so far: who it speaks for, what it follows, how fast it talks.
+//!
+//! Session commands (authenticate, subscribe, unsubscribe, resume, ping) are done here, one at a time and in order, by the
+//! connection's own task; nothing is read while one waits. Domain commands go to `dispatch` and run beside each other. When
+//! the session is dropped, its topics are detached; domain commands under way go on.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use latchkey_protocol::client::{Authenticate, Command, Resume, Subscribe, Unsubscribe};
+use latchkey_protocol::server::{Authenticated, Hello, Pong};
+use latchkey_protocol::{CloseCode, Topic, WireError};
+use serde::{Deserialize, Serialize};
+
+use super::connection::Connection;
+use super::parse::{self, RawEnvelope};
+use super::rate::{Rate, Verdict};
+use super::registry::write_json;
+use super::socket::Handler;
+use super::watch::{Outcome, Watch};
+use super::{Edge, answer, error};
+use crate::hub::{Subscriber as _, frame};
+use crate::service::Caller;
+
+/// `{}`: the body of a reply that says nothing more, and the data of a command that needs none.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// One connection's side of the conversation.
+pub(super) struct Session {
+    pub(super) edge: Arc<Edge>,
+    pub(super) connection: Arc<Connection>,
+    /// What it follows or is about to follow.
+    topics: Vec<Topic>,
+    rate: Rate,
+    /// The session command that waits for something.
+    running: Option<Pin<Box<dyn Future<Output = Outcome> + Send>>>,
+}
+
+impl Session {
+    /// Begins the conversation with `hello`.
+    pub(super) fn open(edge: Arc<Edge>, connection: Arc<Connection>) -> Self {
+        #[derive(Serialize)]
+        struct Greeting {
+            hello: Hello,
+        }
+        let terms = &edge.terms;
+        let hello = Hello {
+            epoch: edge.services.topics.epoch().to_owned(),
+            heartbeat_ms: u64::try_from(terms.limits.heartbeat_ms).unwrap_or(0),
+            now: terms.clock.now(),
+        };
+        connection.send(frame::text(128, |buffer| write_json(buffer, &Greeting { hello })));
+        let rate = Rate::new(terms);
+        Self { edge, connection, topics: Vec::new(), rate, running: None }
+    }
+
+    /// Charges a message to the sender; what it costs, if it costs anything.
+    fn charge(&mut self) -> Option<WireError> {
+        match self.rate.charge() {
+            Verdict::Allowed => None,
+            Verdict::Refused { retry_after_ms } => Some(error::rate_limited(retry_after_ms)),
+            Verdict::Abusive => {
+                self.connection.close(CloseCode::PolicyViolation);
+                Some(error::rate_limited(1000))
+            }
+        }
+    }
+
+    /// Does a command or has it done. An error is the caller's to send; a success is sent by whoever does it.
+    fn run(&mut self, command: Command, envelope: &RawEnvelope<'_>) -> Result<(), WireError> {
+        let id = envelope.id;
+        match command {
+            Command::Ping => {
+                parse::data::<Nothing>(envelope.data)?;
+                self.reply(id, &Pong { now: self.edge.terms.clock.now() });
+            }
+            Command::Authenticate => {
+                let Authenticate { token } = parse::data(envelope.data)?;
+                self.authenticate(id, &token);
+            }
+            Command::Subscribe => {
+                let Subscribe { topic } = parse::data(envelope.data)?;
+                self.enter([topic].iter())?;
+                // Following it already: begin anew, or events would come between this snapshot and its reply.
+                self.edge.hub.detach(topic, self.connection.id());
+                self.running = Some(Box::pin(self.watch(id).subscribe(topic)));
+            }
+            Command::Unsubscribe => {
+                let Unsubscribe { topic } = parse::data(envelope.data)?;
+                self.leave(topic);
+                self.reply(id, &Nothing {});
+            }
+            Command::Resume => {
+                let Resume { epoch, topics } = parse::data(envelope.data)?;
+                self.enter(topics.keys())?;
+                for topic in topics.keys() {
+                    self.edge.hub.detach(*topic, self.connection.id());
+                }
+                self.running = Some(Box::pin(self.watch(id).resume(epoch, topics)));
+            }
+            Command::Quote
+            | Command::Hold
+            | Command::ExtendHold
+            | Command::ReleaseHold
+            | Command::Book
+            | Command::Pay
+            | Command::Cancel => self.dispatch(command, envelope)?,
+        }
+        Ok(())
+    }
+
+    fn reply(&self, id: u64, body: &impl Serialize) {
+        self.connection.send(answer::ok(id, body));
+    }
+
+    fn authenticate(&self, id: u64, token: &str) {
+        let is_first = self.connection.caller().is_none();
+        match self.check_token(token) {
+            Ok(Caller { user, session, expires_at }) => self.reply(id, &Authenticated { user, session, expires_at }),
+            Err(error) => {
+                self.connection.send(answer::refusal(Some(id), error));
+                if is_first {
+                    self.connection.close(CloseCode::BadAuthentication);
+                }
+            }
+        }
+    }
+
+    /// Checks the token, makes the connection known as its user's, and checks again: a revocation between the two would
+    /// neither find the connection nor be found by the first check.
+    fn check_token(&self, token: &str) -> Result<Caller, WireError> {
+        let accounts = &self.edge.services.accounts;
+        let caller = accounts.authenticate(token)?;
+        if self.connection.caller().is_some_and(|known| known.user != caller.user) {
+            return Err(error::other_user());
+        }
+        self.connection.set_caller(caller);
+        accounts.authenticate(token).map_err(|error| {
+            self.connection.close(CloseCode::Revoked);
+            WireError::from(error)
+        })
+    }
+
+    fn watch(&self, id: u64) -> Watch {
+        Watch { edge: Arc::clone(&self.edge), connection: Arc::clone(&self.connection), caller: self.connection.caller(), id }
+    }
+
+    /// Enters topics as followed, all or none.
+    fn enter<'a>(&mut self, topics: impl Iterator<Item = &'a Topic>) -> Result<(), WireError> {
+        let added: Vec<Topic> = topics.copied().filter(|topic| !self.topics.contains(topic)).collect();
+        let limit = self.edge.terms.limits.max_subscriptions;
+        if self.topics.len() + added.len() > limit {
+            return Err(error::too_many_subscriptions(limit));
+        }
+        self.topics.reserve_exact(added.len());
+        self.topics.extend(added);
+        self.connection.set_watching(!self.topics.is_empty());
+        Ok(())
+    }
+
+    fn leave(&mut self, topic: Topic) {
+        self.edge.hub.detach(topic, self.connection.id());
+        self.topics.retain(|followed| *followed != topic);
+        self.connection.set_watching(!self.topics.is_empty());
+    }
+}
+
+impl Handler for Session {
+    fn message(&mut self, text: &str) {
+        let charged = self.charge();
+        let envelope = match parse::envelope(text) {
+            Ok(envelope) => envelope,
+            Err(bad) => {
+                self.connection.send(answer::refusal(bad.id, bad.error));
+                return;
+            }
+        };
+        let done = match (parse::command(&envelope.cmd), charged) {
+            (Err(unknown), _) => Err(unknown),
+            (Ok(_), Some(refused)) => Err(refused),
+            (Ok(command), None) => {
+                metrics::counter!("latchkey_ws_commands_total", "command" => command.as_str()).increment(1);
+                self.run(command, &envelope)
+            }
+        };
+        if let Err(error) = done {
+            self.connection.send(answer::refusal(Some(envelope.id), error));
+        }
+    }
+
+    fn control(&mut self) {
+        self.charge();
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) {
+        if let Some(running) = &mut self.running
+            && let Poll::Ready(outcome) = running.as_mut().poll(cx)
+        {
+            self.running = None;
+            for topic in outcome.refused {
+                self.leave(topic);
+            }
+        }
+        if self.connection.is_draining() && self.running.is_none() && self.connection.in_flight() == 0 {
+            self.connection.close(CloseCode::Draining);
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.running.is_none() && !self.connection.is_draining() && self.connection.in_flight() < self.edge.terms.limits.max_in_flight
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        for topic in &self.topics {
+            self.edge.hub.detach(*topic, self.connection.id());
+        }
+    }
+}

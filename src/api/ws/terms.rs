@@ -1,0 +1,76 @@
+//! What every connection is held to: the limits, the clock they are judged by, and the meters that count.
+
+use std::sync::Arc;
+
+use latchkey_protocol::EpochMs;
+use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
+
+use crate::clock::Clock;
+
+/// Bounds of one connection, and of their number (P10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WsLimits {
+    /// Most sockets at once; further ones get 503.
+    pub max_sockets: usize,
+    /// Most bytes queued for a client that does not read; beyond, it is closed with 4008.
+    pub max_queued_bytes: usize,
+    /// Most topics one connection follows.
+    pub max_subscriptions: usize,
+    /// Most domain commands one connection has under way; beyond, it is not read from.
+    pub max_in_flight: u32,
+    /// A ping goes out after this much silence; after twice as much the connection is closed, in milliseconds.
+    pub heartbeat_ms: EpochMs,
+    /// How long a socket may stay that neither authenticates nor follows a public topic, in milliseconds.
+    pub authenticate_within_ms: EpochMs,
+    /// Messages a second, in the long run.
+    pub messages_per_second: u32,
+    /// Messages at once after a quiet time.
+    pub message_burst: u32,
+    /// Messages refused for their rate until the connection is closed with 4502.
+    pub max_refused: u32,
+}
+
+impl Default for WsLimits {
+    fn default() -> Self {
+        Self {
+            max_sockets: 19_000,
+            max_queued_bytes: 256 * 1024,
+            max_subscriptions: 200,
+            max_in_flight: 16,
+            heartbeat_ms: 25_000,
+            authenticate_within_ms: 10_000,
+            messages_per_second: 200,
+            message_burst: 400,
+            max_refused: 1_000,
+        }
+    }
+}
+
+/// Counters of the live side, looked up once.
+pub(super) struct Meters {
+    pub(super) sockets: Gauge,
+    pub(super) frames_sent: Counter,
+    pub(super) slow_consumers: Counter,
+}
+
+/// Shared by all connections.
+pub(super) struct Terms {
+    pub(super) limits: WsLimits,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) meters: Meters,
+}
+
+impl Terms {
+    pub(super) fn new(limits: WsLimits, clock: Arc<dyn Clock>) -> Self {
+        describe_gauge!("latchkey_ws_connections", "WebSockets open now");
+        describe_counter!("latchkey_ws_frames_sent_total", Unit::Count, "Text frames accepted for sending");
+        describe_counter!("latchkey_ws_slow_consumers_total", Unit::Count, "Connections closed because they did not keep up");
+        describe_counter!("latchkey_ws_commands_total", Unit::Count, "Commands received, by name");
+        let meters = Meters {
+            sockets: gauge!("latchkey_ws_connections"),
+            frames_sent: counter!("latchkey_ws_frames_sent_total"),
+            slow_consumers: counter!("latchkey_ws_slow_consumers_total"),
+        };
+        Self { limits, clock, meters }
+    }
+}

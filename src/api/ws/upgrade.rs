@@ -1,0 +1,200 @@
+//! From an HTTP request to a WebSocket (RFC 6455, 4.2), without warp's own upgrade: that one keeps 128 KiB per connection.
+//!
+//! Takes the TCP stream back from hyper together with what hyper had read beyond the request, and gives both to `socket`.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use latchkey_protocol::SUBPROTOCOL;
+use serde_json::json;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tracing::{debug, error};
+use warp::Filter as _;
+use warp::filters::BoxedFilter;
+
+use super::registry::Seat;
+use super::session::Session;
+use super::{Edge, socket};
+use crate::api::server::ConnectionSlot;
+
+/// Why a request is not upgraded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Refusal {
+    #[error("this address speaks WebSocket: send `Connection: Upgrade` and `Upgrade: websocket`")]
+    NotAnUpgrade,
+    #[error("WebSocket version 13 only")]
+    Version,
+    #[error("Sec-WebSocket-Key must be 16 bytes in base64")]
+    Key,
+    #[error("none of the subprotocols offered is latchkey.v1.json")]
+    Subprotocol,
+    #[error("no room for another connection")]
+    Full,
+}
+
+/// What the client asked for, checked.
+#[derive(Debug, PartialEq, Eq)]
+struct Handshake {
+    accept: String,
+    /// Whether it offered subprotocols, ours among them; then ours is confirmed.
+    names_subprotocol: bool,
+}
+
+/// `GET`, upgraded to a WebSocket of `edge`. Mount it below the path of your choice.
+#[must_use]
+pub fn route(edge: Arc<Edge>) -> BoxedFilter<(warp::reply::Response,)> {
+    warp::get()
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::optional::<OnUpgrade>())
+        .and(warp::ext::optional::<ConnectionSlot>())
+        .map(move |headers: HeaderMap, on_upgrade: Option<OnUpgrade>, slot: Option<ConnectionSlot>| {
+            accept(&edge, &headers, on_upgrade, slot).unwrap_or_else(Refusal::into_response)
+        })
+        .boxed()
+}
+
+fn accept(
+    edge: &Arc<Edge>,
+    headers: &HeaderMap,
+    on_upgrade: Option<OnUpgrade>,
+    slot: Option<ConnectionSlot>,
+) -> Result<warp::reply::Response, Refusal> {
+    let handshake = check(headers)?;
+    let on_upgrade = on_upgrade.ok_or(Refusal::NotAnUpgrade)?;
+    let seat = edge.registry.take_seat().ok_or(Refusal::Full)?;
+    let edge = Arc::clone(edge);
+    // One task from here to the end of the connection. The slot bounds TCP connections; it is kept as long as this one lives.
+    tokio::spawn(async move {
+        serve(edge, on_upgrade, seat).await;
+        drop(slot);
+    });
+    Ok(handshake.into_response())
+}
+
+async fn serve(edge: Arc<Edge>, on_upgrade: OnUpgrade, seat: Seat) {
+    let (stream, leftover) = match on_upgrade.await.map(hyper::upgrade::Upgraded::downcast::<TokioIo<TcpStream>>) {
+        // What came early is copied: it is short, and the original would keep hyper's 8 KiB buffer alive.
+        Ok(Ok(parts)) => (parts.io.into_inner(), Bytes::copy_from_slice(&parts.read_buf)),
+        Ok(Err(_)) => return error!("the upgraded stream is not the TCP stream that `api::server` accepts"),
+        Err(fault) => return debug!(%fault, "client left during the upgrade"),
+    };
+    let (reader, writer) = stream.into_split();
+    let connection = seat.sit(writer);
+    let session = Session::open(edge, Arc::clone(&connection));
+    socket::run(connection, reader, leftover, session).await;
+}
+
+/// Checks the request as RFC 6455, 4.2.1 and 4.2.2 ask.
+fn check(headers: &HeaderMap) -> Result<Handshake, Refusal> {
+    if !lists(headers, &header::CONNECTION, "upgrade") || !lists(headers, &header::UPGRADE, "websocket") {
+        return Err(Refusal::NotAnUpgrade);
+    }
+    if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        return Err(Refusal::Version);
+    }
+    let key = headers.get(header::SEC_WEBSOCKET_KEY).ok_or(Refusal::Key)?;
+    // Sixteen bytes in base64.
+    if BASE64.decode(key).map(|nonce| nonce.len()) != Ok(16) {
+        return Err(Refusal::Key);
+    }
+    let names_subprotocol = headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL);
+    if names_subprotocol && !lists(headers, &header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL) {
+        return Err(Refusal::Subprotocol);
+    }
+    Ok(Handshake { accept: derive_accept_key(key.as_bytes()), names_subprotocol })
+}
+
+/// Whether a comma-separated header, which may be repeated, has this word.
+fn lists(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|listed| listed.trim().eq_ignore_ascii_case(word))
+}
+
+impl Handshake {
+    fn into_response(self) -> warp::reply::Response {
+        let mut response = warp::reply::Response::default();
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let headers = response.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        if let Ok(accept) = HeaderValue::try_from(self.accept) {
+            headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+        }
+        if self.names_subprotocol {
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+        }
+        response
+    }
+}
+
+impl Refusal {
+    /// A problem document (RFC 9457); these faults come before there is a live protocol to report them in.
+    fn into_response(self) -> warp::reply::Response {
+        let (status, header) = match self {
+            Self::NotAnUpgrade => (StatusCode::UPGRADE_REQUIRED, Some((header::UPGRADE, "websocket"))),
+            Self::Version => (StatusCode::UPGRADE_REQUIRED, Some((header::SEC_WEBSOCKET_VERSION, "13"))),
+            Self::Key | Self::Subprotocol => (StatusCode::BAD_REQUEST, None),
+            Self::Full => (StatusCode::SERVICE_UNAVAILABLE, Some((header::RETRY_AFTER, "1"))),
+        };
+        let problem =
+            json!({ "type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(), "detail": self.to_string() });
+        let mut response = warp::reply::Response::new(problem.to_string().into());
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some((name, value)) = header {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The request of RFC 6455, 1.3, with some headers replaced; an empty value removes one.
+    fn headers(changes: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let sample = [
+            ("upgrade", "websocket"),
+            ("connection", "keep-alive, Upgrade"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ("sec-websocket-version", "13"),
+        ];
+        for (name, value) in sample.iter().chain(changes) {
+            headers.insert(*name, HeaderValue::from_static(value));
+            if value.is_empty() {
+                headers.remove(*name);
+            }
+        }
+        headers
+    }
+
+    #[test]
+    fn a_handshake_is_accepted_or_refused_for_its_first_fault() {
+        let ours = || Ok(Handshake { accept: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".to_owned(), names_subprotocol: true });
+        let without = || Ok(Handshake { accept: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".to_owned(), names_subprotocol: false });
+        for (changes, expected) in [
+            (&[][..], without()),
+            (&[("sec-websocket-protocol", "latchkey.v1.json")], ours()),
+            (&[("sec-websocket-protocol", "chat, latchkey.v1.json")], ours()),
+            (&[("sec-websocket-protocol", "chat")], Err(Refusal::Subprotocol)),
+            (&[("connection", "close")], Err(Refusal::NotAnUpgrade)),
+            (&[("upgrade", "")], Err(Refusal::NotAnUpgrade)),
+            (&[("upgrade", "h2c")], Err(Refusal::NotAnUpgrade)),
+            (&[("sec-websocket-version", "8")], Err(Refusal::Version)),
+            (&[("sec-websocket-version", "")], Err(Refusal::Version)),
+            (&[("sec-websocket-key", "")], Err(Refusal::Key)),
+            (&[("sec-websocket-key", "dGhlIHNhbXBsZQ==")], Err(Refusal::Key)),
+        ] {
+            assert_eq!(check(&headers(changes)), expected, "{changes:?}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The parts of a feed that wait: reading its head, filling its gaps, bringing a subscriber up to date.
+//!
+//! No lock is held across a read. A subscriber catches up from the table outside the lock, page by page, and is attached by
+//! `FeedState::join`, which gives it the last frames from the ring under the lock: neither gap nor overlap with live events.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use latchkey_protocol::Seq;
+use tracing::warn;
+
+use super::feed::{Feed, Join};
+use super::frame;
+use super::source::{PAGE_EVENTS, StoredEvent};
+use super::subscriber::Subscriber;
+use super::{AttachError, Attached, Inner};
+
+/// How often a gap is read in vain before the feed is given up: with the usual delays, after about two seconds.
+const FILL_ATTEMPTS: u32 = 6;
+
+impl Inner {
+    /// Reads the head, once per feed. The feed is in the map already, so what is published meanwhile waits in it.
+    pub(super) async fn load(self: &Arc<Self>, feed: &Arc<Feed>) -> Result<(), AttachError> {
+        feed.loaded
+            .get_or_try_init(|| async {
+                let head = self.source.head(feed.topic).await?;
+                let is_behind = feed.state().load(head);
+                if is_behind {
+                    self.start_fill(feed);
+                }
+                Ok(())
+            })
+            .await
+            .copied()
+    }
+
+    /// Has the feed's gap read in a task of its own.
+    pub(super) fn start_fill(self: &Arc<Self>, feed: &Arc<Feed>) {
+        metrics::counter!("latchkey_hub_gaps_total").increment(1);
+        let (inner, feed) = (Arc::clone(self), Arc::clone(feed));
+        self.runtime.spawn(async move { inner.fill(&feed).await });
+    }
+
+    async fn fill(&self, feed: &Arc<Feed>) {
+        let mut failures = 0;
+        loop {
+            let Some((from, to)) = feed.state().next_gap() else { return };
+            let has_advanced = match self.source.range(feed.topic, from, to).await {
+                Ok(events) => feed.state().fill(encode(&events)),
+                Err(error) => {
+                    warn!(topic = %feed.topic, from, to, %error, "a gap could not be read");
+                    false
+                }
+            };
+            if has_advanced {
+                failures = 0;
+                continue;
+            }
+            failures += 1;
+            if failures == FILL_ATTEMPTS {
+                warn!(topic = %feed.topic, from, to, "feed given up: its gap stays unread");
+                return self.lose(feed);
+            }
+            tokio::time::sleep(self.limits.first_retry_delay * 2_u32.pow(failures - 1)).await;
+        }
+    }
+
+    /// Forgets a feed that cannot go on; the next one who asks starts a new one.
+    fn lose(&self, feed: &Arc<Feed>) {
+        let abandoned = feed.state().lose();
+        self.feeds.remove_if(&feed.topic, |_, known| Arc::ptr_eq(known, feed));
+        for subscriber in abandoned {
+            subscriber.lost(feed.topic);
+        }
+    }
+
+    /// Delivers everything after `after` and attaches the subscriber.
+    pub(super) async fn bring_up(
+        self: &Arc<Self>,
+        feed: &Arc<Feed>,
+        subscriber: &Arc<dyn Subscriber>,
+        mut after: Seq,
+    ) -> Result<Attached, AttachError> {
+        loop {
+            let joined = feed.state().join(subscriber, after);
+            match joined {
+                Join::Joined(head) => return Ok(Attached { head }),
+                Join::Gone => return Err(AttachError::Gone),
+                Join::Lost => return Err(AttachError::Lost),
+                Join::Ahead => return self.join_ahead(feed, subscriber, after).await,
+                Join::Behind { head, .. } if head - after > self.limits.resume_events => return Err(AttachError::TooOld { after, head }),
+                Join::Behind { from, to, head } => {
+                    let events = self.source.range(feed.topic, from, to).await?;
+                    if !is_complete(&events, from, to) {
+                        // Retention has removed some of them.
+                        return Err(AttachError::TooOld { after, head });
+                    }
+                    poll_fn(|cx| subscriber.poll_room(cx)).await;
+                    let frames: Vec<Bytes> = events.iter().map(frame::push).collect();
+                    if !subscriber.deliver(feed.topic, &frames) {
+                        return Err(AttachError::Gone);
+                    }
+                    after = to;
+                }
+            }
+        }
+    }
+
+    /// Attaches a subscriber that has seen more than the feed: its snapshot may have overtaken the publish, which is fine, or
+    /// come from another history, which the source knows.
+    async fn join_ahead(self: &Arc<Self>, feed: &Arc<Feed>, subscriber: &Arc<dyn Subscriber>, after: Seq) -> Result<Attached, AttachError> {
+        let head = self.source.head(feed.topic).await?;
+        if after > head {
+            return Err(AttachError::AboveHead { after, head });
+        }
+        let (joined, is_behind) = {
+            let mut state = feed.state();
+            let is_behind = state.hear_of(head);
+            (state.join_ahead(subscriber, after), is_behind)
+        };
+        if is_behind {
+            self.start_fill(feed);
+        }
+        match joined {
+            Join::Joined(head) => Ok(Attached { head }),
+            Join::Gone => Err(AttachError::Gone),
+            Join::Lost => Err(AttachError::Lost),
+            // The feed has moved on since, even past its ring: like anyone who is behind.
+            Join::Behind { .. } | Join::Ahead => Box::pin(self.bring_up(feed, subscriber, after)).await,
+        }
+    }
+}
+
+fn encode(events: &[StoredEvent]) -> Vec<(Seq, Bytes)> {
+    events.iter().map(|event| (event.seq, frame::push(event))).collect()
+}
+
+fn is_complete(events: &[StoredEvent], from: Seq, to: Seq) -> bool {
+    debug_assert!(to - from < PAGE_EVENTS, "ranges are pages");
+    events.len() as u64 == to - from + 1 && events.iter().zip(from..).all(|(event, seq)| event.seq == seq)
+}

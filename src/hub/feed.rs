@@ -1,0 +1,310 @@
+//! One topic while somebody watches it: head, recent frames, subscribers.
+//!
+//! Invariant: `ring` ends at `head` and has no gaps, and every attached subscriber was given everything after its own
+//! starting point up to `head`, once and in order. All of it is decided here, under one short lock and without waiting; the
+//! reads that a gap needs are made by `catch_up`, which hands the result back in.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use latchkey_protocol::{EpochMs, Seq, Topic};
+use tokio::sync::OnceCell;
+
+use super::source::PAGE_EVENTS;
+use super::subscriber::{Subscriber, SubscriberId};
+
+/// Bounds of one feed's memory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FeedLimits {
+    /// Most frames kept for those who come back.
+    pub(super) ring_frames: usize,
+    /// Most bytes kept for those who come back.
+    pub(super) ring_bytes: usize,
+}
+
+/// A topic's feed and whether its head has been read.
+pub(super) struct Feed {
+    pub(super) topic: Topic,
+    /// Set once the head is read. Of several who need it one reads, the others wait; a failure lets the next one try.
+    pub(super) loaded: OnceCell<()>,
+    state: Mutex<FeedState>,
+}
+
+impl Feed {
+    pub(super) fn new(topic: Topic, limits: FeedLimits) -> Self {
+        Self { topic, loaded: OnceCell::new(), state: Mutex::new(FeedState::new(topic, limits)) }
+    }
+
+    /// The state, for a moment. A panic under the lock leaves nothing half done that the next holder could not bear.
+    pub(super) fn state(&self) -> MutexGuard<'_, FeedState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nobody has watched for `idle_ms`. A feed that is locked this very moment is in use.
+    pub(super) fn is_idle(&self, now: EpochMs, idle_ms: EpochMs) -> bool {
+        self.state.try_lock().is_ok_and(|mut state| state.is_idle(now, idle_ms))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The head is not known yet; what is published waits.
+    Loading,
+    /// `head` is the newest event we heard of.
+    Live,
+    /// Events between `head` and `newest` are being read; what is published waits.
+    Filling,
+    /// Given up: the missing events could not be read.
+    Lost,
+}
+
+struct Attachment {
+    id: SubscriberId,
+    /// Has everything up to here from elsewhere (its snapshot may be newer than the feed's head).
+    after: Seq,
+    subscriber: Arc<dyn Subscriber>,
+}
+
+/// What an attempt to attach found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Join {
+    /// Attached; everything up to here was delivered.
+    Joined(Seq),
+    /// The ring does not reach back far enough: these must be read and delivered first.
+    Behind { from: Seq, to: Seq, head: Seq },
+    /// The subscriber has seen more than the feed has heard of.
+    Ahead,
+    /// The subscriber wants no more.
+    Gone,
+    /// The feed has given up.
+    Lost,
+}
+
+pub(super) struct FeedState {
+    topic: Topic,
+    limits: FeedLimits,
+    phase: Phase,
+    head: Seq,
+    /// The newest sequence known to be committed; above `head` only while something is missing.
+    newest: Seq,
+    /// The frames of `head - ring.len() + 1 ..= head`.
+    ring: VecDeque<Bytes>,
+    ring_bytes: usize,
+    /// Published, but not yet in turn. Bounded like the ring: what does not fit is read from the source later.
+    waiting: BTreeMap<Seq, Bytes>,
+    waiting_bytes: usize,
+    /// In order of id, so that one of thousands is found quickly.
+    attached: Vec<Attachment>,
+    idle_since: Option<EpochMs>,
+}
+
+impl FeedState {
+    const fn new(topic: Topic, limits: FeedLimits) -> Self {
+        Self {
+            topic,
+            limits,
+            phase: Phase::Loading,
+            head: 0,
+            newest: 0,
+            ring: VecDeque::new(),
+            ring_bytes: 0,
+            waiting: BTreeMap::new(),
+            waiting_bytes: 0,
+            attached: Vec::new(),
+            idle_since: None,
+        }
+    }
+
+    /// Takes a published frame. `true`: something before it is missing, and the caller must start a fill.
+    #[must_use]
+    pub(super) fn publish(&mut self, seq: Seq, frame: &Bytes) -> bool {
+        match self.phase {
+            Phase::Lost => false,
+            Phase::Live if seq <= self.head => false,
+            Phase::Live if seq == self.head + 1 => {
+                self.newest = seq;
+                self.accept(frame.clone());
+                false
+            }
+            Phase::Live => {
+                self.wait(seq, frame);
+                self.phase = Phase::Filling;
+                true
+            }
+            Phase::Loading => {
+                self.wait(seq, frame);
+                false
+            }
+            Phase::Filling => {
+                self.wait(seq, frame);
+                self.take_waiting();
+                false
+            }
+        }
+    }
+
+    /// Learns the head. `true`: the caller must start a fill.
+    #[must_use]
+    pub(super) fn load(&mut self, head: Seq) -> bool {
+        self.head = head;
+        self.newest = self.newest.max(head);
+        self.phase = Phase::Live;
+        self.take_waiting();
+        self.fill_if_behind()
+    }
+
+    /// Learns that `seq` is committed, though it was not published here. `true`: the caller must start a fill.
+    #[must_use]
+    pub(super) fn hear_of(&mut self, seq: Seq) -> bool {
+        self.newest = self.newest.max(seq);
+        self.phase == Phase::Live && self.fill_if_behind()
+    }
+
+    /// The next range that a fill must read, or nothing if there is none left.
+    pub(super) fn next_gap(&mut self) -> Option<(Seq, Seq)> {
+        if self.phase != Phase::Filling {
+            return None;
+        }
+        self.take_waiting();
+        if self.head >= self.newest {
+            self.phase = Phase::Live;
+            return None;
+        }
+        let from = self.head + 1;
+        let before_waiting = self.waiting.first_key_value().map_or(self.newest, |(seq, _)| seq - 1);
+        Some((from, before_waiting.min(self.head + PAGE_EVENTS)))
+    }
+
+    /// Takes what a fill has read, in order; says whether it brought the feed forward.
+    pub(super) fn fill(&mut self, frames: Vec<(Seq, Bytes)>) -> bool {
+        let before = self.head;
+        for (seq, frame) in frames {
+            if seq == self.head + 1 && self.phase != Phase::Lost {
+                self.newest = self.newest.max(seq);
+                self.accept(frame);
+            }
+        }
+        self.head > before
+    }
+
+    /// Gives up, and hands out those who must hear of it.
+    pub(super) fn lose(&mut self) -> Vec<Arc<dyn Subscriber>> {
+        self.phase = Phase::Lost;
+        self.waiting.clear();
+        self.attached.drain(..).map(|attachment| attachment.subscriber).collect()
+    }
+
+    /// Attaches a subscriber that has seen everything up to `after`, if the ring can give it the rest.
+    pub(super) fn join(&mut self, subscriber: &Arc<dyn Subscriber>, after: Seq) -> Join {
+        if self.phase == Phase::Lost {
+            return Join::Lost;
+        }
+        if after > self.head {
+            return Join::Ahead;
+        }
+        let missing = self.head - after;
+        if missing > self.ring.len() as u64 {
+            let to = (after + PAGE_EVENTS).min(self.head - self.ring.len() as u64);
+            return Join::Behind { from: after + 1, to, head: self.head };
+        }
+        // Cannot truncate: at most the ring's length, which is a usize.
+        let skip = self.ring.len() - usize::try_from(missing).unwrap_or(self.ring.len());
+        let (older, newer) = self.ring.as_slices();
+        let older_part = older.get(skip..).unwrap_or_default();
+        let newer_part = &newer[skip.saturating_sub(older.len())..];
+        for part in [older_part, newer_part] {
+            if !part.is_empty() && !subscriber.deliver(self.topic, part) {
+                return Join::Gone;
+            }
+        }
+        self.attach(subscriber, self.head);
+        Join::Joined(self.head)
+    }
+
+    /// Attaches a subscriber whose snapshot is newer than the head; it gets what comes after `after`.
+    pub(super) fn join_ahead(&mut self, subscriber: &Arc<dyn Subscriber>, after: Seq) -> Join {
+        if self.phase == Phase::Lost || after <= self.head {
+            return self.join(subscriber, after);
+        }
+        self.attach(subscriber, after);
+        Join::Joined(after)
+    }
+
+    fn attach(&mut self, subscriber: &Arc<dyn Subscriber>, after: Seq) {
+        let id = subscriber.id();
+        let attachment = Attachment { id, after, subscriber: Arc::clone(subscriber) };
+        self.idle_since = None;
+        match self.attached.binary_search_by_key(&id, |other| other.id) {
+            Ok(at) => self.attached[at] = attachment,
+            Err(at) => {
+                if self.attached.is_empty() {
+                    // Inboxes have one watcher; there are as many inboxes as connections.
+                    self.attached.reserve_exact(1);
+                }
+                self.attached.insert(at, attachment);
+            }
+        }
+    }
+
+    /// Forgets a subscriber, if it is known.
+    pub(super) fn detach(&mut self, id: SubscriberId) {
+        if let Ok(at) = self.attached.binary_search_by_key(&id, |other| other.id) {
+            self.attached.remove(at);
+        }
+    }
+
+    fn is_idle(&mut self, now: EpochMs, idle_ms: EpochMs) -> bool {
+        if !self.attached.is_empty() {
+            self.idle_since = None;
+            return false;
+        }
+        now - *self.idle_since.get_or_insert(now) >= idle_ms
+    }
+
+    fn fill_if_behind(&mut self) -> bool {
+        let behind = self.head < self.newest;
+        if behind {
+            self.phase = Phase::Filling;
+        }
+        behind
+    }
+
+    /// Puts a frame aside until its turn, if there is room.
+    fn wait(&mut self, seq: Seq, frame: &Bytes) {
+        self.newest = self.newest.max(seq);
+        let has_room = self.waiting.len() < self.limits.ring_frames && self.waiting_bytes + frame.len() <= self.limits.ring_bytes;
+        if has_room && self.waiting.insert(seq, frame.clone()).is_none() {
+            self.waiting_bytes += frame.len();
+        }
+    }
+
+    /// Accepts the waiting frames whose turn it is, and drops those whose turn has passed.
+    fn take_waiting(&mut self) {
+        while let Some(entry) = self.waiting.first_entry() {
+            if *entry.key() > self.head + 1 {
+                break;
+            }
+            let is_next = *entry.key() == self.head + 1;
+            let frame = entry.remove();
+            self.waiting_bytes -= frame.len();
+            if is_next {
+                self.accept(frame);
+            }
+        }
+    }
+
+    /// The one place where the head moves: `frame` is event `head + 1`.
+    fn accept(&mut self, frame: Bytes) {
+        self.head += 1;
+        let (topic, seq) = (self.topic, self.head);
+        let frames = std::slice::from_ref(&frame);
+        self.attached.retain(|attachment| attachment.after >= seq || attachment.subscriber.deliver(topic, frames));
+        self.ring_bytes += frame.len();
+        self.ring.push_back(frame);
+        while self.ring.len() > self.limits.ring_frames || self.ring_bytes > self.limits.ring_bytes {
+            let Some(oldest) = self.ring.pop_front() else { break };
+            self.ring_bytes -= oldest.len();
+        }
+    }
+}

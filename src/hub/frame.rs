@@ -1,0 +1,122 @@
+//! Complete WebSocket frames as a server sends them (RFC 6455, 5.2): unmasked, so the same bytes serve every receiver.
+//!
+//! An event is encoded once and shared; a reply is serialised straight into its frame. Nothing is copied afterwards.
+
+use std::io::Write as _;
+
+use bytes::Bytes;
+
+use super::source::StoredEvent;
+
+/// Room for the longest header: two bytes and an eight-byte length.
+const HEADER_ROOM: usize = 10;
+/// FIN and opcode 1.
+const FINAL_TEXT: u8 = 0x81;
+/// FIN and opcode 8.
+const FINAL_CLOSE: u8 = 0x88;
+/// The longest reason that fits into a control frame beside its code.
+const MAX_REASON_BYTES: usize = 123;
+
+/// FIN and opcode 9, no payload.
+pub const PING: Bytes = Bytes::from_static(&[0x89, 0]);
+
+/// A text frame around what `write_payload` appends. `expected_bytes` sizes the buffer; more is allowed.
+///
+/// The header's length depends on the payload's, so room for the longest is left in front and the unused part cut off.
+pub fn text(expected_bytes: usize, write_payload: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut buffer = Vec::with_capacity(HEADER_ROOM + expected_bytes);
+    buffer.resize(HEADER_ROOM, 0);
+    write_payload(&mut buffer);
+    let length = buffer.len().saturating_sub(HEADER_ROOM);
+    let start = if let Ok(short @ 0..=125) = u8::try_from(length) {
+        buffer[9] = short;
+        8
+    } else if let Ok(medium) = u16::try_from(length) {
+        buffer[7] = 126;
+        buffer[8..10].copy_from_slice(&medium.to_be_bytes());
+        6
+    } else {
+        buffer[1] = 127;
+        buffer[2..10].copy_from_slice(&(length as u64).to_be_bytes());
+        0
+    };
+    buffer[start] = FINAL_TEXT;
+    Bytes::from(buffer).slice(start..)
+}
+
+/// A close frame with a code and a reason, which is cut at 123 bytes.
+#[must_use]
+pub fn close(code: u16, reason: &str) -> Bytes {
+    let mut end = reason.len().min(MAX_REASON_BYTES);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut buffer = vec![FINAL_CLOSE, 2];
+    buffer.extend_from_slice(&code.to_be_bytes());
+    buffer.extend_from_slice(&reason.as_bytes()[..end]);
+    // At most 125, see MAX_REASON_BYTES.
+    buffer[1] = u8::try_from(buffer.len() - 2).unwrap_or(125);
+    Bytes::from(buffer)
+}
+
+/// The push of an event: `{"topic":…,"seq":…,"type":…,"at":…,"data":…}`.
+pub(super) fn push(event: &StoredEvent) -> Bytes {
+    // 49 bytes of topic, the field names and two numbers come to less than 144.
+    text(144 + event.kind.len() + event.data.len(), |buffer| {
+        let StoredEvent { topic, seq, kind, at, data } = event;
+        // Kinds are our own dotted words and need no escaping; writing to a Vec does not fail.
+        let written = write!(buffer, r#"{{"topic":"{topic}","seq":{seq},"type":"{kind}","at":{at},"data":{data}}}"#);
+        debug_assert!(written.is_ok(), "a Vec takes every write");
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use latchkey_protocol::Topic;
+    use latchkey_protocol::server::Push;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn the_header_has_the_shortest_form_of_the_length() {
+        for (length, header) in [
+            (0, vec![0x81, 0]),
+            (125, vec![0x81, 125]),
+            (126, vec![0x81, 126, 0, 126]),
+            (65_535, vec![0x81, 126, 0xff, 0xff]),
+            (65_536, vec![0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+        ] {
+            let frame = text(0, |buffer| buffer.resize(buffer.len() + length, b'x'));
+            assert_eq!(&frame[..header.len()], header, "{length}");
+            assert_eq!(frame.len(), header.len() + length);
+            assert!(frame[header.len()..].iter().all(|byte| *byte == b'x'));
+        }
+    }
+
+    #[test]
+    fn a_close_frame_cuts_its_reason_at_a_character() {
+        assert_eq!(&close(4008, "slow")[..], b"\x88\x06\x0f\xa8slow");
+        let long = close(1000, &"é".repeat(80));
+        assert_eq!((long.len(), long[1]), (2 + 2 + 122, 124));
+    }
+
+    #[test]
+    fn a_push_reads_as_the_protocol_says() {
+        let topic: Topic = "property:01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
+        let event = StoredEvent {
+            topic,
+            seq: 42,
+            kind: "availability.changed".into(),
+            at: 1_790_000_000_000,
+            data: Arc::from(r#"{"state":"held"}"#),
+        };
+        let frame = push(&event);
+        assert_eq!(frame[..2], [0x81, 126]);
+        let read: Push<Value> = serde_json::from_slice(&frame[4..]).unwrap();
+        assert_eq!((read.topic, read.seq, read.kind.as_str(), read.at), (topic, 42, "availability.changed", 1_790_000_000_000));
+        assert_eq!(read.data["state"], "held");
+    }
+}

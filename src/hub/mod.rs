@@ -1,0 +1,180 @@
+//! Live topics: every committed event to everyone who watches its topic, in order, once (P4).
+//!
+//! `publish` is called with events in commit order; `attach` begins where a snapshot or an earlier connection ended. The hub
+//! imports nothing of ours but `protocol`: the event table is an [`EventSource`], a connection is a [`Subscriber`], and `app`
+//! and `api::ws` bring them. No clock either: `sweep` is told the time.
+
+pub mod bus;
+mod catch_up;
+mod feed;
+pub mod frame;
+pub mod source;
+mod subscriber;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dashmap::DashMap;
+use latchkey_protocol::{EpochMs, Seq, Topic};
+use tokio::runtime::Handle;
+
+use self::feed::{Feed, FeedLimits};
+pub use self::source::{EventSource, SourceError, StoredEvent};
+pub use self::subscriber::{Subscriber, SubscriberId};
+
+/// Bounds of the hub's memory and work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HubLimits {
+    /// Most frames a feed keeps for those who come back.
+    pub ring_frames: usize,
+    /// Most bytes of them.
+    pub ring_bytes: usize,
+    /// Most events replayed to one subscriber; beyond, a fresh snapshot is cheaper for both sides.
+    pub resume_events: u64,
+    /// How long a feed stays without a watcher, in milliseconds.
+    pub feed_idle_ms: EpochMs,
+    /// How long to wait before a gap that could not be read is read again; doubled each time.
+    pub first_retry_delay: Duration,
+}
+
+impl Default for HubLimits {
+    fn default() -> Self {
+        Self {
+            ring_frames: 256,
+            ring_bytes: 64 * 1024,
+            resume_events: 4096,
+            feed_idle_ms: 120_000,
+            first_retry_delay: Duration::from_millis(50),
+        }
+    }
+}
+
+/// A subscriber follows the topic now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attached {
+    /// Everything up to here was delivered or seen before; later events follow.
+    pub head: Seq,
+}
+
+/// Why a subscriber does not follow a topic. Each leaves it detached.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AttachError {
+    /// The events after `after` are gone, or too many to send: it needs a snapshot.
+    #[error("events after {after} are out of reach (head {head})")]
+    TooOld {
+        /// The last one the subscriber has seen.
+        after: Seq,
+        /// The newest one.
+        head: Seq,
+    },
+    /// The topic has never had event `after`: the subscriber has another history and needs a snapshot.
+    #[error("event {after} is above the head {head}")]
+    AboveHead {
+        /// The last one the subscriber claims to have seen.
+        after: Seq,
+        /// The newest one.
+        head: Seq,
+    },
+    /// The event table cannot be read now.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The feed was given up while attaching, because a gap could not be read.
+    #[error("the feed was given up")]
+    Lost,
+    /// The subscriber wants no more frames.
+    #[error("the subscriber is gone")]
+    Gone,
+}
+
+/// All feeds of this node.
+pub struct Hub {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    feeds: DashMap<Topic, Arc<Feed>>,
+    source: Arc<dyn EventSource>,
+    limits: HubLimits,
+    /// Where gaps are read; publishers may live on threads of another runtime.
+    runtime: Handle,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("feeds", &self.feeds()).finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    /// An empty hub that reads what it misses from `source`, in tasks on `runtime`.
+    #[must_use]
+    pub fn new(source: Arc<dyn EventSource>, limits: HubLimits, runtime: Handle) -> Self {
+        Self { inner: Arc::new(Inner { feeds: DashMap::new(), source, limits, runtime }) }
+    }
+
+    /// Pushes committed events to those who watch. Events of one topic come in commit order; repeats and gaps are borne.
+    ///
+    /// Encodes an event once, and only if its topic is watched. Never waits.
+    pub fn publish(&self, events: &[StoredEvent]) {
+        for event in events {
+            let Some(feed) = self.inner.known(event.topic) else { continue };
+            let frame = frame::push(event);
+            let is_behind = feed.state().publish(event.seq, &frame);
+            if is_behind {
+                self.inner.start_fill(&feed);
+            }
+        }
+    }
+
+    /// Makes `subscriber` follow `topic` from event `after + 1` on: what it missed is delivered first, then what comes.
+    ///
+    /// Dropping the future may leave the subscriber attached; `detach` afterwards is always safe.
+    ///
+    /// # Errors
+    /// `TooOld` and `AboveHead` ask for a snapshot; `Source` and `Lost` may pass; `Gone` is the subscriber's own word. Part of
+    /// what was missed may have been delivered by then.
+    pub async fn attach(&self, topic: Topic, subscriber: &Arc<dyn Subscriber>, after: Seq) -> Result<Attached, AttachError> {
+        let feed = self.inner.feed(topic);
+        self.inner.load(&feed).await?;
+        self.inner.bring_up(&feed, subscriber, after).await
+    }
+
+    /// Stops delivering `topic` to a subscriber. When this returns, nothing more of it will be delivered.
+    pub fn detach(&self, topic: Topic, subscriber: SubscriberId) {
+        if let Some(feed) = self.inner.known(topic) {
+            feed.state().detach(subscriber);
+        }
+    }
+
+    /// Forgets feeds that nobody has watched for a while. Called every few seconds.
+    pub fn sweep(&self, now: EpochMs) {
+        let idle_ms = self.inner.limits.feed_idle_ms;
+        // Under the map's lock nobody can obtain a feed, and a count of one says that nobody holds it.
+        self.inner.feeds.retain(|_, feed| Arc::strong_count(feed) > 1 || !feed.is_idle(now, idle_ms));
+        metrics::gauge!("latchkey_hub_feeds").set(self.feeds() as f64);
+    }
+
+    /// How many topics have a feed.
+    #[must_use]
+    pub fn feeds(&self) -> usize {
+        self.inner.feeds.len()
+    }
+}
+
+impl Inner {
+    fn known(&self, topic: Topic) -> Option<Arc<Feed>> {
+        self.feeds.get(&topic).map(|feed| Arc::clone(&feed))
+    }
+
+    /// The topic's feed, installed as *loading* if there was none: from here on it misses no publish.
+    fn feed(&self, topic: Topic) -> Arc<Feed> {
+        if let Some(feed) = self.known(topic) {
+            return feed;
+        }
+        let limits = FeedLimits { ring_frames: self.limits.ring_frames, ring_bytes: self.limits.ring_bytes };
+        Arc::clone(&self.feeds.entry(topic).or_insert_with(|| Arc::new(Feed::new(topic, limits))))
+    }
+}

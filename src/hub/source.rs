@@ -1,0 +1,44 @@
+//! Where a feed learns what it missed: the event table, seen through a trait.
+//!
+//! `store` implements nothing of this and `hub` knows no table; `app` wires the two. The answers must be durable: what a
+//! source tells is pushed to clients, who will not forget it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use latchkey_protocol::{EpochMs, Seq, Topic};
+
+/// The most events one [`EventSource::range`] is asked for.
+pub const PAGE_EVENTS: u64 = 128;
+
+/// An event as it was committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Of which topic.
+    pub topic: Topic,
+    /// Its number there.
+    pub seq: Seq,
+    /// Its `type` on the wire.
+    pub kind: Cow<'static, str>,
+    /// When it was decided.
+    pub at: EpochMs,
+    /// Its `data` on the wire: one JSON value, passed on without being read.
+    pub data: Arc<str>,
+}
+
+/// The event table could not be read; it may work again later.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the event table cannot be read: {0}")]
+pub struct SourceError(pub String);
+
+/// Reads committed events.
+pub trait EventSource: Send + Sync + 'static {
+    /// The topic's newest sequence, 0 if it has no events.
+    fn head(&self, topic: Topic) -> BoxFuture<'_, Result<Seq, SourceError>>;
+
+    /// The topic's events from `from` to `to`, both included, in order. Those that retention has removed are left out.
+    ///
+    /// The caller asks for at most [`PAGE_EVENTS`].
+    fn range(&self, topic: Topic, from: Seq, to: Seq) -> BoxFuture<'_, Result<Vec<StoredEvent>, SourceError>>;
+}

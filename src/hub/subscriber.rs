@@ -1,0 +1,29 @@
+//! Who receives: a connection, seen through a trait, so that the hub knows no sockets.
+//!
+//! Feeds call `deliver` under their lock, from the publisher's thread. That is what keeps every subscriber's order, and why
+//! nothing here may wait.
+
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use latchkey_protocol::Topic;
+
+/// Names a subscriber for as long as the process runs; later ones have greater ids.
+pub type SubscriberId = u64;
+
+/// Receives the frames of the topics it is attached to.
+pub trait Subscriber: Send + Sync + 'static {
+    /// Its name.
+    fn id(&self) -> SubscriberId;
+
+    /// Takes frames of one topic, in order, or says `false` when it wants no more: the feed then forgets it.
+    ///
+    /// It must not block, and must not call the hub.
+    fn deliver(&self, topic: Topic, frames: &[Bytes]) -> bool;
+
+    /// Ready once the next page of a replay may be delivered. A replay can thus be longer than any queue; live events never wait.
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// The topic's feed cannot go on, and this subscriber is no longer attached: it must resume.
+    fn lost(&self, topic: Topic);
+}

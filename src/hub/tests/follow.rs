@@ -1,0 +1,195 @@
+//! What a subscriber sees, one situation at a time.
+
+use super::*;
+
+#[tokio::test]
+async fn a_subscriber_sees_what_comes_after_its_snapshot() {
+    let table = Arc::new(Table::default());
+    let hub = hub(&table);
+    table.append_many(topic(1), 3);
+    let (watcher, subscriber) = Watcher::new(1);
+    assert_eq!(hub.attach(topic(1), &subscriber, 3).await, Ok(Attached { head: 3 }));
+    hub.publish(&table.append_many(topic(1), 2));
+    hub.publish(&[event(topic(1), 4)]);
+    hub.publish(&table.append_many(topic(2), 1));
+    assert_eq!(watcher.seqs(), [4, 5]);
+    hub.detach(topic(1), 1);
+    hub.publish(&[table.append(topic(1))]);
+    assert_eq!(watcher.seqs(), [4, 5]);
+}
+
+#[tokio::test]
+async fn nothing_is_read_or_kept_for_a_topic_nobody_watches() {
+    let table = Arc::new(Table::default());
+    let hub = hub(&table);
+    hub.publish(&table.append_many(topic(1), 100));
+    settle().await;
+    assert_eq!((hub.feeds(), table.reads.load(Ordering::SeqCst)), (0, 0));
+}
+
+#[tokio::test]
+async fn events_published_while_the_head_is_read_are_neither_lost_nor_repeated() {
+    let table = Arc::new(Table::default());
+    let hub = hub(&table);
+    let earlier = table.append_many(topic(1), 4);
+    let gate = table.close_gate();
+    let (watcher, subscriber) = Watcher::new(1);
+    let attaching = tokio::spawn({
+        let hub = Arc::clone(&hub);
+        async move { hub.attach(topic(1), &subscriber, 2).await }
+    });
+    settle().await;
+    // Two of them the head will contain, two it will not.
+    hub.publish(&earlier[2..]);
+    gate.add_permits(1);
+    settle().await;
+    hub.publish(&table.append_many(topic(1), 2));
+    gate.add_permits(100);
+    attaching.await.unwrap().unwrap();
+    assert_eq!(watcher.seqs(), all(3..=6));
+}
+
+#[tokio::test]
+async fn a_gap_is_read_from_the_table_while_later_events_wait() {
+    let table = Arc::new(Table::default());
+    let hub = hub(&table);
+    let (watcher, subscriber) = Watcher::new(1);
+    hub.attach(topic(1), &subscriber, 0).await.unwrap();
+    let gate = table.close_gate();
+    let lost = table.append_many(topic(1), 300);
+    hub.publish(&lost[299..]);
+    settle().await;
+    hub.publish(&table.append_many(topic(1), 5));
+    assert!(watcher.seqs().is_empty());
+    gate.add_permits(100);
+    settle().await;
+    assert_eq!(watcher.seqs(), all(1..=305));
+}
+
+#[tokio::test]
+async fn a_gap_is_read_again_after_failures_and_given_up_after_many() {
+    let table = Arc::new(Table::default());
+    let hub = hub(&table);
+    let (watcher, subscriber) = Watcher::new(1);
+    hub.attach(topic(1), &subscriber, 0).await.unwrap();
+    table.failures_left.store(3, Ordering::SeqCst);
+    hub.publish(&table.append_many(topic(1), 2)[1..]);
+    eventually(|| watcher.seqs() == [1, 2]).await;
+
+    table.failures_left.store(100, Ordering::SeqCst);
+    hub.publish(&table.append_many(topic(1), 2)[1..]);
+    eventually(|| watcher.has_lost.load(Ordering::SeqCst)).await;
+    assert_eq!((watcher.seqs(), hub.feeds()), (vec![1, 2], 0));
+
+    table.failures_left.store(0, Ordering::SeqCst);
+    hub.attach(topic(1), &subscriber, 2).await.unwrap();
+    assert_eq!(watcher.seqs(), all(1..=4));
+}
+
+#[tokio::test]
+async fn those_who_come_back_get_what_they_missed_from_the_ring_or_the_table() {
+    let table = Arc::new(Table::default());
+    let hub = hub(&table);
+    let (_, first) = Watcher::new(1);
+    hub.attach(topic(1), &first, 0).await.unwrap();
+    for _ in 0..600 {
+        hub.publish(&[table.append(topic(1))]);
+    }
+    let reads_before = table.reads.load(Ordering::SeqCst);
+    for (id, after, reads) in [(2, 600, 0), (3, 599, 0), (4, 344, 0), (5, 343, 1), (6, 0, 3)] {
+        let (watcher, subscriber) = Watcher::new(id);
+        let reads_then = table.reads.load(Ordering::SeqCst);
+        assert_eq!(hub.attach(topic(1), &subscriber, after).await, Ok(Attached { head: 600 }));
+        assert_eq!(watcher.seqs(), all(after + 1..=600), "after {after}");
+        assert_eq!(table.reads.load(Ordering::SeqCst) - reads_then, reads, "after {after}");
+    }
+    assert_eq!(reads_before, 1);
+}
+
+#[tokio::test]
+async fn what_is_out_of_reach_asks_for_a_snapshot() {
+    let table = Arc::new(Table::default());
+    let hub = hub(&table);
+    table.append_many(topic(1), 5000);
+    table.removed.store(4000, Ordering::SeqCst);
+    let (watcher, subscriber) = Watcher::new(1);
+    let too_old = |after| Err(AttachError::TooOld { after, head: 5000 });
+    assert_eq!(hub.attach(topic(1), &subscriber, 3999).await, too_old(3999), "removed by retention");
+    assert_eq!(hub.attach(topic(1), &subscriber, 1).await, too_old(1), "too many");
+    assert_eq!(hub.attach(topic(1), &subscriber, 5001).await, Err(AttachError::AboveHead { after: 5001, head: 5000 }));
+    hub.publish(&[table.append(topic(1))]);
+    assert!(watcher.seqs().is_empty(), "none of these attached it");
+}
+
+#[tokio::test]
+async fn a_snapshot_may_be_newer_than_what_was_published() {
+    let table = Arc::new(Table::default());
+    let hub = hub(&table);
+    let (old, first) = Watcher::new(1);
+    hub.attach(topic(1), &first, 0).await.unwrap();
+    let committed = table.append_many(topic(1), 3);
+    let (new, second) = Watcher::new(2);
+    assert_eq!(hub.attach(topic(1), &second, 3).await, Ok(Attached { head: 3 }));
+    hub.publish(&committed);
+    settle().await;
+    hub.publish(&[table.append(topic(1))]);
+    assert_eq!((old.seqs(), new.seqs()), (all(1..=4), vec![4]));
+}
+
+#[tokio::test]
+async fn one_who_wants_no_more_is_forgotten_and_the_others_get_everything() {
+    let table = Arc::new(Table::default());
+    let hub = hub(&table);
+    let (slow, first) = Watcher::new(1);
+    let (quick, second) = Watcher::new(2);
+    hub.attach(topic(1), &first, 0).await.unwrap();
+    hub.attach(topic(1), &second, 0).await.unwrap();
+    slow.wants_more.store(false, Ordering::SeqCst);
+    hub.publish(&table.append_many(topic(1), 2));
+    slow.wants_more.store(true, Ordering::SeqCst);
+    hub.publish(&table.append_many(topic(1), 2));
+    assert_eq!((slow.seqs(), quick.seqs()), (vec![], all(1..=4)));
+}
+
+#[tokio::test]
+async fn a_feed_is_forgotten_two_minutes_after_its_last_watcher() {
+    let table = Arc::new(Table::default());
+    let hub = hub(&table);
+    let (watcher, subscriber) = Watcher::new(1);
+    hub.attach(topic(1), &subscriber, 0).await.unwrap();
+    hub.sweep(0);
+    hub.sweep(1_000_000);
+    assert_eq!(hub.feeds(), 1, "it is watched");
+    hub.detach(topic(1), 1);
+    hub.sweep(1_000_000);
+    hub.sweep(1_119_999);
+    assert_eq!(hub.feeds(), 1);
+    hub.sweep(1_120_000);
+    assert_eq!(hub.feeds(), 0);
+    hub.publish(&[table.append(topic(1))]);
+    hub.attach(topic(1), &subscriber, 0).await.unwrap();
+    assert_eq!(watcher.seqs(), [1]);
+}
+
+#[tokio::test]
+async fn an_unreadable_head_fails_the_attach_and_not_the_next_one() {
+    let table = Arc::new(Table::default());
+    let hub = hub(&table);
+    let (watcher, subscriber) = Watcher::new(1);
+    table.failures_left.store(1, Ordering::SeqCst);
+    assert!(matches!(hub.attach(topic(1), &subscriber, 0).await, Err(AttachError::Source(_))));
+    hub.publish(&[table.append(topic(1))]);
+    hub.attach(topic(1), &subscriber, 0).await.unwrap();
+    assert_eq!(watcher.seqs(), [1]);
+}
+
+#[tokio::test]
+async fn the_local_bus_ends_at_the_hub() {
+    use super::bus::{Bus as _, LocalBus};
+    let table = Arc::new(Table::default());
+    let hub = hub(&table);
+    let (watcher, subscriber) = Watcher::new(1);
+    hub.attach(topic(1), &subscriber, 0).await.unwrap();
+    LocalBus::new(Arc::clone(&hub)).publish(&[table.append(topic(1))]);
+    assert_eq!(watcher.seqs(), [1]);
+}
