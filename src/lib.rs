@@ -1,8 +1,14 @@
 //! Latchkey: a real-time booking hub. ARCHITECTURE.md walks through it.
 
+pub mod api;
+pub mod app;
 pub mod clock;
+pub mod config;
+pub mod demo;
 pub mod domain;
+pub mod hub;
 pub mod job;
 pub mod provider;
 pub mod service;
 pub mod store;
+pub mod telemetry;

@@ -1,1 +1,48 @@
-fn main() {}
+//! The `latchkey` program.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use latchkey::app::App;
+use latchkey::clock::SystemClock;
+use latchkey::config::{Cli, Command, ServeArgs};
+use latchkey::telemetry;
+use tokio::signal::unix::{SignalKind, signal};
+
+// Measured: a quarter to a half more commits a second than with the system's allocator (ARCHITECTURE.md, "Measured").
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("serve").build()?;
+    match cli.command {
+        Command::Serve(args) => runtime.block_on(serve(&args)),
+    }
+}
+
+async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
+    telemetry::start_logging(args.log_json);
+    let metrics = telemetry::start_metrics()?;
+    let upkeep = metrics.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            upkeep.run_upkeep();
+        }
+    });
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let app = App::start(args, Arc::new(SystemClock), Some(metrics)).await?;
+    println!("latchkey listens on http://{0} and ws://{0}/ws", app.address);
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+        result = tokio::signal::ctrl_c() => {
+            result.context("cannot listen for Ctrl-C")?;
+            tracing::info!("interrupted: draining");
+        }
+    }
+    app.shut_down().await;
+    Ok(())
+}

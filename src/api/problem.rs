@@ -39,9 +39,11 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::UnknownCommand | ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        ErrorCode::RateLimited | ErrorCode::HoldLimit | ErrorCode::HoldCooldown | ErrorCode::TooManyInFlight | ErrorCode::TooManySubscriptions => {
-            StatusCode::TOO_MANY_REQUESTS
-        }
+        ErrorCode::RateLimited
+        | ErrorCode::HoldLimit
+        | ErrorCode::HoldCooldown
+        | ErrorCode::TooManyInFlight
+        | ErrorCode::TooManySubscriptions => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Unauthenticated | ErrorCode::BadCredentials => StatusCode::UNAUTHORIZED,
         ErrorCode::Forbidden => StatusCode::FORBIDDEN,
         ErrorCode::Invalid | ErrorCode::RuleViolated | ErrorCode::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,

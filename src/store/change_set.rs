@@ -1,5 +1,6 @@
 //! What is committed together: a decision's records and events, and the idempotency record that goes with them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use latchkey_protocol::{EpochMs, Seq, Topic};
@@ -32,7 +33,7 @@ pub struct StoredEvent {
     /// When it was decided.
     pub at: EpochMs,
     /// Its `type` on the wire.
-    pub kind: Arc<str>,
+    pub kind: Cow<'static, str>,
     /// The JSON of its `data`.
     pub data: Arc<str>,
 }

@@ -22,8 +22,9 @@ use crate::clock::Clock;
 
 /// Receives what was committed, in commit order: every event exactly once per process.
 pub trait EventSink: Send + Sync + 'static {
-    /// Events of one batch. Called from the committer's task: it must not block.
-    fn publish(&self, events: &[StoredEvent]);
+    /// Events of one batch. The committer waits for it: it may hold commits up when nobody takes events any more, but must
+    /// not do the work of pushing them.
+    fn publish(&self, events: Vec<StoredEvent>) -> BoxFuture<'_, ()>;
 }
 
 /// Runs a `BEGIN … COMMIT` text. The database does; a test stands between to make it fail.
@@ -236,14 +237,15 @@ impl Worker {
     }
 
     /// Answers a batch that is on disk: heads, subscribers, then the callers.
-    fn committed(&mut self, batch: Vec<Request>, events: Vec<Vec<StoredEvent>>) {
+    async fn committed(&mut self, batch: Vec<Request>, events: Vec<Vec<StoredEvent>>) {
         for event in events.iter().flatten() {
             if is_free(event) {
                 self.heads.set(event.topic, event.seq);
             }
         }
-        for events in &events {
-            self.sink.publish(events);
+        let published: Vec<StoredEvent> = events.iter().flatten().cloned().collect();
+        if !published.is_empty() {
+            self.sink.publish(published).await;
         }
         for (request, events) in batch.into_iter().zip(events) {
             // A caller that has gone away is told nothing; its change is on disk all the same.

@@ -19,8 +19,9 @@ use crate::domain::{Calendar, Date, Listing, Stay, Timestamp, Write};
 struct Published(Mutex<Vec<StoredEvent>>);
 
 impl EventSink for Published {
-    fn publish(&self, events: &[StoredEvent]) {
-        self.0.lock().unwrap().extend_from_slice(events);
+    fn publish(&self, events: Vec<StoredEvent>) -> BoxFuture<'_, ()> {
+        self.0.lock().unwrap().extend(events);
+        Box::pin(std::future::ready(()))
     }
 }
 

@@ -42,7 +42,7 @@ impl Worker {
             self.flight.send_modify(|flight| flight.begun = name.number);
             let outcome = self.attempt(name, &batch, &events).await;
             match outcome {
-                Outcome::Committed => self.committed(batch, events),
+                Outcome::Committed => self.committed(batch, events).await,
                 failed => self.resolve(failed, batch, &events, tries, &mut work).await,
             }
             self.flight.send_modify(|flight| flight.answered = name.number);

@@ -1,5 +1,6 @@
 //! The event log.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use surrealdb::types::{RecordId, SurrealValue};
@@ -40,7 +41,7 @@ impl Store {
         rows.into_iter()
             .map(|row| {
                 let seq = narrow(number_of(&row.id)?, "event.seq")?;
-                Ok(StoredEvent { topic, seq, at: row.at, kind: Arc::from(row.kind), data: Arc::from(row.data) })
+                Ok(StoredEvent { topic, seq, at: row.at, kind: Cow::Owned(row.kind), data: Arc::from(row.data) })
             })
             .collect()
     }

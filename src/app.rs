@@ -1,0 +1,273 @@
+//! The only wiring place: builds every part of a node and connects them.
+
+mod keys;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures_util::future::BoxFuture;
+use latchkey_protocol::{Seq, SessionId, Topic};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::rest::Context;
+use crate::api::server::{self, ServerLimits};
+use crate::api::ws::{self, Edge, WsLimits};
+use crate::clock::Clock;
+use crate::config::ServeArgs;
+use crate::domain::Timestamp;
+use crate::domain::calendar::Leases;
+use crate::hub::bus::{Bus, LocalBus};
+use crate::hub::{self, EventSource, Hub, HubLimits, SourceError};
+use crate::provider::sandbox::Sandbox;
+use crate::provider::webhook::WebhookSecret;
+use crate::service::Services;
+use crate::service::accounts::Accounts;
+use crate::service::availability::Availability;
+use crate::service::bookings::Bookings;
+use crate::service::expiry::{Deadlines, Expiry};
+use crate::service::idempotency::Keys;
+use crate::service::listings::Listings;
+use crate::service::payments::Payments;
+use crate::service::quota::HoldQuota;
+use crate::service::topics::Topics;
+use crate::store::{DatabaseConfig, EventSink, MemoryCaps, Store, StoredEvent};
+use crate::{demo, job};
+
+/// Batches of events on their way from the committer to the hub; when they are not taken, commits wait.
+const MAX_BATCHES_UNDER_WAY: usize = 1_024;
+
+/// How often idle calendars, feeds and limiters are dropped.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// A running node.
+pub struct App {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its operations, for tests that look behind the edge.
+    pub services: Arc<Services>,
+    /// Its store, likewise.
+    pub store: Arc<Store>,
+    context: Arc<Context>,
+    stop: CancellationToken,
+    serving: TaskTracker,
+    background: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// Hands committed events to the task that pushes them: pushing is work for the threads that serve sockets, not for the
+/// committer.
+struct Outlet(mpsc::Sender<Vec<StoredEvent>>);
+
+impl EventSink for Outlet {
+    fn publish(&self, events: Vec<StoredEvent>) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            // Closed only when the process ends; what is stored is resumed from there.
+            let _ = self.0.send(events).await;
+        })
+    }
+}
+
+/// The event table, as feeds read it.
+struct EventTable(Arc<Store>);
+
+impl EventSource for EventTable {
+    fn head(&self, topic: Topic) -> BoxFuture<'_, Result<Seq, SourceError>> {
+        Box::pin(async move { self.0.topic_head(topic).await.map_err(|error| SourceError(error.to_string())) })
+    }
+
+    fn range(&self, topic: Topic, from: Seq, to: Seq) -> BoxFuture<'_, Result<Vec<hub::StoredEvent>, SourceError>> {
+        Box::pin(async move {
+            let events = self.0.events(topic, from, to).await.map_err(|error| SourceError(error.to_string()))?;
+            Ok(events.into_iter().map(to_hub).collect())
+        })
+    }
+}
+
+fn to_hub(event: StoredEvent) -> hub::StoredEvent {
+    hub::StoredEvent { topic: event.topic, seq: event.seq, kind: event.kind, at: event.at, data: event.data }
+}
+
+impl App {
+    /// Starts a node: when this returns, it serves.
+    ///
+    /// # Errors
+    /// If the data folder, the database or the address cannot be used; with the reason.
+    pub async fn start(args: &ServeArgs, clock: Arc<dyn Clock>, metrics: Option<PrometheusHandle>) -> anyhow::Result<Self> {
+        anyhow::ensure!(args.redis.is_none(), "--redis is not supported yet: this version runs on one node");
+        let listener = server::listen(args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
+        let address = listener.local_addr()?;
+        std::fs::create_dir_all(&args.data).with_context(|| format!("cannot create the data folder {}", args.data.display()))?;
+        let (outlet, events) = mpsc::channel(MAX_BATCHES_UNDER_WAY);
+        let store = Arc::new(Store::open(&database_config(args), Arc::clone(&clock), Arc::new(Outlet(outlet))).await?);
+        let source = Arc::new(EventTable(Arc::clone(&store)));
+        let hub = Arc::new(Hub::new(source, HubLimits::default(), tokio::runtime::Handle::current()));
+        let bus = LocalBus::new(Arc::clone(&hub));
+        let secret = WebhookSecret::new(&keys::secret(args.webhook_secret.as_deref(), &args.data, "webhook.key")?);
+        let sandbox = Sandbox::open(Some(&args.data.join("sandbox-provider.jsonl")), Arc::clone(&clock), secret.clone())
+            .context("cannot open the sandbox provider's journal")?;
+        let edge_cell: Arc<OnceLock<Arc<Edge>>> = Arc::default();
+        let parts = Parts::new(args, &store, &clock, &sandbox, Arc::clone(&edge_cell))?;
+        let limits = WsLimits {
+            messages_per_second: args.messages_per_second,
+            message_burst: args.messages_per_second.saturating_mul(2),
+            ..WsLimits::default()
+        };
+        let edge = Arc::new(Edge::new(Arc::clone(&parts.services), Arc::clone(&hub), Arc::clone(&clock), limits));
+        let _ = edge_cell.set(Arc::clone(&edge));
+        let auth_per_minute = args.auth_per_minute.unwrap_or(if args.demo { DEMO_AUTH_PER_MINUTE } else { AUTH_PER_MINUTE });
+        let context = Arc::new(Context {
+            clock: Arc::clone(&clock),
+            store: Arc::clone(&store),
+            webhook_secret: secret,
+            ready: AtomicBool::new(false),
+            metrics,
+            auth_rate: Context::auth_limiter(auth_per_minute),
+        });
+        if args.demo {
+            demo::seed(&parts.services).await.context("cannot add the demo data")?;
+        }
+        parts.services.expiry.rescan().await.map_err(|error| anyhow::anyhow!("cannot read live leases: {error}"))?;
+
+        let mut app = Self {
+            address,
+            services: Arc::clone(&parts.services),
+            store,
+            context,
+            stop: CancellationToken::new(),
+            serving: TaskTracker::new(),
+            background: Vec::new(),
+        };
+        app.background.push(tokio::spawn(push_events(events, bus)));
+        app.background.push(tokio::spawn(Arc::clone(&parts.services.expiry).run()));
+        app.background.push(tokio::spawn(sandbox.deliver(format!("http://{}/webhooks/payments/", reachable(address)))));
+        app.background.push(tokio::spawn(job::send_refunds(Arc::clone(&parts.services))));
+        app.background.push(tokio::spawn(ws::keep_watch(Arc::clone(&edge))));
+        app.background.push(tokio::spawn(sweep(parts, Arc::clone(&hub), clock, Arc::clone(&app.context))));
+        app.serve(listener, edge, args);
+        Ok(app)
+    }
+
+    fn serve(&self, listener: TcpListener, edge: Arc<Edge>, args: &ServeArgs) {
+        let routes = crate::api::routes(Arc::clone(&edge), Arc::clone(&self.services), Arc::clone(&self.context));
+        let drain_window = Duration::from_secs(u64::from(args.drain_seconds));
+        let limits = ServerLimits {
+            max_connections: args.max_connections,
+            drain_window,
+            shutdown_timeout: drain_window + Duration::from_secs(5),
+            ..ServerLimits::default()
+        };
+        let stopped = self.stop.clone().cancelled_owned();
+        self.serving.spawn(server::serve(listener, routes, Arc::clone(edge.registry()), limits, stopped));
+        self.serving.close();
+        self.context.ready.store(true, Ordering::Relaxed);
+    }
+
+    /// Drains: not ready, no new connections, clients sent away, what is under way answered, the database closed.
+    pub async fn shut_down(self) {
+        self.context.ready.store(false, Ordering::Relaxed);
+        self.stop.cancel();
+        self.serving.wait().await;
+        for task in &self.background {
+            task.abort();
+        }
+        self.store.close().await;
+    }
+}
+
+const AUTH_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).expect("600 is not 0");
+const DEMO_AUTH_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60_000).expect("60000 is not 0");
+
+/// Services and what sweeps reach behind them.
+struct Parts {
+    services: Arc<Services>,
+    availability: Arc<Availability>,
+    quota: Arc<HoldQuota>,
+}
+
+impl Parts {
+    fn new(
+        args: &ServeArgs,
+        store: &Arc<Store>,
+        clock: &Arc<dyn Clock>,
+        sandbox: &Arc<Sandbox>,
+        edge: Arc<OnceLock<Arc<Edge>>>,
+    ) -> anyhow::Result<Self> {
+        let leases = leases(args);
+        let (store, clock) = (|| Arc::clone(store), || Arc::clone(clock));
+        let deadlines: Arc<Deadlines> = Arc::default();
+        let availability = Arc::new(Availability::new(store(), clock(), leases, Arc::clone(&deadlines)));
+        let keys = Arc::new(Keys::new(store()));
+        let quota = Arc::new(HoldQuota::new(args.max_active_holds));
+        let secret = keys::secret(args.token_secret.as_deref(), &args.data, "token.key")?;
+        let close_sockets = move |session: SessionId| {
+            if let Some(edge) = edge.get() {
+                edge.registry().close_session(session);
+            }
+        };
+        let services = Services {
+            accounts: Accounts::new(store(), clock(), &secret, Box::new(close_sockets))?,
+            listings: Listings::new(store(), Arc::clone(&keys), clock()),
+            bookings: Bookings::new(Arc::clone(&availability), store(), Arc::clone(&keys), Arc::clone(&quota), clock(), leases),
+            payments: Payments::new(Arc::clone(&availability), store(), keys, Arc::clone(sandbox) as _, clock()),
+            topics: Topics::new(store(), Arc::clone(&availability), clock()),
+            expiry: Arc::new(Expiry::new(deadlines, Arc::clone(&availability), store(), clock(), Arc::clone(&quota), &leases)),
+        };
+        Ok(Self { services: Arc::new(services), availability, quota })
+    }
+}
+
+fn leases(args: &ServeArgs) -> Leases {
+    let ms = |seconds: u32| i64::from(seconds) * 1_000;
+    Leases {
+        hold_ms: ms(args.hold_seconds),
+        hold_longest_ms: 3 * ms(args.hold_seconds),
+        payment_ms: ms(args.payment_seconds),
+        cooldown_ms: ms(args.hold_cooldown_seconds),
+    }
+}
+
+fn database_config(args: &ServeArgs) -> DatabaseConfig {
+    let embedded = || format!("surrealkv://{}", args.data.join("database").display());
+    DatabaseConfig {
+        url: args.database.clone().unwrap_or_else(embedded),
+        name: "main".to_owned(),
+        credentials: args.database_user.clone().zip(args.database_password.clone()),
+        caps: MemoryCaps::default(),
+        min_free_bytes: args.min_free_bytes,
+    }
+}
+
+/// The address as this process itself can reach it.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = if address.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { address.ip() };
+    SocketAddr::new(ip, address.port())
+}
+
+async fn push_events(mut events: mpsc::Receiver<Vec<StoredEvent>>, bus: LocalBus) {
+    while let Some(batch) = events.recv().await {
+        let batch: Vec<_> = batch.into_iter().map(to_hub).collect();
+        bus.publish(&batch);
+        // Thousands of writes may have been made without a pause.
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn sweep(parts: Parts, hub: Arc<Hub>, clock: Arc<dyn Clock>, context: Arc<Context>) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        let now = clock.now();
+        hub.sweep(now);
+        parts.availability.sweep();
+        parts.quota.sweep(Timestamp::from_epoch_ms(now));
+        parts.services.accounts.sweep();
+        context.auth_rate.retain_recent();
+        context.auth_rate.shrink_to_fit();
+    }
+}

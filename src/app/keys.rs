@@ -1,0 +1,52 @@
+//! Secrets: from the configuration, or made up once and kept in the data folder for its owner only.
+
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use aws_lc_rs::rand::SecureRandom as _;
+
+/// Shortest secret, in bytes: as long as the hash it keys (RFC 7518, 3.2).
+const MIN_BYTES: usize = 32;
+
+/// The configured secret, or the one in `data/name`, which is made if it is not there.
+pub(super) fn secret(configured: Option<&str>, data: &Path, name: &str) -> anyhow::Result<Vec<u8>> {
+    if let Some(secret) = configured {
+        anyhow::ensure!(secret.len() >= MIN_BYTES, "a secret must be {MIN_BYTES} bytes or longer");
+        return Ok(secret.as_bytes().to_vec());
+    }
+    let path = data.join(name);
+    match std::fs::read(&path) {
+        Ok(secret) if secret.len() >= MIN_BYTES => return Ok(secret),
+        Ok(_) => anyhow::bail!("{} is not a secret of {MIN_BYTES} bytes: delete it to have a new one made", path.display()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+    let mut secret = vec![0; MIN_BYTES];
+    aws_lc_rs::rand::SystemRandom::new().fill(&mut secret).map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?;
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    let mut file = file.with_context(|| format!("cannot create {}", path.display()))?;
+    file.write_all(&secret)?;
+    file.sync_all()?;
+    Ok(secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_secret_is_made_once_for_its_owner_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = secret(None, dir.path(), "token.key").unwrap();
+        assert_eq!(secret(None, dir.path(), "token.key").unwrap(), made);
+        let mode = std::fs::metadata(dir.path().join("token.key")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_ne!(secret(None, dir.path(), "webhook.key").unwrap(), made);
+        assert!(secret(Some("short"), dir.path(), "token.key").is_err());
+        std::fs::write(dir.path().join("token.key"), b"cut").unwrap();
+        assert!(secret(None, dir.path(), "token.key").is_err());
+    }
+}

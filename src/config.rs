@@ -1,0 +1,115 @@
+//! The command line and its environment variables.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A real-time booking hub.
+#[derive(Debug, Parser)]
+#[command(name = "latchkey", version, about, long_about = None)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the hub: REST, WebSocket at /ws, and the sandbox payment provider
+    Serve(Box<ServeArgs>),
+}
+
+/// Options of `latchkey serve`.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// Add demo hosts, guests and properties in three cities, and print their accounts
+    #[arg(long, env = "LATCHKEY_DEMO")]
+    pub demo: bool,
+
+    /// Address to listen on; port 0 picks a free one
+    #[arg(long, env = "LATCHKEY_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+
+    /// Folder for the embedded database, keys and the sandbox provider's journal
+    #[arg(long, env = "LATCHKEY_DATA", value_name = "DIR", default_value = "data")]
+    pub data: PathBuf,
+
+    /// Database: surrealkv://DIR (embedded), mem:// (gone at exit) or ws://HOST:PORT (a SurrealDB server)
+    /// [default: surrealkv:// in the data folder, every commit synced to disk]
+    #[arg(long, env = "LATCHKEY_DATABASE", value_name = "URL")]
+    pub database: Option<String>,
+
+    /// User of a SurrealDB server
+    #[arg(long, env = "LATCHKEY_DATABASE_USER", value_name = "NAME", requires = "database_password")]
+    pub database_user: Option<String>,
+
+    /// Password of a SurrealDB server
+    #[arg(long, env = "LATCHKEY_DATABASE_PASSWORD", value_name = "TEXT", hide_env_values = true)]
+    pub database_password: Option<String>,
+
+    /// Redis, for many nodes (not supported yet: the hub refuses to start with it)
+    #[arg(long, env = "LATCHKEY_REDIS", value_name = "URL")]
+    pub redis: Option<String>,
+
+    /// How long a hold lasts, and each extension of it, in seconds
+    #[arg(long, env = "LATCHKEY_HOLD_SECONDS", value_name = "N", default_value = "600", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub hold_seconds: u32,
+
+    /// How long a booking waits for its payment, in seconds
+    #[arg(long, env = "LATCHKEY_PAYMENT_SECONDS", value_name = "N", default_value = "900", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub payment_seconds: u32,
+
+    /// How long a guest whose hold ended must leave the same nights to others, in seconds
+    #[arg(long, env = "LATCHKEY_HOLD_COOLDOWN_SECONDS", value_name = "N", default_value = "30", value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    pub hold_cooldown_seconds: u32,
+
+    /// Active holds a user may have at once
+    #[arg(long, env = "LATCHKEY_MAX_ACTIVE_HOLDS", value_name = "N", default_value = "5")]
+    pub max_active_holds: usize,
+
+    /// Register, log-in and refresh requests per address and minute [default: 600, with --demo 60000]
+    #[arg(long, env = "LATCHKEY_AUTH_PER_MINUTE", value_name = "N")]
+    pub auth_per_minute: Option<NonZeroU32>,
+
+    /// WebSocket messages per connection and second
+    #[arg(long, env = "LATCHKEY_MESSAGES_PER_SECOND", value_name = "N", default_value = "200", value_parser = clap::value_parser!(u32).range(1..))]
+    pub messages_per_second: u32,
+
+    /// TCP connections at once, WebSockets included; below the process's limit of open files
+    #[arg(long, env = "LATCHKEY_MAX_CONNECTIONS", value_name = "N", default_value = "19500")]
+    pub max_connections: usize,
+
+    /// Free bytes that must be left on the data folder's disk: with less, nothing is written
+    #[arg(long, env = "LATCHKEY_MIN_FREE_BYTES", value_name = "N", default_value = "268435456")]
+    pub min_free_bytes: u64,
+
+    /// Over how many seconds connected clients are sent away at the end
+    #[arg(long, env = "LATCHKEY_DRAIN_SECONDS", value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(0..=600))]
+    pub drain_seconds: u32,
+
+    /// Secret that access tokens are signed with, 32 bytes or more [default: made up once, in the data folder]
+    #[arg(long, env = "LATCHKEY_TOKEN_SECRET", value_name = "TEXT", hide_env_values = true)]
+    pub token_secret: Option<String>,
+
+    /// Secret that webhooks are signed with [default: made up once, in the data folder]
+    #[arg(long, env = "LATCHKEY_WEBHOOK_SECRET", value_name = "TEXT", hide_env_values = true)]
+    pub webhook_secret: Option<String>,
+
+    /// Log as JSON, one object a line; what is logged is set by RUST_LOG
+    #[arg(long, env = "LATCHKEY_LOG_JSON")]
+    pub log_json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,69 @@
+//! Demo data: hosts, guests and homes in three cities, made by the same services as everybody's.
+
+use latchkey_protocol::rest::{CreateProperty, Login, Register};
+
+use crate::service::{IdempotencyKey, ServiceError, Services};
+
+/// The password of every demo account.
+pub const PASSWORD: &str = "latchkey-demo";
+
+/// Demo hosts: name, city, time zone, currency, and their homes as title, nightly and cleaning price in minor units.
+const HOSTS: [(&str, &str, &str, &str, [(&str, i64, i64); 2]); 3] = [
+    ("helga", "Vienna", "Europe/Vienna", "EUR", [("Attic near the Naschmarkt", 9_800, 3_000), ("Garden flat in Grinzing", 14_500, 4_500)]),
+    ("hugo", "Lisbon", "Europe/Lisbon", "EUR", [("Tiled house in Alfama", 8_200, 2_500), ("River view in Belém", 11_900, 3_500)]),
+    ("hana", "Kyoto", "Asia/Tokyo", "JPY", [("Machiya in Gion", 18_000, 6_000), ("Bamboo cottage in Arashiyama", 24_000, 8_000)]),
+];
+
+/// Demo guests.
+const GUESTS: [&str; 4] = ["ada", "bob", "cleo", "dan"];
+
+/// The address of a demo account.
+fn email(name: &str) -> String {
+    format!("{name}@demo.test")
+}
+
+/// Adds what is not there yet, and prints the accounts.
+///
+/// # Errors
+/// If the database takes no writes.
+pub async fn seed(services: &Services) -> Result<(), ServiceError> {
+    for name in HOSTS.iter().map(|host| host.0).chain(GUESTS) {
+        let ask = Register { email: email(name), password: PASSWORD.to_owned(), name: capitalised(name) };
+        match services.accounts.register(ask).await {
+            Ok(_) | Err(ServiceError::AlreadyRegistered) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    println!("demo accounts, password {PASSWORD}");
+    for (name, city, time_zone, currency, homes) in HOSTS {
+        let tokens = services.accounts.log_in(Login { email: email(name), password: PASSWORD.to_owned() }).await?;
+        let caller = services.accounts.authenticate(&tokens.access_token)?;
+        println!("  host  {:<18} {city}", email(name));
+        for (number, (title, nightly_minor, cleaning_fee_minor)) in homes.into_iter().enumerate() {
+            // The key makes it once, however often the demo is started.
+            let key = IdempotencyKey::new(&format!("demo-{number}"))?;
+            let ask = CreateProperty {
+                title: title.to_owned(),
+                city: city.to_owned(),
+                time_zone: time_zone.to_owned(),
+                max_guests: 4,
+                currency: currency.to_owned(),
+                nightly_minor,
+                cleaning_fee_minor,
+                min_nights: 1,
+                max_nights: 28,
+            };
+            let property = services.listings.create(&caller, key, ask).await?;
+            println!("        {}  {title}", property.id);
+        }
+    }
+    for name in GUESTS {
+        println!("  guest {}", email(name));
+    }
+    Ok(())
+}
+
+fn capitalised(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
