@@ -63,3 +63,38 @@ impl Rate {
         Verdict::Refused { retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use latchkey_protocol::EpochMs;
+
+    use super::super::terms::WsLimits;
+    use super::*;
+    use crate::clock::Clock;
+
+    #[derive(Debug, Default)]
+    struct ManualClock(AtomicI64);
+
+    impl Clock for ManualClock {
+        fn now(&self) -> EpochMs {
+            self.0.load(Ordering::SeqCst)
+        }
+    }
+
+    #[test]
+    fn a_burst_passes_and_then_one_message_every_five_milliseconds_until_patience_ends() {
+        let clock = Arc::new(ManualClock::default());
+        let limits = WsLimits { messages_per_second: 200, message_burst: 400, max_refused: 3, ..WsLimits::default() };
+        let terms = Arc::new(Terms::new(limits, Arc::<ManualClock>::clone(&clock)));
+        let mut rate = Rate::new(&terms);
+        assert!((0..400).all(|_| rate.charge() == Verdict::Allowed));
+        assert_eq!(rate.charge(), Verdict::Refused { retry_after_ms: 5 });
+        clock.0.store(4, Ordering::SeqCst);
+        assert_eq!(rate.charge(), Verdict::Refused { retry_after_ms: 1 });
+        clock.0.store(5, Ordering::SeqCst);
+        assert_eq!(rate.charge(), Verdict::Allowed);
+        assert_eq!(rate.charge(), Verdict::Abusive);
+    }
+}
