@@ -18,5 +18,6 @@ use crate::service::Services;
 
 /// Every route: `/ws`, then REST, which also answers what no route takes.
 pub fn routes(edge: Arc<ws::Edge>, services: Arc<Services>, context: Arc<rest::Context>) -> BoxedFilter<(Response,)> {
-    ws::route(edge).or(rest::routes(services, context)).unify().boxed()
+    let live = warp::path!("ws").and(ws::route(edge));
+    live.or(rest::routes(services, context)).unify().boxed()
 }

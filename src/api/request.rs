@@ -63,7 +63,12 @@ impl Ask {
     /// # Errors
     /// `Malformed` if it is not JSON, `Invalid` if it is of another shape.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        serde_json::from_slice(self.bytes()?).map_err(|error| match error.classify() {
+        let body = self.bytes()?;
+        // serde reads an array as a struct, field by field: no body of ours is one.
+        if body.trim_ascii_start().first() == Some(&b'[') {
+            return Err(Problem::invalid("body", "expected an object"));
+        }
+        serde_json::from_slice(body).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => {
                 let message = error.to_string();
                 // serde names the field between backticks.

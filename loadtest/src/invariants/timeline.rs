@@ -152,10 +152,14 @@ fn is_held(change: Option<NightRange>) -> bool {
 }
 
 fn apply(folded: &mut BTreeMap<Date, NightState>, change: NightRange, seq: Seq, odd: &mut dyn FnMut(String)) {
-    for night in (change.from.epoch_day()..change.to.epoch_day()).filter_map(|day| Date::from_epoch_day(day).ok()) {
+    let range = || (change.from.epoch_day()..change.to.epoch_day()).filter_map(|day| Date::from_epoch_day(day).ok());
+    // A lease that is lengthened or becomes a booking is announced once more, as a whole.
+    let is_said_again = change.state == NightState::Held && range().all(|night| state(folded, night) == NightState::Held);
+    for night in range() {
         let before = state(folded, night);
         let lawful = match change.state {
-            NightState::Held | NightState::Blocked => before == NightState::Free,
+            NightState::Held => before == NightState::Free || is_said_again,
+            NightState::Blocked => before == NightState::Free,
             NightState::Booked => before == NightState::Held,
             NightState::Free => before != NightState::Free,
         };
