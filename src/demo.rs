@@ -7,11 +7,37 @@ use crate::service::{IdempotencyKey, ServiceError, Services};
 /// The password of every demo account.
 pub const PASSWORD: &str = "latchkey-demo";
 
-/// Demo hosts: name, city, time zone, currency, and their homes as title, nightly and cleaning price in minor units.
-const HOSTS: [(&str, &str, &str, &str, [(&str, i64, i64); 2]); 3] = [
-    ("helga", "Vienna", "Europe/Vienna", "EUR", [("Attic near the Naschmarkt", 9_800, 3_000), ("Garden flat in Grinzing", 14_500, 4_500)]),
-    ("hugo", "Lisbon", "Europe/Lisbon", "EUR", [("Tiled house in Alfama", 8_200, 2_500), ("River view in Belém", 11_900, 3_500)]),
-    ("hana", "Kyoto", "Asia/Tokyo", "JPY", [("Machiya in Gion", 18_000, 6_000), ("Bamboo cottage in Arashiyama", 24_000, 8_000)]),
+/// A demo host and their homes, each as title, nightly and cleaning price in minor units.
+struct Host {
+    name: &'static str,
+    city: &'static str,
+    time_zone: &'static str,
+    currency: &'static str,
+    homes: [(&'static str, i64, i64); 2],
+}
+
+const HOSTS: [Host; 3] = [
+    Host {
+        name: "helga",
+        city: "Vienna",
+        time_zone: "Europe/Vienna",
+        currency: "EUR",
+        homes: [("Attic near the Naschmarkt", 9_800, 3_000), ("Garden flat in Grinzing", 14_500, 4_500)],
+    },
+    Host {
+        name: "hugo",
+        city: "Lisbon",
+        time_zone: "Europe/Lisbon",
+        currency: "EUR",
+        homes: [("Tiled house in Alfama", 8_200, 2_500), ("River view in Belém", 11_900, 3_500)],
+    },
+    Host {
+        name: "hana",
+        city: "Kyoto",
+        time_zone: "Asia/Tokyo",
+        currency: "JPY",
+        homes: [("Machiya in Gion", 18_000, 6_000), ("Bamboo cottage in Arashiyama", 24_000, 8_000)],
+    },
 ];
 
 /// Demo guests.
@@ -27,7 +53,7 @@ fn email(name: &str) -> String {
 /// # Errors
 /// If the database takes no writes.
 pub async fn seed(services: &Services) -> Result<(), ServiceError> {
-    for name in HOSTS.iter().map(|host| host.0).chain(GUESTS) {
+    for name in HOSTS.iter().map(|host| host.name).chain(GUESTS) {
         let ask = Register { email: email(name), password: PASSWORD.to_owned(), name: capitalised(name) };
         match services.accounts.register(ask).await {
             Ok(_) | Err(ServiceError::AlreadyRegistered) => {}
@@ -35,7 +61,7 @@ pub async fn seed(services: &Services) -> Result<(), ServiceError> {
         }
     }
     println!("demo accounts, password {PASSWORD}");
-    for (name, city, time_zone, currency, homes) in HOSTS {
+    for Host { name, city, time_zone, currency, homes } in HOSTS {
         let tokens = services.accounts.log_in(Login { email: email(name), password: PASSWORD.to_owned() }).await?;
         let caller = services.accounts.authenticate(&tokens.access_token)?;
         println!("  host  {:<18} {city}", email(name));

@@ -5,7 +5,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use aws_lc_rs::rand::SecureRandom as _;
+
+use crate::entropy;
 
 /// Shortest secret, in bytes: as long as the hash it keys (RFC 7518, 3.2).
 const MIN_BYTES: usize = 32;
@@ -23,13 +24,12 @@ pub(super) fn secret(configured: Option<&str>, data: &Path, name: &str) -> anyho
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
-    let mut secret = vec![0; MIN_BYTES];
-    aws_lc_rs::rand::SystemRandom::new().fill(&mut secret).map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?;
+    let secret = entropy::secret()?;
     let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
     let mut file = file.with_context(|| format!("cannot create {}", path.display()))?;
     file.write_all(&secret)?;
     file.sync_all()?;
-    Ok(secret)
+    Ok(secret.to_vec())
 }
 
 #[cfg(test)]

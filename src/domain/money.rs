@@ -70,7 +70,7 @@ impl Money {
     ///
     /// # Errors
     /// `PriceOverflow` above [`MAX_AMOUNT_MINOR`] in either direction, or for two currencies.
-    pub fn add(self, other: Self) -> Result<Self, Refusal> {
+    pub fn plus(self, other: Self) -> Result<Self, Refusal> {
         if self.currency != other.currency {
             return Err(Refusal::PriceOverflow);
         }
@@ -107,9 +107,9 @@ mod tests {
     fn an_amount_that_would_overflow_is_refused() {
         let eur: Currency = "EUR".parse().unwrap();
         let most = Money { minor: MAX_AMOUNT_MINOR, currency: eur };
-        assert_eq!(most.add(Money { minor: 1, currency: eur }), Err(Refusal::PriceOverflow));
+        assert_eq!(most.plus(Money { minor: 1, currency: eur }), Err(Refusal::PriceOverflow));
         assert_eq!(Money { minor: i64::MAX, currency: eur }.times(2), Err(Refusal::PriceOverflow));
-        assert_eq!(most.add(Money::zero("USD".parse().unwrap())), Err(Refusal::PriceOverflow));
+        assert_eq!(most.plus(Money::zero("USD".parse().unwrap())), Err(Refusal::PriceOverflow));
         assert_eq!(Money { minor: 100, currency: eur }.times(3).unwrap().minor, 300);
     }
 

@@ -61,7 +61,7 @@ impl Quote {
     fn add(&mut self, kind: LineKind, quantity: u16, unit: Money) -> Result<(), Refusal> {
         let amount = unit.times(quantity)?;
         if amount.minor != 0 {
-            self.total = self.total.add(amount)?;
+            self.total = self.total.plus(amount)?;
             self.lines.push(Line { kind, quantity, unit, amount });
         }
         Ok(())

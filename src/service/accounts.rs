@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
-use aws_lc_rs::rand::SecureRandom;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dashmap::DashMap;
@@ -19,11 +18,12 @@ use latchkey_protocol::{EpochMs, SessionId, UserId, view};
 use tokio::sync::Semaphore;
 
 use super::tokens::AccessTokens;
-use super::{Caller, ServiceError, fresh_id};
+use super::{Caller, ServiceError};
 use crate::clock::Clock;
 use crate::domain::Timestamp;
 use crate::domain::Write;
 use crate::domain::account::{Account, RefreshFamily, Rotation, normal_email, validate_registration};
+use crate::entropy::{self, fresh_id};
 use crate::provider::webhook::hex;
 use crate::store::{ChangeSet, CommitError, Contended, Lane, Store};
 
@@ -84,8 +84,13 @@ impl Accounts {
         validate_registration(&ask.name, &ask.password)?;
         let password_hash = self.hashed(move || hash_password(&ask.password)).await??;
         let now = Timestamp::from_epoch_ms(self.clock.now());
-        let account =
-            Account { user: UserId::from_bytes(fresh_id(now)), email, name: ask.name.trim().to_owned(), password_hash, created_at: now };
+        let account = Account {
+            user: UserId::from_bytes(fresh_id(now.epoch_ms())),
+            email,
+            name: ask.name.trim().to_owned(),
+            password_hash,
+            created_at: now,
+        };
         let me = me(&account);
         match self.store.commit(write(Write::AddAccount(account)), Lane::Normal).await {
             Ok(_) => Ok(me),
@@ -114,7 +119,7 @@ impl Accounts {
             }
         };
         let now = Timestamp::from_epoch_ms(self.clock.now());
-        let session = SessionId::from_bytes(fresh_id(now));
+        let session = SessionId::from_bytes(fresh_id(now.epoch_ms()));
         let secret = random_text()?;
         let family = RefreshFamily {
             session,
@@ -241,9 +246,7 @@ fn verify_password(password: &str, stored: &str) -> bool {
 
 /// 256 random bits as text.
 fn random_text() -> Result<String, ServiceError> {
-    let mut bytes = [0; 32];
-    aws_lc_rs::rand::SystemRandom::new().fill(&mut bytes).map_err(|_| ServiceError::Internal)?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
+    Ok(URL_SAFE_NO_PAD.encode(entropy::secret().map_err(|_| ServiceError::Internal)?))
 }
 
 fn token_hash(secret: &str) -> String {

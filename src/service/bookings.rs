@@ -10,11 +10,12 @@ use serde::de::DeserializeOwned;
 use super::availability::Availability;
 use super::idempotency::{IdempotencyKey, Keys, Use};
 use super::quota::HoldQuota;
-use super::{Caller, ServiceError, fresh_id, wire};
+use super::{Caller, ServiceError, wire};
 use crate::clock::Clock;
 use crate::domain::booking::Deal;
 use crate::domain::calendar::{self, Leases};
 use crate::domain::{BookingId, Calendar, ClaimId, Decision, HoldId, PaymentId, PropertyId, Refusal, Stay, Timestamp, UserId};
+use crate::entropy::fresh_id;
 use crate::store::{CommitError, Contended, Lane, Store};
 
 /// How often a command is decided again because another writer was first.
@@ -62,7 +63,7 @@ impl Bookings {
         let stay = Stay::new(ask.check_in, ask.check_out)?;
         let used = self.keys.begin(caller.user, "hold", key, &ask).await?;
         let now = self.now();
-        let claim = ClaimId::from_bytes(fresh_id(now));
+        let claim = ClaimId::from_bytes(fresh_id(now.epoch_ms()));
         if let Err(refused) = self.quota.begin(caller.user, claim, now.plus_ms(self.leases.hold_ms), now) {
             return self.keys.or_first_answer(&used, refused).await;
         }
@@ -123,7 +124,7 @@ impl Bookings {
     /// `NotFound`, `Expired`, `InvalidState`, `KeyReused`, `Busy`.
     pub async fn book(&self, caller: &Caller, key: IdempotencyKey, ask: BookHold) -> Result<view::Booking, ServiceError> {
         let used = self.keys.begin(caller.user, "book", key, &ask).await?;
-        let payment = PaymentId::from_bytes(fresh_id(self.now()));
+        let payment = PaymentId::from_bytes(fresh_id(self.clock.now()));
         let book = calendar::BookHold { claim: ask.hold, guest: caller.user, payment, expected_total_minor: ask.expected_total_minor };
         let booking = self
             .decide(&used, ask.property, |calendar, now| {

@@ -39,31 +39,37 @@ impl IdempotencyKey {
     }
 }
 
+/// Scope and key of each use, and what ends when it does.
+type InUse = DashMap<(String, String), watch::Receiver<()>>;
+
 /// The keys that are being used now, on this node.
 pub struct Keys {
     store: Arc<Store>,
-    in_use: Arc<DashMap<(String, String), watch::Receiver<()>>>,
+    in_use: Arc<InUse>,
 }
 
 /// A registered use; dropping it lets a waiting twin go on.
 pub struct Use {
     /// What is written with the change set.
-    pub first: FirstUse,
-    in_use: Arc<DashMap<(String, String), watch::Receiver<()>>>,
+    pub used: FirstUse,
+    registered: Arc<InUse>,
     _done: watch::Sender<()>,
 }
 
 impl Drop for Use {
     fn drop(&mut self) {
-        self.in_use.remove(&(self.first.scope.clone(), self.first.key.clone()));
+        self.registered.remove(&(self.used.scope.clone(), self.used.key.clone()));
     }
 }
 
 impl Use {
     /// The record of this use, with the answer it led to.
+    ///
+    /// # Errors
+    /// `Internal` if the answer cannot be written as JSON.
     pub fn record<T: Serialize>(&self, reply: &T, at: Timestamp) -> Result<Idempotency, ServiceError> {
         let reply = serde_json::to_string(reply).map_err(|_| ServiceError::Internal)?;
-        Ok(Idempotency { used: self.first.clone(), reply: reply.into(), at })
+        Ok(Idempotency { used: self.used.clone(), reply: reply.into(), at })
     }
 }
 
@@ -88,7 +94,7 @@ impl Keys {
                 Entry::Vacant(vacant) => {
                     let (done, waiting) = watch::channel(());
                     vacant.insert(waiting);
-                    return Ok(Use { first, in_use: Arc::clone(&self.in_use), _done: done });
+                    return Ok(Use { used: first, registered: Arc::clone(&self.in_use), _done: done });
                 }
                 Entry::Occupied(occupied) => occupied.get().clone(),
             };
@@ -104,7 +110,7 @@ impl Keys {
     /// # Errors
     /// `KeyReused` if it was for another body.
     pub async fn first_answer<T: DeserializeOwned>(&self, used: &Use) -> Result<Option<T>, ServiceError> {
-        match self.store.find_key(&used.first).await? {
+        match self.store.find_key(&used.used).await? {
             None => Ok(None),
             Some(KeyFound::Other) => Err(ServiceError::KeyReused),
             Some(KeyFound::Same(reply)) => serde_json::from_str(&reply).map(Some).map_err(|_| ServiceError::Internal),

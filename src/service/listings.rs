@@ -7,9 +7,10 @@ use latchkey_protocol::rest::CreateProperty;
 use latchkey_protocol::{Topic, view};
 
 use super::idempotency::{IdempotencyKey, Keys};
-use super::{Caller, ServiceError, fresh_id, wire};
+use super::{Caller, ServiceError, wire};
 use crate::clock::Clock;
 use crate::domain::{Event, Listing, PropertyId, Refusal, Timestamp, TopicEvent, Write};
+use crate::entropy::fresh_id;
 use crate::store::{ChangeSet, CommitError, Contended, Lane, Store};
 
 /// Homes.
@@ -36,7 +37,7 @@ impl Listings {
         let time_zone =
             TimeZone::get(&ask.time_zone).map_err(|_| Refusal::Invalid { field: "time_zone", reason: "not an IANA time zone" })?;
         let listing = Listing {
-            id: PropertyId::from_bytes(fresh_id(now)),
+            id: PropertyId::from_bytes(fresh_id(now.epoch_ms())),
             host: caller.user,
             title: ask.title.trim().to_owned(),
             city: ask.city.trim().to_owned(),

@@ -21,8 +21,6 @@ use latchkey_protocol::{EpochMs, SessionId, UserId};
 pub use error::ServiceError;
 pub use idempotency::IdempotencyKey;
 
-use crate::domain::Timestamp;
-
 /// Who a command is from: a verified access token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller {
@@ -48,14 +46,4 @@ pub struct Services {
     pub topics: topics::Topics,
     /// Ends leases when nobody comes.
     pub expiry: std::sync::Arc<expiry::Expiry>,
-}
-
-/// A fresh UUIDv7 of an instant: its first 48 bits are the milliseconds, so that ids of live leases lie in a bounded range.
-#[allow(clippy::disallowed_methods, reason = "the one place that mints ids; domain gets them passed in")]
-pub(crate) fn fresh_id(now: Timestamp) -> [u8; 16] {
-    let random = *uuid::Uuid::now_v7().as_bytes();
-    let ms = u64::try_from(now.epoch_ms()).unwrap_or(0);
-    let mut bytes = random;
-    bytes[..6].copy_from_slice(&ms.to_be_bytes()[2..]);
-    bytes
 }

@@ -19,6 +19,7 @@ use super::database::{Database, ROOM_CHECK, variables};
 use super::error::{CommitError, StoreError};
 use super::heads::Heads;
 use crate::clock::Clock;
+use crate::entropy;
 
 /// Receives what was committed, in commit order: every event exactly once per process.
 pub trait EventSink: Send + Sync + 'static {
@@ -140,7 +141,7 @@ impl Committer {
         limits: CommitterLimits,
     ) -> Result<Self, StoreError> {
         // A fresh id per process: a commit log is never continued by another one.
-        let node: Uuid = uuid::Uuid::now_v7().into();
+        let node: Uuid = uuid::Uuid::from_bytes(entropy::fresh_id(clock.now())).into();
         let started = variables([("node", node.into_value()), ("at", clock.now().into_value())]);
         database.query("CREATE type::record('node', $node) SET started_at = $at RETURN NONE", started).await?.check()?;
         let (queue, requests) = mpsc::channel(limits.queue + limits.reserved);

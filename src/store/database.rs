@@ -61,7 +61,8 @@ enum Handle {
 
 /// An open database. Cheap to share as `Arc`; never cloned, since a clone of the client opens a new session.
 pub struct Database {
-    handle: Arc<Handle>,
+    /// Taken only when this is dropped, on the runtime: the engine spawns its last task as it goes.
+    handle: Option<Arc<Handle>>,
     runtime: Mutex<Option<Runtime>>,
     on_runtime: tokio::runtime::Handle,
     data_dir: Option<PathBuf>,
@@ -94,7 +95,7 @@ impl Database {
         let failure = match opened {
             Ok(Ok(handle)) => {
                 return Ok(Self {
-                    handle: Arc::new(handle),
+                    handle: Some(Arc::new(handle)),
                     runtime: Mutex::new(Some(runtime)),
                     on_runtime,
                     data_dir,
@@ -114,10 +115,14 @@ impl Database {
         &self.on_runtime
     }
 
+    fn handle(&self) -> Arc<Handle> {
+        Arc::clone(self.handle.as_ref().expect("taken only when this is dropped"))
+    }
+
     /// How an unknown outcome is resolved here.
     #[must_use]
     pub fn storage(&self) -> Storage {
-        match *self.handle {
+        match self.handle().as_ref() {
             Handle::Embedded(..) => Storage::Embedded,
             Handle::Remote(_) => Storage::Remote,
         }
@@ -125,7 +130,7 @@ impl Database {
 
     /// Runs a text of statements to its end, on the database's threads: dropping the returned future aborts nothing.
     pub(super) async fn query(&self, text: impl Into<String>, variables: Variables) -> Result<Answers, StoreError> {
-        let (handle, text) = (Arc::clone(&self.handle), text.into());
+        let (handle, text) = (self.handle(), text.into());
         let answers = self.on_runtime.spawn(async move { run(&handle, text, variables).await }).await;
         Ok(answers.map_err(|error| StoreError::Unavailable(error.to_string()))??)
     }
@@ -145,7 +150,7 @@ impl Database {
 
     /// Flushes and closes an embedded engine, so that its folder can be opened again.
     pub async fn close(&self) {
-        if let Handle::Embedded(_, datastore) = self.handle.as_ref() {
+        if let Handle::Embedded(_, datastore) = self.handle().as_ref() {
             let datastore = Arc::clone(datastore);
             let closed = self.on_runtime.spawn(async move { datastore.shutdown().await }).await;
             if let Ok(Err(error)) = closed {
@@ -161,6 +166,9 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
+        let inside = self.on_runtime.enter();
+        drop(self.handle.take());
+        drop(inside);
         // A runtime must not be dropped on a thread that runs tasks; shutting it down in the background may be.
         if let Some(runtime) = self.runtime.get_mut().ok().and_then(Option::take) {
             runtime.shutdown_background();
@@ -174,7 +182,7 @@ impl Transact for Database {
         text: String,
         variables: Variables,
     ) -> futures_util::future::BoxFuture<'_, Result<Vec<(usize, SurrealError)>, SurrealError>> {
-        let handle = Arc::clone(&self.handle);
+        let handle = self.handle();
         let task = self.on_runtime.spawn(async move {
             let mut answers = run(&handle, text, variables).await?;
             let mut errors: Vec<_> = answers.take_errors().into_iter().collect();

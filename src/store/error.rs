@@ -111,8 +111,7 @@ pub fn classify(errors: &[(usize, SurrealError)], commit: usize) -> Outcome {
 }
 
 /// Whether the error says that a concurrent transaction was first (surrealdb#7428: there is no `is_retryable`).
-#[must_use]
-pub fn is_conflict(error: &SurrealError) -> bool {
+fn is_conflict(error: &SurrealError) -> bool {
     matches!(error.query_details(), Some(QueryError::TransactionConflict))
         || error.message().contains("This transaction can be retried")
         || error.message().contains("Transaction retry required")

@@ -5,13 +5,14 @@ use surrealdb::types::SurrealValue;
 use super::database::{Database, variables};
 use super::error::StoreError;
 use crate::clock::Clock;
+use crate::entropy;
 
 /// The version that `schema.surql` describes. A change of it that needs data rewritten raises this and adds a step to
 /// [`MIGRATIONS`]; a change that does not (a new table, an optional field) needs neither, since the file is applied at every start.
 const VERSION: i64 = 1;
 
 /// Steps from version `index + 1` to the next: SurrealQL, run in one transaction before the schema is applied.
-const MIGRATIONS: [&str; VERSION as usize - 1] = [];
+const MIGRATIONS: [&str; 0] = [];
 
 const SCHEMA: &str = include_str!("../../schema.surql");
 
@@ -27,11 +28,11 @@ pub(super) async fn apply(database: &Database, clock: &dyn Clock) -> Result<Stri
         Some(found) => migrate(database, found).await?,
         None => {}
     }
-    if found != Some(VERSION) || cfg!(debug_assertions) {
-        tracing::info!(version = VERSION, "applying schema");
+    if found != Some(VERSION) {
+        tracing::info!(version = VERSION, "the database is new");
     }
     database.query(SCHEMA, variables([])).await?.check()?;
-    let epoch = format!("{:x}-{:x}", clock.now(), u128::from_be_bytes(*uuid::Uuid::now_v7().as_bytes()) & 0xffff_ffff);
+    let epoch = uuid::Uuid::from_bytes(entropy::fresh_id(clock.now())).to_string();
     let text = "BEGIN; INSERT IGNORE INTO meta $rows; UPDATE meta:schema SET value = $version; COMMIT; RETURN (SELECT VALUE value FROM ONLY meta:epoch)";
     let rows = vec![
         super::database::row([("id", surrealdb::types::RecordId::new("meta", "schema").into_value()), ("value", VERSION.into_value())]),

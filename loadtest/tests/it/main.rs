@@ -3,6 +3,8 @@
 //! The verdict of `loadtest` is what we trust about the real hub, so it is tested like one: the binary runs as a process,
 //! and its last line and exit code are read as a script would read them.
 
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+
 mod fake_hub;
 mod holds;
 mod race;

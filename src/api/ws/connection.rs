@@ -95,7 +95,9 @@ impl Connection {
         let written = match frames {
             [frame] if was_empty => wire.write_directly(frame),
             _ => {
-                frames.iter().for_each(|frame| wire.outbox.push(frame.clone()));
+                for frame in frames {
+                    wire.outbox.push(frame.clone());
+                }
                 if was_empty { wire.write() } else { Ok(()) }
             }
         };

@@ -91,19 +91,8 @@ impl Registry {
     pub fn drain(&self, window_ms: u64) {
         self.is_draining.store(true, Ordering::Release);
         for connection in self.all() {
-            self.send_away(&connection, window_ms);
+            send_away(&connection, window_ms);
         }
-    }
-
-    fn send_away(&self, connection: &Connection, window_ms: u64) {
-        #[derive(Serialize)]
-        struct Notice {
-            goaway: GoAway,
-        }
-        let after_ms = spread(crate::hub::Subscriber::id(connection), window_ms);
-        let notice = frame::text(40, |buffer| write_json(buffer, &Notice { goaway: GoAway { after_ms } }));
-        connection.send(notice);
-        connection.drain();
     }
 
     /// Resolves when no socket is open.
@@ -139,7 +128,7 @@ impl Seat {
         terms.meters.sockets.increment(1.0);
         if self.registry.is_draining.load(Ordering::Acquire) {
             // The drain may have walked by before the insert.
-            self.registry.send_away(&connection, 0);
+            send_away(&connection, 0);
         }
         connection
     }
@@ -160,6 +149,18 @@ impl Drop for Seat {
 pub(super) fn write_json(buffer: &mut Vec<u8>, value: &impl Serialize) {
     let written = serde_json::to_writer(buffer, value);
     debug_assert!(written.is_ok(), "replies serialise: {written:?}");
+}
+
+/// Tells a client to leave, and when to come back.
+fn send_away(connection: &Connection, window_ms: u64) {
+    #[derive(Serialize)]
+    struct Notice {
+        goaway: GoAway,
+    }
+    let after_ms = spread(crate::hub::Subscriber::id(connection), window_ms);
+    let notice = frame::text(40, |buffer| write_json(buffer, &Notice { goaway: GoAway { after_ms } }));
+    connection.send(notice);
+    connection.drain();
 }
 
 /// A delay below `window_ms`, evenly spread over consecutive ids (Fibonacci hashing).

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use super::{Request, Storage, Worker};
+use crate::entropy;
 use crate::store::batch::{self, BatchName, Inserted, Transaction};
 use crate::store::change_set::{ChangeSet, StoredEvent};
 use crate::store::database::variables;
@@ -207,8 +208,7 @@ fn answer_all(batch: Vec<Request>, error: &CommitError) {
 
 /// Waits a little, and not as long as the other node does.
 async fn pause(tries: u32) {
-    let spread_ms = u64::from(uuid::Uuid::now_v7().as_bytes()[15]) % (2 << tries.min(5));
-    tokio::time::sleep(Duration::from_millis(spread_ms)).await;
+    tokio::time::sleep(Duration::from_millis(entropy::jitter(2 << tries.min(5)))).await;
 }
 
 const fn label(outcome: &Outcome) -> &'static str {
