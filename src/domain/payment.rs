@@ -218,7 +218,14 @@ mod tests {
 
     #[test]
     fn reports_in_any_order_and_number_end_in_the_same_state() {
-        let reports = [AttemptResult::RequiresAction, AttemptResult::Processing, AttemptResult::Succeeded, AttemptResult::Succeeded, AttemptResult::Processing].map(|result| of(1, result));
+        let reports = [
+            AttemptResult::RequiresAction,
+            AttemptResult::Processing,
+            AttemptResult::Succeeded,
+            AttemptResult::Succeeded,
+            AttemptResult::Processing,
+        ]
+        .map(|result| of(1, result));
         let attempted = asked().attempt("pm".to_owned()).unwrap();
         for rotation in 0..reports.len() {
             let mut payment = attempted.clone();
@@ -242,8 +249,11 @@ mod tests {
 
     #[test]
     fn a_declined_method_can_be_followed_by_another() {
-        let declined =
-            asked().attempt("pm_1".to_owned()).unwrap().report(&of(1, AttemptResult::Declined { reason: "card_declined".to_owned() })).unwrap();
+        let declined = asked()
+            .attempt("pm_1".to_owned())
+            .unwrap()
+            .report(&of(1, AttemptResult::Declined { reason: "card_declined".to_owned() }))
+            .unwrap();
         assert_eq!(declined.state, PaymentState::RequiresPaymentMethod { declined: Some("card_declined".to_owned()) });
         assert_eq!(declined.attempt("pm_2".to_owned()).unwrap().attempts, 2);
         assert!(matches!(asked().attempt("a".into()).unwrap().attempt("b".into()), Err(Refusal::InvalidState { .. })));

@@ -141,7 +141,9 @@ fn parse(header: &str) -> Option<(i64, Vec<Vec<u8>>)> {
         match part.trim().split_once('=')? {
             ("t", seconds) => at = Some(seconds.parse().ok()?),
             // Each one costs a pass over the body: more than a provider sends while it changes its secret is an attack.
-            ("v1", signature) if signatures.len() < MAX_SIGNATURES && signature.len() == 2 * TAG_BYTES => signatures.push(unhex(signature)?),
+            ("v1", signature) if signatures.len() < MAX_SIGNATURES && signature.len() == 2 * TAG_BYTES => {
+                signatures.push(unhex(signature)?);
+            }
             ("v1", _) => return None,
             // Another scheme, as Stripe has them: of no interest.
             _ => {}

@@ -11,7 +11,7 @@ use crate::domain::change::{Decision, TopicEvent};
 use crate::domain::error::Rule;
 use crate::domain::event::Event;
 use crate::domain::hold::HoldState;
-use crate::domain::payment::{PaymentState, Report};
+use crate::domain::payment::{AttemptResult, PaymentState, Report};
 
 const START: Timestamp = Timestamp::from_epoch_ms(1_790_000_000_000);
 const HOST: UserId = UserId::from_bytes([9; 16]);
@@ -143,7 +143,7 @@ fn p6_money_that_comes_after_the_deadline_is_owed_back_and_never_confirms() {
     let late = deal.booking.deadline().unwrap();
     let decision = calendar.begin_payment(deal.booking.id, guest(1), "pm".to_owned(), START).unwrap();
     commit(&mut calendar, decision);
-    let decision = calendar.report_payment(deal.booking.id, None, &Report::Succeeded, late).unwrap();
+    let decision = calendar.report_payment(deal.booking.id, None, &succeeded(1), late).unwrap();
     assert_eq!(decision.changes.deadline, None);
     let deal = commit(&mut calendar, decision);
     assert_eq!(deal.booking.state, BookingState::Expired { at: late });
@@ -152,16 +152,49 @@ fn p6_money_that_comes_after_the_deadline_is_owed_back_and_never_confirms() {
 }
 
 #[test]
+fn p6_late_money_for_a_booking_that_the_calendar_has_forgotten_is_owed_back_too() {
+    let mut calendar = calendar();
+    let deal = booked(&mut calendar, 1);
+    let late = deal.booking.deadline().unwrap();
+    let forgetful = Calendar::restore(listing(), Leases::default(), calendar.seq(), vec![], vec![]);
+    let decision = forgetful.report_payment(deal.booking.id, Some(deal), &succeeded(1), late).unwrap();
+    assert_eq!(decision.outcome.booking.state, BookingState::Expired { at: late });
+    assert_eq!(decision.outcome.payment.refund_due_minor, 27_000);
+}
+
+#[test]
+fn booking_without_paying_is_no_way_around_the_cooldown() {
+    let mut calendar = calendar();
+    let deal = booked(&mut calendar, 1);
+    let late = deal.booking.deadline().unwrap();
+    assert!(matches!(calendar.hold(&HoldDates { claim: claim_no(11), ..ask(1, 5, 2) }, late), Err(Refusal::HoldCooldown { .. })));
+    let decision = calendar.expire_overdue(late).unwrap();
+    commit(&mut calendar, decision);
+    assert!(matches!(calendar.hold(&HoldDates { claim: claim_no(11), ..ask(1, 5, 2) }, late), Err(Refusal::HoldCooldown { .. })));
+    assert!(calendar.hold(&ask(2, 5, 2), late).is_ok());
+}
+
+#[test]
+fn a_stay_that_is_over_cannot_be_cancelled() {
+    let mut calendar = calendar();
+    let deal = booked(&mut calendar, 1);
+    let decision = calendar.report_payment(deal.booking.id, None, &succeeded(1), START).unwrap();
+    commit(&mut calendar, decision);
+    let after = START.plus_ms(8 * 86_400_000);
+    assert_eq!(calendar.cancel(deal.booking.id, HOST, after).unwrap_err(), Refusal::InvalidState { state: "over" });
+}
+
+#[test]
 fn p6_a_confirmation_must_be_committed_before_the_deadline() {
     let mut calendar = calendar();
     let deal = booked(&mut calendar, 1);
     let decision = calendar.begin_payment(deal.booking.id, guest(1), "pm".to_owned(), START).unwrap();
     commit(&mut calendar, decision);
-    let decision = calendar.report_payment(deal.booking.id, None, &Report::Succeeded, START).unwrap();
+    let decision = calendar.report_payment(deal.booking.id, None, &succeeded(1), START).unwrap();
     assert_eq!(decision.changes.deadline, deal.booking.deadline());
     let deal = commit(&mut calendar, decision);
     assert_eq!(deal.booking.state, BookingState::Confirmed { at: START });
-    let again = calendar.report_payment(deal.booking.id, None, &Report::Succeeded, START).unwrap();
+    let again = calendar.report_payment(deal.booking.id, None, &succeeded(1), START).unwrap();
     assert!(again.changes.is_empty(), "one booking is charged once (P7)");
 }
 
@@ -210,6 +243,10 @@ fn a_hold_is_extended_up_to_its_longest_life_and_no_further() {
     panic!("extended for ever");
 }
 
+fn succeeded(attempt: u32) -> Report {
+    Report { attempt, result: AttemptResult::Succeeded }
+}
+
 fn booked(calendar: &mut Calendar, number: u8) -> Deal {
     let decision = calendar.hold(&ask(number, 5, 2), START).unwrap();
     commit(calendar, decision);
@@ -227,7 +264,7 @@ enum Step {
     Release(usize),
     Book(usize),
     Pay(usize),
-    Report(usize, Report),
+    Report(usize, u32, AttemptResult),
     Cancel(usize, bool),
     Expire,
     Wait { ms: i64 },
@@ -235,11 +272,11 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let report = prop_oneof![
-        1 => Just(Report::RequiresAction),
-        1 => Just(Report::Processing),
-        1 => Just(Report::Declined { reason: "card_declined".to_owned() }),
-        3 => Just(Report::Succeeded),
-        1 => Just(Report::Refunded { total_minor: 1_000_000 }),
+        1 => Just(AttemptResult::RequiresAction),
+        1 => Just(AttemptResult::Processing),
+        1 => Just(AttemptResult::Declined { reason: "card_declined".to_owned() }),
+        3 => Just(AttemptResult::Succeeded),
+        1 => Just(AttemptResult::Refunded { total_minor: 1_000_000 }),
     ];
     prop_oneof![
         4 => (1..5_u8, 0..12_i32, 1..5_i32).prop_map(|(guest, first, count)| Step::Hold { guest, first, count }),
@@ -247,7 +284,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..20_usize).prop_map(Step::Release),
         3 => (0..20_usize).prop_map(Step::Book),
         3 => (0..20_usize).prop_map(Step::Pay),
-        3 => (0..20_usize, report).prop_map(|(index, report)| Step::Report(index, report)),
+        3 => (0..20_usize, 1..4_u32, report).prop_map(|(index, attempt, result)| Step::Report(index, attempt, result)),
         1 => (0..20_usize, any::<bool>()).prop_map(|(index, host)| Step::Cancel(index, host)),
         1 => Just(Step::Expire),
         2 => (0..700_000_i64).prop_map(|ms| Step::Wait { ms }),
@@ -362,7 +399,8 @@ proptest! {
                     calendar.book(&BookHold { claim, guest: who, payment, expected_total_minor: None }, now).map(|decision| decision.changes)
                 }
                 Step::Pay(index) => { let (id, who) = pick(index); calendar.begin_payment(id, who, "pm".into(), now).map(|decision| decision.changes) }
-                Step::Report(index, report) => {
+                Step::Report(index, attempt, result) => {
+                    let report = Report { attempt, result };
                     let (id, _) = pick(index);
                     calendar.report_payment(id, stored.deals.get(&id).cloned(), &report, now).map(|decision| decision.changes)
                 }
