@@ -134,6 +134,8 @@ impl App {
         if args.demo {
             demo::seed(&parts.services).await.context("cannot add the demo data")?;
         }
+        parts.services.listings.restore().await.map_err(|error| anyhow::anyhow!("cannot read which homes there are: {error}"))?;
+        parts.services.accounts.restore().await.map_err(|error| anyhow::anyhow!("cannot read revoked sessions: {error}"))?;
         parts.services.expiry.restore().await.map_err(|error| anyhow::anyhow!("cannot read live leases: {error}"))?;
 
         let mut app = Self {

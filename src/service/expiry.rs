@@ -22,7 +22,7 @@ use crate::store::{CommitError, Contended, Lane, Store};
 const TICK: Duration = Duration::from_millis(100);
 
 /// How long between two rescans of the database.
-const RESCAN_EVERY: Duration = Duration::from_secs(600);
+const RESCAN_EVERY: Duration = Duration::from_mins(10);
 
 /// Properties whose leases are being ended at once: a thousand that end together must not fill the lane of webhooks.
 const AT_ONCE: usize = 64;

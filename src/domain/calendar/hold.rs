@@ -104,7 +104,7 @@ impl Calendar {
         });
         let until = cooldowns.map(|(_, _, until)| *until).chain(ending.map(|end| end.plus_ms(self.leases.cooldown_ms))).max();
         match until {
-            Some(until) if now < until => Err(Refusal::HoldCooldown { until }),
+            Some(until) if now < until => Err(Refusal::HoldCooldown { until, retry_after_ms: until.epoch_ms() - now.epoch_ms() }),
             _ => Ok(()),
         }
     }

@@ -238,7 +238,8 @@ impl Calendar {
                 | Write::AddListing(_)
                 | Write::AddAccount(_)
                 | Write::AddFamily(_)
-                | Write::SetFamily(_) => {}
+                | Write::SetFamily(_)
+                | Write::Revoke { .. } => {}
             }
         }
         let appended = changes.events.iter().filter(|event| event.topic == Topic::Property(self.listing.id)).filter_map(|event| event.seq);

@@ -216,7 +216,7 @@ fn a_guest_leaves_nights_they_let_go_to_others_for_a_while() {
     commit(&mut calendar, decision);
     let again = HoldDates { claim: claim_no(11), ..ask(1, 6, 1) };
     let until = START.plus_ms(Leases::default().cooldown_ms);
-    assert_eq!(calendar.hold(&again, START).unwrap_err(), Refusal::HoldCooldown { until });
+    assert_eq!(calendar.hold(&again, START).unwrap_err(), Refusal::HoldCooldown { until, retry_after_ms: Leases::default().cooldown_ms });
     assert!(calendar.hold(&again, until).is_ok());
     assert!(calendar.hold(&ask(2, 5, 2), START).is_ok());
 }
