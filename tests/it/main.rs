@@ -4,4 +4,7 @@
 //! its number. Nothing is timed: waits are for frames, answers and conditions.
 
 mod journey;
+mod leases;
+mod race;
+mod resume;
 mod support;
