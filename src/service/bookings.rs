@@ -97,7 +97,7 @@ impl Bookings {
             })
             .await;
         let hold = self.or_ended_hold(hold, ask, caller.user).await?;
-        self.quota.restore(caller.user, hold.id, Timestamp::from_epoch_ms(hold.expires_at));
+        self.quota.extend(caller.user, hold.id, Timestamp::from_epoch_ms(hold.expires_at));
         Ok(hold)
     }
 

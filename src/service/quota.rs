@@ -45,6 +45,13 @@ impl HoldQuota {
         holds.push((claim, until));
     }
 
+    /// A hold lives longer. One that is not counted any more is over: then this was the first answer to a repeated command.
+    pub fn extend(&self, user: UserId, claim: ClaimId, until: Timestamp) {
+        if let Some(mut holds) = self.holds.get_mut(&user) {
+            holds.iter_mut().filter(|(held, _)| *held == claim).for_each(|(_, end)| *end = until);
+        }
+    }
+
     /// A hold is over.
     pub fn end(&self, user: UserId, claim: ClaimId) {
         if let Some(mut holds) = self.holds.get_mut(&user) {
