@@ -3,7 +3,10 @@
 //! One binary, so that SurrealDB is linked once. Files mirror the promises and the edges; a test that keeps a promise carries
 //! its number. Nothing is timed: waits are for frames, answers and conditions.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
+mod architecture;
 mod journey;
+mod keys;
+mod leases;
+mod race;
+mod resume;
 mod support;

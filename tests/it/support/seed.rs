@@ -15,6 +15,11 @@ impl Seed {
         Self(seed)
     }
 
+    /// Another generator for each of several tasks.
+    pub(crate) fn fork(&self, number: usize) -> Self {
+        Self(self.0 ^ (number as u64 + 1).wrapping_mul(0xD6E8_FEB8_6659_FD93))
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
