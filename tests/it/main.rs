@@ -7,6 +7,8 @@ mod architecture;
 mod journey;
 mod keys;
 mod leases;
+mod money;
+mod privacy;
 mod race;
 mod resume;
 mod support;
