@@ -63,31 +63,10 @@ impl LeaseQuota {
         Ok(Reserved { quota: Arc::clone(self), user, claim, is_kept: false })
     }
 
-<<<<<<< HEAD
     /// A lease that is counted ends at another time. One that is not counted is over: an answer given again must not revive it.
     pub fn extend(&self, user: UserId, claim: ClaimId, until: Timestamp) {
         if let Some(counted) = self.leases.get_mut(&user).as_mut().and_then(|leases| leases.get_mut(&claim)) {
             *counted = until;
-=======
-    /// A hold was read from the database.
-    pub fn restore(&self, user: UserId, claim: ClaimId, until: Timestamp) {
-        let mut holds = self.holds.entry(user).or_default();
-        holds.retain(|(held, _)| *held != claim);
-        holds.push((claim, until));
-    }
-
-    /// A hold lives longer. One that is not counted any more is over: then this was the first answer to a repeated command.
-    pub fn extend(&self, user: UserId, claim: ClaimId, until: Timestamp) {
-        if let Some(mut holds) = self.holds.get_mut(&user) {
-            holds.iter_mut().filter(|(held, _)| *held == claim).for_each(|(_, end)| *end = until);
-        }
-    }
-
-    /// A hold is over.
-    pub fn end(&self, user: UserId, claim: ClaimId) {
-        if let Some(mut holds) = self.holds.get_mut(&user) {
-            holds.retain(|(held, _)| *held != claim);
->>>>>>> 52c6187d9a50785e5a259e142d789816238ce7c2
         }
     }
 
