@@ -4,9 +4,11 @@
 //! its number. Nothing is timed: waits are for frames, answers and conditions.
 
 mod architecture;
+mod durability;
 mod journey;
 mod keys;
 mod leases;
+mod loadtest;
 mod money;
 mod privacy;
 mod race;
