@@ -6,9 +6,11 @@
 #![allow(clippy::unwrap_used, clippy::match_wild_err_arm, clippy::struct_field_names, reason = "a test fails by panicking")]
 
 mod architecture;
+mod durability;
 mod journey;
 mod keys;
 mod leases;
+mod loadtest;
 mod money;
 mod privacy;
 mod race;
