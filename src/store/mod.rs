@@ -1,8 +1,8 @@
 //! Persistence: SurrealDB, and the only place where SurrealQL lives besides `schema.surql`.
 //!
-//! Everything is written by one path: a [`ChangeSet`] goes to the [`committer::Committer`], which commits batches of them and
+//! Everything is written by one path: a [`ChangeSet`] goes to the `Committer`, which commits batches of them and
 //! hands their events, in commit order, to the [`EventSink`] that `app` wires to the hub. Reads are typed, per noun, in
-//! `read`. The database runs on its own threads ([`database::Database`]): its CPU work never sits on threads that serve
+//! `read`. The database runs on its own threads ([`Database`]): its CPU work never sits on threads that serve
 //! sockets.
 
 mod batch;

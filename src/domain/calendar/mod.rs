@@ -2,7 +2,7 @@
 //!
 //! It holds the listing's rules, the nights that are taken, the live claims on them, and the topic's `seq`, which is its
 //! version: every change of a claim appends to `property:{id}`, so two nodes can never both act on the same version.
-//! Commands take `&self` and give a [`Decision`]; [`Calendar::apply`] folds committed changes in. Decisions for one
+//! Commands take `&self` and give a [`Decision`](super::change::Decision); [`Calendar::apply`] folds committed changes in. Decisions for one
 //! property are serial: the caller has its claim (`service::availability`).
 
 mod book;
