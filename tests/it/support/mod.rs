@@ -2,8 +2,6 @@
 //!
 //! Nothing here sleeps for a fixed time: every wait is for a frame, an answer or a condition, with [`PATIENCE`] as its bound.
 
-#![allow(dead_code, unused_imports, reason = "more tests are on their way")]
-
 pub(crate) mod guest;
 pub(crate) mod hub;
 pub(crate) mod process;
