@@ -36,7 +36,7 @@ use crate::service::expiry::{Deadlines, Expiry};
 use crate::service::idempotency::Keys;
 use crate::service::listings::Listings;
 use crate::service::payments::Payments;
-use crate::service::quota::HoldQuota;
+use crate::service::quota::LeaseQuota;
 use crate::service::topics::Topics;
 use crate::store::{DatabaseConfig, EventSink, MemoryCaps, Store, StoredEvent};
 use crate::{demo, job};
@@ -134,7 +134,9 @@ impl App {
         if args.demo {
             demo::seed(&parts.services).await.context("cannot add the demo data")?;
         }
-        parts.services.expiry.rescan().await.map_err(|error| anyhow::anyhow!("cannot read live leases: {error}"))?;
+        parts.services.listings.restore().await.map_err(|error| anyhow::anyhow!("cannot read which homes there are: {error}"))?;
+        parts.services.accounts.restore().await.map_err(|error| anyhow::anyhow!("cannot read revoked sessions: {error}"))?;
+        parts.services.expiry.restore().await.map_err(|error| anyhow::anyhow!("cannot read live leases: {error}"))?;
 
         let mut app = Self {
             address,
@@ -147,8 +149,9 @@ impl App {
         };
         app.background.push(tokio::spawn(push_events(events, bus)));
         app.background.push(tokio::spawn(Arc::clone(&parts.services.expiry).run()));
+        app.background.push(tokio::spawn(Arc::clone(&parts.services.expiry).rescan()));
         app.background.push(tokio::spawn(sandbox.deliver(format!("http://{}/webhooks/payments/", reachable(address)))));
-        app.background.push(tokio::spawn(job::send_refunds(Arc::clone(&parts.services))));
+        app.background.push(tokio::spawn(job::send_refunds(Arc::clone(&parts.services), Arc::clone(&clock))));
         app.background.push(tokio::spawn(ws::keep_watch(Arc::clone(&edge))));
         app.background.push(tokio::spawn(sweep(parts, Arc::clone(&hub), clock, Arc::clone(&app.context))));
         app.serve(listener, edge, args);
@@ -189,7 +192,7 @@ const DEMO_AUTH_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60_000).expect("60000 i
 struct Parts {
     services: Arc<Services>,
     availability: Arc<Availability>,
-    quota: Arc<HoldQuota>,
+    quota: Arc<LeaseQuota>,
 }
 
 impl Parts {
@@ -205,7 +208,7 @@ impl Parts {
         let deadlines: Arc<Deadlines> = Arc::default();
         let availability = Arc::new(Availability::new(store(), clock(), leases, Arc::clone(&deadlines)));
         let keys = Arc::new(Keys::new(store()));
-        let quota = Arc::new(HoldQuota::new(args.max_active_holds));
+        let quota = LeaseQuota::new(args.max_active_holds);
         let secret = keys::secret(args.token_secret.as_deref(), &args.data, "token.key")?;
         let close_sockets = move |session: SessionId| {
             if let Some(edge) = edge.get() {
@@ -216,7 +219,7 @@ impl Parts {
             accounts: Accounts::new(store(), clock(), &secret, Box::new(close_sockets))?,
             listings: Listings::new(store(), Arc::clone(&keys), clock()),
             bookings: Bookings::new(Arc::clone(&availability), store(), Arc::clone(&keys), Arc::clone(&quota), clock(), leases),
-            payments: Payments::new(Arc::clone(&availability), store(), keys, Arc::clone(sandbox) as _, clock()),
+            payments: Payments::new(Arc::clone(&availability), store(), keys, Arc::clone(sandbox) as _, Arc::clone(&quota), clock()),
             topics: Topics::new(store(), Arc::clone(&availability), clock()),
             expiry: Arc::new(Expiry::new(deadlines, Arc::clone(&availability), store(), clock(), Arc::clone(&quota), &leases)),
         };

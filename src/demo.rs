@@ -62,7 +62,7 @@ pub async fn seed(services: &Services) -> Result<(), ServiceError> {
     }
     println!("demo accounts, password {PASSWORD}");
     for Host { name, city, time_zone, currency, homes } in HOSTS {
-        let tokens = services.accounts.log_in(Login { email: email(name), password: PASSWORD.to_owned() }).await?;
+        let tokens = services.accounts.log_in(Login { email: email(name), password: PASSWORD.to_owned() }, None).await?;
         let caller = services.accounts.authenticate(&tokens.access_token)?;
         println!("  host  {:<18} {city}", email(name));
         for (number, (title, nightly_minor, cleaning_fee_minor)) in homes.into_iter().enumerate() {

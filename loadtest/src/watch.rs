@@ -31,8 +31,8 @@ pub(crate) struct WatchArgs {
     /// Users that share the idle connections.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     users: u32,
-    /// Seconds of silence before memory is measured.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=600))]
+    /// Seconds of silence before memory is measured: the hub gives back what logging in took after about ten.
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(0..=600))]
     settle_s: u32,
 }
 

@@ -46,7 +46,7 @@ pub enum ErrorCode {
     InvalidState,
     /// Too many active holds; `details.limit` says how many are allowed.
     HoldLimit,
-    /// The same nights again too soon; `details.until` says when.
+    /// The same nights again too soon; `details.retry_after_ms` says when.
     HoldCooldown,
     /// The payment method was declined; `details.reason` is the provider's word.
     PaymentDeclined,
@@ -58,7 +58,7 @@ pub enum ErrorCode {
     Busy,
     /// The database or the disk cannot take writes now; nothing was done.
     Unavailable,
-    /// A fault of ours; it is in the log.
+    /// A fault of ours; it is in the log. Whether the command was done may be unknown: repeat it with the same key.
     Internal,
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A handler translates, calls a service, translates back. Nothing here touches the store's data or decides a rule.
 
+mod json;
 pub mod problem;
 pub mod request;
 pub mod rest;

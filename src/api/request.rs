@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 
+use super::json;
 use super::problem::Problem;
 use super::rest::Context;
 use super::server::PeerAddr;
@@ -63,19 +64,12 @@ impl Ask {
     /// # Errors
     /// `Malformed` if it is not JSON, `Invalid` if it is of another shape.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        let body = self.bytes()?;
-        // serde reads an array as a struct, field by field: no body of ours is one.
-        if body.trim_ascii_start().first() == Some(&b'[') {
-            return Err(Problem::invalid("body", "expected an object"));
-        }
-        serde_json::from_slice(body).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => {
-                let message = error.to_string();
-                // serde names the field between backticks.
-                let field = message.split('`').nth(1).unwrap_or("body").to_owned();
-                Problem::invalid(&field, message)
+        json::object(self.bytes()?).map_err(|fault| {
+            if fault.is_malformed {
+                Problem::new(ErrorCode::Malformed, format!("the body is not JSON: {}", fault.message))
+            } else {
+                Problem::invalid(fault.field.as_deref().unwrap_or("body"), fault.message)
             }
-            _ => Problem::new(ErrorCode::Malformed, format!("the body is not JSON: {error}")),
         })
     }
 

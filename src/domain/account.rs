@@ -90,23 +90,31 @@ pub enum Rotation {
 }
 
 impl RefreshFamily {
-    /// Takes the token with hash `presented` for one with hash `next`.
+    /// Takes the token with hash `presented`, which must have been given out for this login, for one with hash `next`; the login
+    /// then lasts until `lasts_until` unless it is refreshed again.
     #[must_use]
-    pub fn rotate(&self, presented: &str, next: String, now: Timestamp) -> Rotation {
+    pub fn rotate(&self, presented: &str, next: String, lasts_until: Timestamp, now: Timestamp) -> Rotation {
         if self.ended || now >= self.expires_at {
             return Rotation::Refused;
         }
-        let replaced = |current: String, previous| Self { current, previous, rotated_at: now, version: self.version + 1, ..self.clone() };
+        let replaced = |current, previous, rotated_at| Self {
+            current,
+            previous,
+            rotated_at,
+            expires_at: lasts_until,
+            version: self.version + 1,
+            ..self.clone()
+        };
         if presented == self.current {
-            return Rotation::Rotated(replaced(next, Some(self.current.clone())));
+            return Rotation::Rotated(replaced(next, Some(self.current.clone()), now));
         }
         if self.previous.as_deref() == Some(presented) {
             if now < self.rotated_at.plus_ms(REPEAT_MS) {
-                return Rotation::Rotated(Self { rotated_at: self.rotated_at, ..replaced(next, self.previous.clone()) });
+                return Rotation::Rotated(replaced(next, self.previous.clone(), self.rotated_at));
             }
             return Rotation::Reused(Self { ended: true, version: self.version + 1, ..self.clone() });
         }
-        // Older than the one before: the token names the family, so it was one of ours.
+        // Older than the one before: the caller has made sure that it was one of ours.
         Rotation::Reused(Self { ended: true, version: self.version + 1, ..self.clone() })
     }
 }
@@ -131,12 +139,13 @@ mod tests {
     #[test]
     fn a_refresh_token_is_good_for_one_use_and_a_lost_answer_can_be_repeated_for_a_moment() {
         let at = Timestamp::from_epoch_ms;
-        let Rotation::Rotated(second) = family().rotate("first", "second".to_owned(), at(100)) else { panic!() };
-        let Rotation::Rotated(third) = second.rotate("first", "third".to_owned(), at(200)) else { panic!() };
-        assert_eq!((third.current.as_str(), third.previous.as_deref()), ("third", Some("first")));
-        let Rotation::Reused(ended) = third.rotate("first", "fourth".to_owned(), at(100 + REPEAT_MS)) else { panic!() };
-        assert_eq!(ended.rotate("third", "fifth".to_owned(), at(300)), Rotation::Refused);
-        assert_eq!(family().rotate("first", "late".to_owned(), at(1_000_000)), Rotation::Refused);
+        let later = at(2_000_000);
+        let Rotation::Rotated(second) = family().rotate("first", "second".to_owned(), later, at(100)) else { panic!() };
+        let Rotation::Rotated(third) = second.rotate("first", "third".to_owned(), later, at(200)) else { panic!() };
+        assert_eq!((third.current.as_str(), third.previous.as_deref(), third.expires_at), ("third", Some("first"), later));
+        let Rotation::Reused(ended) = third.rotate("first", "fourth".to_owned(), later, at(100 + REPEAT_MS)) else { panic!() };
+        assert_eq!(ended.rotate("third", "fifth".to_owned(), later, at(300)), Rotation::Refused);
+        assert_eq!(family().rotate("first", "late".to_owned(), later, at(1_000_000)), Rotation::Refused);
     }
 
     #[test]

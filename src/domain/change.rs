@@ -1,6 +1,6 @@
 //! What a decision writes: records, events, and the instant by which it must be committed.
 
-use latchkey_protocol::{ClaimId, Date, PaymentId, PropertyId, Seq, Topic};
+use latchkey_protocol::{ClaimId, Date, PaymentId, PropertyId, Seq, SessionId, Topic};
 
 use super::account::{Account, RefreshFamily};
 use super::booking::Booking;
@@ -66,6 +66,13 @@ pub enum Write {
     AddFamily(RefreshFamily),
     /// Replace, if the stored one still has the version before.
     SetFamily(RefreshFamily),
+    /// Insert: no access token of this session is honoured any more. They have all ended by `until`.
+    Revoke {
+        /// Which.
+        session: SessionId,
+        /// When it no longer matters.
+        until: Timestamp,
+    },
     /// Insert: a webhook with this event id was taken into account.
     SeeWebhook {
         /// The provider's id for it.

@@ -94,6 +94,8 @@ pub enum Refusal {
     HoldCooldown {
         /// When they may try again.
         until: Timestamp,
+        /// How long that is from now, in milliseconds.
+        retry_after_ms: i64,
     },
     /// The total is not what the guest agreed to.
     #[error("the total is {total_minor}")]

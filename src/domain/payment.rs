@@ -47,9 +47,18 @@ impl PaymentState {
     }
 }
 
-/// What the provider says of an attempt.
+/// What the provider says, and of which attempt: it may be late, or about an attempt that was overtaken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Report {
+pub struct Report {
+    /// Which attempt; for a refund, any.
+    pub attempt: u32,
+    /// What became of it.
+    pub result: AttemptResult,
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttemptResult {
     /// The guest must authenticate.
     RequiresAction,
     /// The bank takes its time.
@@ -126,32 +135,34 @@ impl Payment {
         }
     }
 
-    /// The payment after a report, or `None` if it says nothing new (a repetition, or something that was overtaken).
+    /// The payment after a report, or `None` if it says nothing new: a repetition, something that was overtaken, or word of an
+    /// attempt that a later one has replaced. Money that came in always counts, whichever attempt brought it; the provider
+    /// refuses a second charge of a payment that is paid or on its way (see [`crate::provider::PaymentProvider::charge`]).
     #[must_use]
     pub fn report(&self, report: &Report) -> Option<Self> {
-        match (report, &self.state) {
-            (Report::Succeeded, PaymentState::Succeeded) => None,
-            (Report::Succeeded, _) => Some(Self { captured_minor: self.amount.minor, state: PaymentState::Succeeded, ..self.clone() }),
-            (Report::Refunded { total_minor }, _) => {
+        let is_current = report.attempt == self.attempts;
+        let moved = |state| Some(Self { state, ..self.clone() });
+        match (&report.result, &self.state) {
+            (AttemptResult::Succeeded, PaymentState::Succeeded) => None,
+            (AttemptResult::Succeeded, _) => {
+                Some(Self { captured_minor: self.amount.minor, state: PaymentState::Succeeded, ..self.clone() })
+            }
+            (AttemptResult::Refunded { total_minor }, _) => {
                 let refunded_minor = (*total_minor).min(self.refund_due_minor);
                 (refunded_minor > self.refunded_minor).then(|| Self { refunded_minor, ..self.clone() })
             }
-            (
-                Report::RequiresAction | Report::Processing | Report::Declined { .. },
-                PaymentState::Succeeded | PaymentState::Canceled | PaymentState::RequiresPaymentMethod { .. },
-            ) => None,
-            (Report::RequiresAction, PaymentState::RequiresConfirmation { .. }) => {
-                Some(Self { state: PaymentState::RequiresAction, ..self.clone() })
-            }
-            (Report::RequiresAction, PaymentState::RequiresAction | PaymentState::Processing)
-            | (Report::Processing, PaymentState::Processing) => None,
-            (Report::Processing, PaymentState::RequiresConfirmation { .. } | PaymentState::RequiresAction) => {
-                Some(Self { state: PaymentState::Processing, ..self.clone() })
+            (_, PaymentState::Succeeded | PaymentState::Canceled | PaymentState::RequiresPaymentMethod { .. }) => None,
+            (_, PaymentState::RequiresConfirmation { .. } | PaymentState::RequiresAction | PaymentState::Processing) if !is_current => None,
+            (AttemptResult::RequiresAction, PaymentState::RequiresConfirmation { .. }) => moved(PaymentState::RequiresAction),
+            (AttemptResult::RequiresAction, PaymentState::RequiresAction | PaymentState::Processing)
+            | (AttemptResult::Processing, PaymentState::Processing) => None,
+            (AttemptResult::Processing, PaymentState::RequiresConfirmation { .. } | PaymentState::RequiresAction) => {
+                moved(PaymentState::Processing)
             }
             (
-                Report::Declined { reason },
+                AttemptResult::Declined { reason },
                 PaymentState::RequiresConfirmation { .. } | PaymentState::RequiresAction | PaymentState::Processing,
-            ) => Some(Self { state: PaymentState::RequiresPaymentMethod { declined: Some(reason.clone()) }, ..self.clone() }),
+            ) => moved(PaymentState::RequiresPaymentMethod { declined: Some(reason.clone()) }),
         }
     }
 
@@ -190,9 +201,31 @@ mod tests {
         Payment::ask(PaymentId::from_bytes([1; 16]), BookingId::from_bytes([2; 16]), money, Timestamp::from_epoch_ms(0))
     }
 
+    fn of(attempt: u32, result: AttemptResult) -> Report {
+        Report { attempt, result }
+    }
+
+    #[test]
+    fn p7_late_word_of_an_earlier_attempt_does_not_reopen_the_payment() {
+        let declined = AttemptResult::Declined { reason: "card_declined".to_owned() };
+        let first = asked().attempt("pm_1".to_owned()).unwrap().report(&of(1, declined.clone())).unwrap();
+        let second = first.attempt("pm_2".to_owned()).unwrap();
+        assert_eq!(second.report(&of(1, declined.clone())), None);
+        let processing = second.report(&of(2, AttemptResult::Processing)).unwrap();
+        assert_eq!(processing.report(&of(1, declined)), None);
+        assert_eq!(processing.report(&of(2, AttemptResult::Succeeded)).unwrap().captured_minor, 500);
+    }
+
     #[test]
     fn reports_in_any_order_and_number_end_in_the_same_state() {
-        let reports = [Report::RequiresAction, Report::Processing, Report::Succeeded, Report::Succeeded, Report::Processing];
+        let reports = [
+            AttemptResult::RequiresAction,
+            AttemptResult::Processing,
+            AttemptResult::Succeeded,
+            AttemptResult::Succeeded,
+            AttemptResult::Processing,
+        ]
+        .map(|result| of(1, result));
         let attempted = asked().attempt("pm".to_owned()).unwrap();
         for rotation in 0..reports.len() {
             let mut payment = attempted.clone();
@@ -206,18 +239,21 @@ mod tests {
     #[test]
     fn p9_refunds_never_exceed_captures() {
         assert_eq!(asked().owe_refund(1), Err(Refusal::RefundTooLarge));
-        let paid = asked().report(&Report::Succeeded).unwrap();
+        let paid = asked().report(&of(1, AttemptResult::Succeeded)).unwrap();
         let refunding = paid.owe_refund(500).unwrap();
         assert_eq!(refunding.clone().owe_refund(1), Err(Refusal::RefundTooLarge));
-        let refunded = refunding.report(&Report::Refunded { total_minor: 900 }).unwrap();
+        let refunded = refunding.report(&of(1, AttemptResult::Refunded { total_minor: 900 })).unwrap();
         assert_eq!(refunded.refunded_minor, 500);
-        assert_eq!(refunded.report(&Report::Refunded { total_minor: 500 }), None);
+        assert_eq!(refunded.report(&of(1, AttemptResult::Refunded { total_minor: 500 })), None);
     }
 
     #[test]
     fn a_declined_method_can_be_followed_by_another() {
-        let declined =
-            asked().attempt("pm_1".to_owned()).unwrap().report(&Report::Declined { reason: "card_declined".to_owned() }).unwrap();
+        let declined = asked()
+            .attempt("pm_1".to_owned())
+            .unwrap()
+            .report(&of(1, AttemptResult::Declined { reason: "card_declined".to_owned() }))
+            .unwrap();
         assert_eq!(declined.state, PaymentState::RequiresPaymentMethod { declined: Some("card_declined".to_owned()) });
         assert_eq!(declined.attempt("pm_2".to_owned()).unwrap().attempts, 2);
         assert!(matches!(asked().attempt("a".into()).unwrap().attempt("b".into()), Err(Refusal::InvalidState { .. })));
@@ -225,6 +261,6 @@ mod tests {
 
     #[test]
     fn money_that_comes_in_after_all_is_not_forgotten() {
-        assert_eq!(asked().cancel().report(&Report::Succeeded).unwrap().captured_minor, 500);
+        assert_eq!(asked().cancel().report(&of(1, AttemptResult::Succeeded)).unwrap().captured_minor, 500);
     }
 }

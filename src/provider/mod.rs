@@ -32,7 +32,8 @@ pub struct ProviderError(pub String);
 
 /// A payment provider. Each answer is also sent as a webhook, which may come first, late or twice.
 pub trait PaymentProvider: Send + Sync + 'static {
-    /// Charges a method; the same payment and attempt give the first answer again.
+    /// Charges a method; the same payment and attempt give the first answer again, and a payment that is paid or on its way is
+    /// not charged by a further attempt (Stripe: an intent that is `processing` or `succeeded` cannot be confirmed).
     fn charge(&self, charge: Charge) -> BoxFuture<'_, Result<Report, ProviderError>>;
 
     /// Sends money back until `total` has gone back over all refunds; asking again changes nothing.

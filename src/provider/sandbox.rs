@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use super::webhook::{SIGNATURE_HEADER, WebhookEvent, WebhookSecret, What};
 use super::{Charge, PaymentProvider, ProviderError};
 use crate::clock::Clock;
 use crate::domain::Money;
-use crate::domain::payment::Report;
+use crate::domain::payment::{AttemptResult, Report};
 
 /// How long `pm_card_settles_late` stays in processing, in milliseconds.
 const SETTLES_AFTER_MS: i64 = 2_000;
@@ -77,7 +77,7 @@ impl Sandbox {
                 // The last line may have been cut by a crash: what is not whole was not answered.
                 text.lines().filter_map(|line| serde_json::from_str(line).ok()).for_each(|entry| books.fold(entry));
             }
-            books.journal = Some(std::fs::OpenOptions::new().create(true).append(true).open(PathBuf::from(path))?);
+            books.journal = Some(books.rewrite(path)?);
         }
         Ok(Arc::new(Self { books: Mutex::new(books), clock, secret, wake: Notify::new() }))
     }
@@ -138,6 +138,8 @@ impl Sandbox {
         }
         let now = self.clock.now();
         let answer = match charge.method.as_str() {
+            // As an intent that is paid or on its way cannot be confirmed again.
+            _ if books.is_charged(charge.payment) => What::PaymentFailed { reason: "payment_intent_unexpected_state".to_owned() },
             "pm_card_visa" => What::Succeeded,
             // The second attempt is the guest coming back from their bank.
             "pm_card_authentication_required" if charge.attempt > 1 => What::Succeeded,
@@ -151,6 +153,7 @@ impl Sandbox {
             id: format!("evt_{}_{}_{name}", charge.payment, charge.attempt),
             what: what.clone(),
             payment: charge.payment,
+            attempt: charge.attempt,
         };
         books.record(Entry::Due { event: event(&answer, "answer"), at: now });
         if answer == What::Processing {
@@ -166,6 +169,11 @@ impl Sandbox {
 }
 
 impl Books {
+    /// Whether money of this payment came in, or is on its way.
+    fn is_charged(&self, payment: PaymentId) -> bool {
+        self.charges.iter().any(|((charged, _), answer)| *charged == payment && matches!(answer, What::Succeeded | What::Processing))
+    }
+
     fn fold(&mut self, entry: Entry) {
         match entry {
             Entry::Charged { payment, attempt, answer } => {
@@ -177,6 +185,25 @@ impl Books {
             Entry::Due { event, at } => self.due.push((event, at, 0)),
             Entry::Delivered { id } => self.due.retain(|(event, _, _)| event.id != id),
         }
+    }
+
+    /// Starts a journal of what still matters: what was delivered is left out, and no line is cut.
+    fn rewrite(&self, path: &Path) -> std::io::Result<std::fs::File> {
+        let charges = self.charges.iter().map(|((payment, attempt), answer)| Entry::Charged {
+            payment: *payment,
+            attempt: *attempt,
+            answer: answer.clone(),
+        });
+        let refunds = self.refunds.iter().map(|(payment, total_minor)| Entry::Refunded { payment: *payment, total_minor: *total_minor });
+        let due = self.due.iter().map(|(event, at, _)| Entry::Due { event: event.clone(), at: *at });
+        let fresh = path.with_extension("new");
+        let mut file = std::fs::File::create(&fresh)?;
+        for entry in charges.chain(refunds).chain(due) {
+            writeln!(file, "{}", serde_json::to_string(&entry)?)?;
+        }
+        file.sync_all()?;
+        std::fs::rename(&fresh, path)?;
+        std::fs::OpenOptions::new().append(true).open(path)
     }
 
     fn write(&mut self, entry: Entry) {
@@ -197,7 +224,7 @@ impl PaymentProvider for Sandbox {
     fn charge(&self, charge: Charge) -> BoxFuture<'_, Result<Report, ProviderError>> {
         let answer = self.answer(&charge);
         self.wake.notify_one();
-        Box::pin(async move { Ok(answer.into()) })
+        Box::pin(async move { Ok(Report { attempt: charge.attempt, result: answer.into() }) })
     }
 
     fn refund(&self, payment: PaymentId, total: Money) -> BoxFuture<'_, Result<Report, ProviderError>> {
@@ -208,12 +235,13 @@ impl PaymentProvider for Sandbox {
                 id: format!("evt_{payment}_refund_{}", total.minor),
                 what: What::Refunded { total_minor: total.minor },
                 payment,
+                attempt: 0,
             };
             books.record(Entry::Due { event, at: self.clock.now() });
         }
         drop(books);
         self.wake.notify_one();
-        Box::pin(async move { Ok(Report::Refunded { total_minor: total.minor }) })
+        Box::pin(async move { Ok(Report { attempt: 0, result: AttemptResult::Refunded { total_minor: total.minor } }) })
     }
 }
 
@@ -227,32 +255,65 @@ mod tests {
         Charge { payment: PaymentId::from_bytes([1; 16]), amount, method: method.to_owned(), attempt }
     }
 
+    fn of(attempt: u32, result: AttemptResult) -> Report {
+        Report { attempt, result }
+    }
+
+    #[tokio::test]
+    async fn p7_a_payment_that_is_paid_or_on_its_way_is_not_charged_again() {
+        for first in ["pm_card_visa", "pm_card_settles_late"] {
+            let sandbox = Sandbox::open(None, Arc::new(OffsetClock::default()), WebhookSecret::new(b"s")).unwrap();
+            sandbox.charge(charge(first, 1)).await.unwrap();
+            let second = sandbox.charge(charge("pm_card_visa", 2)).await.unwrap();
+            assert!(matches!(second.result, AttemptResult::Declined { .. }), "{first}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_journal_whose_last_line_was_cut_loses_only_that_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = dir.path().join("sandbox.jsonl");
+        let open = || Sandbox::open(Some(&journal), Arc::new(OffsetClock::default()), WebhookSecret::new(b"s")).unwrap();
+        open().charge(charge("pm_card_visa", 1)).await.unwrap();
+        let text = std::fs::read_to_string(&journal).unwrap();
+        std::fs::write(&journal, format!("{text}{{\"Charged\":{{\"pay")).unwrap();
+        let other = Charge { payment: PaymentId::from_bytes([2; 16]), ..charge("pm_card_visa", 1) };
+        open().charge(other.clone()).await.unwrap();
+        let reopened = open();
+        assert_eq!(reopened.lock().charges.len(), 2);
+        assert_eq!(reopened.charge(Charge { method: "pm_card_declined".to_owned(), ..other }).await, Ok(of(1, AttemptResult::Succeeded)));
+    }
+
     #[tokio::test]
     async fn p7_a_charge_asked_for_again_after_a_crash_gives_its_first_answer() {
         let dir = tempfile::tempdir().unwrap();
         let journal = dir.path().join("sandbox.jsonl");
         let open = || Sandbox::open(Some(&journal), Arc::new(OffsetClock::default()), WebhookSecret::new(b"s")).unwrap();
         let first = open();
-        assert_eq!(first.charge(charge("pm_card_visa", 1)).await, Ok(Report::Succeeded));
+        assert_eq!(first.charge(charge("pm_card_visa", 1)).await, Ok(of(1, AttemptResult::Succeeded)));
         drop(first);
         let second = open();
-        assert_eq!(second.charge(charge("pm_card_declined", 1)).await, Ok(Report::Succeeded), "the first answer, whatever is asked now");
+        assert_eq!(
+            second.charge(charge("pm_card_declined", 1)).await,
+            Ok(of(1, AttemptResult::Succeeded)),
+            "the first answer, whatever is asked now"
+        );
         assert_eq!(second.take_due().len(), 1, "the webhook that was not delivered is delivered later");
     }
 
     #[tokio::test]
     async fn each_test_method_does_what_its_name_says() {
         let rows = [
-            ("pm_card_visa", Report::Succeeded),
-            ("pm_card_declined", Report::Declined { reason: "card_declined".to_owned() }),
-            ("pm_card_authentication_required", Report::RequiresAction),
-            ("pm_card_settles_late", Report::Processing),
-            ("nonsense", Report::Declined { reason: "unknown_payment_method".to_owned() }),
+            ("pm_card_visa", AttemptResult::Succeeded),
+            ("pm_card_declined", AttemptResult::Declined { reason: "card_declined".to_owned() }),
+            ("pm_card_authentication_required", AttemptResult::RequiresAction),
+            ("pm_card_settles_late", AttemptResult::Processing),
+            ("nonsense", AttemptResult::Declined { reason: "unknown_payment_method".to_owned() }),
         ];
         for (method, expected) in rows {
             let clock = Arc::new(OffsetClock::default());
             let sandbox = Sandbox::open(None, Arc::clone(&clock) as Arc<dyn Clock>, WebhookSecret::new(b"s")).unwrap();
-            assert_eq!(sandbox.charge(charge(method, 1)).await, Ok(expected), "{method}");
+            assert_eq!(sandbox.charge(charge(method, 1)).await, Ok(of(1, expected)), "{method}");
             assert_eq!(sandbox.take_due().len(), 1, "{method}");
             clock.advance_ms(SETTLES_AFTER_MS);
             assert_eq!(sandbox.take_due().len(), usize::from(method == "pm_card_settles_late"));

@@ -7,13 +7,19 @@ use aws_lc_rs::hmac;
 use latchkey_protocol::{EpochMs, PaymentId};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::payment::Report;
+use crate::domain::payment::{AttemptResult, Report};
 
 /// The header that carries the signature.
 pub const SIGNATURE_HEADER: &str = "latchkey-signature";
 
 /// How far a webhook's time may be from ours, in seconds (Stripe's default).
 pub const TOLERANCE_S: i64 = 300;
+
+/// Signatures that one header may carry: two while the secret is being changed, and some room.
+const MAX_SIGNATURES: usize = 4;
+
+/// Length of an HMAC-SHA256.
+const TAG_BYTES: usize = 32;
 
 /// A webhook's body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +31,8 @@ pub struct WebhookEvent {
     pub what: What,
     /// To which payment.
     pub payment: PaymentId,
+    /// By which attempt; for a refund, any.
+    pub attempt: u32,
 }
 
 /// What happened, by Stripe's names.
@@ -54,19 +62,7 @@ pub enum What {
     },
 }
 
-impl From<&Report> for What {
-    fn from(report: &Report) -> Self {
-        match report {
-            Report::RequiresAction => Self::RequiresAction,
-            Report::Processing => Self::Processing,
-            Report::Declined { reason } => Self::PaymentFailed { reason: reason.clone() },
-            Report::Succeeded => Self::Succeeded,
-            Report::Refunded { total_minor } => Self::Refunded { total_minor: *total_minor },
-        }
-    }
-}
-
-impl From<What> for Report {
+impl From<What> for AttemptResult {
     fn from(what: What) -> Self {
         match what {
             What::RequiresAction => Self::RequiresAction,
@@ -75,6 +71,12 @@ impl From<What> for Report {
             What::Succeeded => Self::Succeeded,
             What::Refunded { total_minor } => Self::Refunded { total_minor },
         }
+    }
+}
+
+impl From<WebhookEvent> for Report {
+    fn from(event: WebhookEvent) -> Self {
+        Self { attempt: event.attempt, result: event.what.into() }
     }
 }
 
@@ -138,7 +140,11 @@ fn parse(header: &str) -> Option<(i64, Vec<Vec<u8>>)> {
     for part in header.split(',') {
         match part.trim().split_once('=')? {
             ("t", seconds) => at = Some(seconds.parse().ok()?),
-            ("v1", signature) => signatures.push(unhex(signature)?),
+            // Each one costs a pass over the body: more than a provider sends while it changes its secret is an attack.
+            ("v1", signature) if signatures.len() < MAX_SIGNATURES && signature.len() == 2 * TAG_BYTES => {
+                signatures.push(unhex(signature)?);
+            }
+            ("v1", _) => return None,
             // Another scheme, as Stripe has them: of no interest.
             _ => {}
         }
@@ -170,7 +176,7 @@ mod tests {
     const NOW: EpochMs = 1_790_000_000_000;
 
     fn body() -> Vec<u8> {
-        let event = WebhookEvent { id: "evt_1".to_owned(), what: What::Succeeded, payment: PaymentId::from_bytes([1; 16]) };
+        let event = WebhookEvent { id: "evt_1".to_owned(), what: What::Succeeded, payment: PaymentId::from_bytes([1; 16]), attempt: 1 };
         serde_json::to_vec(&event).unwrap()
     }
 
@@ -179,10 +185,12 @@ mod tests {
         let secret = WebhookSecret::new(b"shared");
         let header = secret.sign(&body(), NOW);
         assert_eq!(secret.open(Some(&header), &body(), NOW).unwrap().id, "evt_1");
+        let many = format!("{header}{}", format!(",v1={}", "00".repeat(TAG_BYTES)).repeat(MAX_SIGNATURES));
         let rows = [
             (None, body(), NOW, WebhookError::BadSignature),
             (Some("t=1,v1=00"), body(), NOW, WebhookError::BadSignature),
             (Some("nonsense"), body(), NOW, WebhookError::BadSignature),
+            (Some(many.as_str()), body(), NOW, WebhookError::BadSignature),
             (Some(header.as_str()), b"{}".to_vec(), NOW, WebhookError::BadSignature),
             (Some(header.as_str()), body(), NOW + TOLERANCE_S * 1_000 + 1_000, WebhookError::Stale),
             (Some(header.as_str()), body(), NOW - TOLERANCE_S * 1_000 - 1_000, WebhookError::Stale),

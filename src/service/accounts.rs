@@ -3,16 +3,18 @@
 //! Passwords are hashed with argon2id on blocking threads, a bounded number at once. A wrong password and an unknown address take the
 //! same time and get the same answer.
 
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dashmap::DashMap;
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::clock::{Clock as _, DefaultClock, QuantaInstant};
+use governor::{DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter};
 use latchkey_protocol::rest::{Login, Refresh, Register, Tokens};
 use latchkey_protocol::{EpochMs, SessionId, UserId, view};
 use tokio::sync::Semaphore;
@@ -36,8 +38,12 @@ const HASHES_AT_ONCE: usize = 2;
 /// Hashes that may wait; a further one is told `busy`.
 const MAX_WAITING_HASHES: usize = 1_024;
 
-/// Log-ins per address of mail and minute, with a burst of the same size: guessing gets nowhere.
-const LOGINS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).expect("10 is not 0");
+/// Log-ins for one e-mail address from one network address a minute, right or wrong: guessing gets nowhere.
+const LOGINS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(10).expect("10 is not 0");
+
+/// Log-ins for one e-mail address from anywhere a minute: nor does guessing from many places. More than its owner needs, so that one
+/// attacker's address does not lock them out.
+const LOGINS_PER_EMAIL: NonZeroU32 = NonZeroU32::new(60).expect("60 is not 0");
 
 /// Told of sessions that end before their time, so that their sockets are closed.
 pub type OnRevoked = Box<dyn Fn(SessionId) + Send + Sync>;
@@ -51,8 +57,15 @@ pub struct Accounts {
     waiting: Semaphore,
     /// A hash of nothing, verified when there is no account: equal time for unknown users.
     decoy: String,
-    attempts: DefaultKeyedRateLimiter<String>,
-    revoked: DashMap<SessionId, EpochMs>,
+    attempts: DefaultKeyedRateLimiter<(String, Option<IpAddr>)>,
+    refresh_key: hmac::Key,
+    attempts_from_anywhere: DefaultKeyedRateLimiter<String>,
+    revocations: Arc<Revocations>,
+}
+
+/// Sessions that ended before their time.
+struct Revocations {
+    until: DashMap<SessionId, EpochMs>,
     on_revoked: OnRevoked,
 }
 
@@ -69,9 +82,10 @@ impl Accounts {
             hashing: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
             waiting: Semaphore::new(MAX_WAITING_HASHES),
             decoy: hash_password(&random_text()?)?,
-            attempts: RateLimiter::keyed(Quota::per_minute(LOGINS_PER_MINUTE)),
-            revoked: DashMap::new(),
-            on_revoked,
+            attempts: RateLimiter::keyed(Quota::per_minute(LOGINS_PER_ADDRESS)),
+            attempts_from_anywhere: RateLimiter::keyed(Quota::per_minute(LOGINS_PER_EMAIL)),
+            refresh_key: hmac::Key::new(hmac::HMAC_SHA256, secret),
+            revocations: Arc::new(Revocations { until: DashMap::new(), on_revoked }),
         })
     }
 
@@ -99,25 +113,18 @@ impl Accounts {
         }
     }
 
-    /// Opens a session.
+    /// Opens a session for somebody at the network address `from`.
     ///
     /// # Errors
     /// `BadCredentials`, `RateLimited`, `Busy`.
-    pub async fn log_in(&self, ask: Login) -> Result<Tokens, ServiceError> {
+    pub async fn log_in(&self, ask: Login, from: Option<IpAddr>) -> Result<Tokens, ServiceError> {
         let email = normal_email(&ask.email).map_err(|_| ServiceError::BadCredentials)?;
+        within(self.attempts.check_key(&(email.clone(), from)))?;
+        within(self.attempts_from_anywhere.check_key(&email))?;
         let account = self.store.account_by_email(&email).await?;
         let stored = account.as_ref().map_or_else(|| self.decoy.clone(), |account| account.password_hash.clone());
         let is_right = self.hashed(move || verify_password(&ask.password, &stored)).await?;
-        let account = match account {
-            Some(account) if is_right => account,
-            // Only failures count, so that nobody is locked out of their account by logging in often.
-            Some(_) | None => {
-                return Err(self.attempts.check_key(&email).err().map_or(ServiceError::BadCredentials, |until| {
-                    let wait = until.wait_time_from(DefaultClock::default().now());
-                    ServiceError::RateLimited { retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX) }
-                }));
-            }
-        };
+        let Some(account) = account.filter(|_| is_right) else { return Err(ServiceError::BadCredentials) };
         let now = Timestamp::from_epoch_ms(self.clock.now());
         let session = SessionId::from_bytes(fresh_id(now.epoch_ms()));
         let secret = random_text()?;
@@ -141,25 +148,26 @@ impl Accounts {
     /// `Unauthenticated`, `Busy`.
     pub async fn refresh(&self, ask: Refresh) -> Result<Tokens, ServiceError> {
         let refused = ServiceError::Unauthenticated("the refresh token is not valid");
-        let Some((session, secret)) = ask.refresh_token.split_once('.') else { return Err(refused) };
-        let session: SessionId = session.parse().map_err(|_| refused.clone())?;
+        let (session, secret) = self.open_refresh_token(&ask.refresh_token).ok_or(refused.clone())?;
         for _ in 0..3 {
             let Some(family) = self.store.family(session).await? else { return Err(refused) };
             let now = Timestamp::from_epoch_ms(self.clock.now());
             let next = random_text()?;
-            let (family, is_reused) = match family.rotate(&token_hash(secret), token_hash(&next), now) {
+            let (family, is_reused) = match family.rotate(&token_hash(secret), token_hash(&next), now.plus_ms(SESSION_TTL_MS), now) {
                 Rotation::Rotated(family) => (family, false),
                 Rotation::Reused(family) => (family, true),
                 Rotation::Refused => return Err(refused),
             };
             let user = family.user;
-            match self.store.commit(write(Write::SetFamily(family)), Lane::Normal).await {
-                Ok(_) if is_reused => {
-                    tracing::warn!(%user, %session, "a refresh token was used twice: session ended");
-                    self.revoke(session, now);
-                    return Err(refused);
-                }
-                Ok(_) => return self.tokens_of(user, session, &next, now),
+            let committed = if is_reused {
+                tracing::warn!(%user, %session, "a refresh token was used twice: the session ends");
+                self.end_session(family, now).await
+            } else {
+                self.store.commit(write(Write::SetFamily(family)), Lane::Normal).await.map(|_| ())
+            };
+            match committed {
+                Ok(()) if is_reused => return Err(refused),
+                Ok(()) => return self.tokens_of(user, session, &next, now),
                 Err(CommitError::Contended(_)) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -173,7 +181,7 @@ impl Accounts {
     /// `Unauthenticated`.
     pub fn authenticate(&self, token: &str) -> Result<Caller, ServiceError> {
         let caller = self.tokens.verify(token, self.clock.now())?;
-        if self.revoked.contains_key(&caller.session) {
+        if self.revocations.until.contains_key(&caller.session) {
             return Err(ServiceError::Unauthenticated("the session has ended"));
         }
         Ok(caller)
@@ -192,19 +200,55 @@ impl Accounts {
     pub fn sweep(&self) {
         self.attempts.retain_recent();
         self.attempts.shrink_to_fit();
+        self.attempts_from_anywhere.retain_recent();
+        self.attempts_from_anywhere.shrink_to_fit();
         let now = self.clock.now();
-        self.revoked.retain(|_, until| now < *until);
+        self.revocations.until.retain(|_, until| now < *until);
     }
 
-    fn revoke(&self, session: SessionId, now: Timestamp) {
+    /// Reads the sessions that have been revoked, at start.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn restore(&self) -> Result<(), ServiceError> {
+        for (session, until) in self.store.revocations(Timestamp::from_epoch_ms(self.clock.now())).await? {
+            self.revocations.until.insert(session, until.epoch_ms());
+        }
+        Ok(())
+    }
+
+    /// Ends a session: its tokens are refused and its sockets closed. In a task of its own, so that a client which hangs up before the
+    /// answer does not keep its session.
+    async fn end_session(&self, family: RefreshFamily, now: Timestamp) -> Result<(), CommitError> {
+        let session = family.session;
         // Any access token of it has ended by then.
-        self.revoked.insert(session, now.epoch_ms() + super::tokens::ACCESS_TTL_MS);
-        (self.on_revoked)(session);
+        let until = now.plus_ms(super::tokens::ACCESS_TTL_MS);
+        let set = ChangeSet { writes: vec![Write::SetFamily(family), Write::Revoke { session, until }], ..ChangeSet::default() };
+        let (store, revocations) = (Arc::clone(&self.store), Arc::clone(&self.revocations));
+        let task = tokio::spawn(async move {
+            store.commit(set, Lane::Reserved).await?;
+            revocations.until.insert(session, until.epoch_ms());
+            (revocations.on_revoked)(session);
+            Ok(())
+        });
+        task.await.unwrap_or(Err(CommitError::Unknown))
+    }
+
+    /// Session and secret of a refresh token that we gave out: the mark shows that it is ours, so that nobody can end a session by
+    /// making up an old token of it.
+    fn open_refresh_token<'a>(&self, token: &'a str) -> Option<(SessionId, &'a str)> {
+        let (signed, mark) = token.rsplit_once('.')?;
+        let (session, secret) = signed.split_once('.')?;
+        let mark = URL_SAFE_NO_PAD.decode(mark).ok()?;
+        hmac::verify(&self.refresh_key, &refresh_payload(signed), &mark).ok()?;
+        Some((session.parse().ok()?, secret))
     }
 
     fn tokens_of(&self, user: UserId, session: SessionId, secret: &str, now: Timestamp) -> Result<Tokens, ServiceError> {
         let (access_token, expires_at) = self.tokens.issue(user, session, now.epoch_ms())?;
-        Ok(Tokens { user, access_token, expires_at, refresh_token: format!("{session}.{secret}") })
+        let signed = format!("{session}.{secret}");
+        let mark = URL_SAFE_NO_PAD.encode(hmac::sign(&self.refresh_key, &refresh_payload(&signed)));
+        Ok(Tokens { user, access_token, expires_at, refresh_token: format!("{signed}.{mark}") })
     }
 
     /// Runs a password hash on a blocking thread, a bounded number at once.
@@ -218,6 +262,19 @@ impl Accounts {
         });
         task.await.map_err(|_| ServiceError::Internal)
     }
+}
+
+/// A limiter's answer as ours.
+fn within(checked: Result<(), NotUntil<QuantaInstant>>) -> Result<(), ServiceError> {
+    checked.map_err(|until| {
+        let wait = until.wait_time_from(DefaultClock::default().now());
+        ServiceError::RateLimited { retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX) }
+    })
+}
+
+/// What a refresh token's mark is over: the key signs access tokens as well, and neither may be taken for the other.
+fn refresh_payload(signed: &str) -> Vec<u8> {
+    format!("refresh {signed}").into_bytes()
 }
 
 fn me(account: &Account) -> view::Me {

@@ -22,18 +22,23 @@ use crate::store::{ChangeSet, CommitError, Committed, Contended, Idempotency, La
 /// Commands that may wait for one property; a further one is told `busy`.
 const MAX_WAITERS: usize = 4_096;
 
+/// Reads that may wait for one property, besides: a crowd that only looks cannot keep commands out.
+const MAX_WAITING_READERS: usize = 1_024;
+
 /// How long a command waits for its claim.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// A calendar that nobody used for this long is dropped, in milliseconds.
 const IDLE_MS: i64 = 10 * 60_000;
 
-/// Nights this many days before today are loaded: a stay in progress still owns tonight.
-const DAYS_BACK: i32 = 2;
+/// Nights this many days before today are loaded: a stay of 365 nights in progress began then, and a lease that was not ended while
+/// the hub was down, or a stay that is over, is still found and decided on.
+const DAYS_BACK: i32 = 370;
 
 struct Slot {
     calendar: Arc<Mutex<Option<Calendar>>>,
     waiters: AtomicUsize,
+    readers: AtomicUsize,
     used_at: AtomicI64,
 }
 
@@ -75,12 +80,32 @@ impl Availability {
     /// `NotFound`; `Busy` after a bounded wait or behind too many others.
     pub async fn claim(&self, property: PropertyId) -> Result<PropertyClaim, ServiceError> {
         let slot = self.slot(property);
-        if slot.waiters.fetch_add(1, Ordering::Relaxed) >= MAX_WAITERS {
-            slot.waiters.fetch_sub(1, Ordering::Relaxed);
+        self.enter(property, &slot.calendar, &slot.waiters, MAX_WAITERS).await
+    }
+
+    /// Looks at a property's calendar as of its last committed change: what is under way is waited for.
+    ///
+    /// # Errors
+    /// As [`Self::claim`].
+    pub async fn look<T>(&self, property: PropertyId, look: impl FnOnce(&Calendar) -> T) -> Result<T, ServiceError> {
+        let slot = self.slot(property);
+        let claim = self.enter(property, &slot.calendar, &slot.readers, MAX_WAITING_READERS).await?;
+        Ok(look(claim.calendar()))
+    }
+
+    async fn enter(
+        &self,
+        property: PropertyId,
+        calendar: &Arc<Mutex<Option<Calendar>>>,
+        waiters: &AtomicUsize,
+        max_waiters: usize,
+    ) -> Result<PropertyClaim, ServiceError> {
+        let waiting_before = waiters.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting(waiters);
+        if waiting_before >= max_waiters {
             return Err(ServiceError::Busy);
         }
-        let waiting = Waiting(&slot.waiters);
-        let lock = Arc::clone(&slot.calendar).lock_owned();
+        let lock = Arc::clone(calendar).lock_owned();
         let mut guard = tokio::time::timeout(MAX_WAIT, lock).await.map_err(|_| ServiceError::Busy)?;
         drop(waiting);
         if guard.is_none() {
@@ -91,7 +116,12 @@ impl Availability {
 
     fn slot(&self, property: PropertyId) -> Arc<Slot> {
         let entry = self.slots.entry(property).or_insert_with(|| {
-            Arc::new(Slot { calendar: Arc::new(Mutex::new(None)), waiters: AtomicUsize::new(0), used_at: AtomicI64::new(0) })
+            Arc::new(Slot {
+                calendar: Arc::new(Mutex::new(None)),
+                waiters: AtomicUsize::new(0),
+                readers: AtomicUsize::new(0),
+                used_at: AtomicI64::new(0),
+            })
         });
         entry.used_at.store(self.clock.now(), Ordering::Relaxed);
         Arc::clone(&entry)
@@ -144,20 +174,27 @@ impl PropertyClaim {
             idempotency,
         };
         let task = tokio::spawn(async move {
+            // Out of its place while the outcome is open: if this task panics, the next claim loads it again.
+            let mut calendar = self.guard.take();
             let result = self.store.commit(set, lane).await;
             match &result {
                 Ok(_) => {
-                    if let Some(calendar) = self.guard.as_mut() {
+                    if let Some(calendar) = calendar.as_mut() {
                         calendar.apply(&changes);
                         if let Some(deadline) = calendar.next_deadline() {
                             self.deadlines.add(self.property, deadline);
                         }
                     }
+                    *self.guard = calendar;
                 }
                 // Definitely not written, and for a reason that says nothing about this calendar.
-                Err(CommitError::Busy | CommitError::Unavailable(_) | CommitError::TooLate) => {}
-                Err(CommitError::Contended(Contended::Key | Contended::Webhook | Contended::Login)) => {}
-                Err(CommitError::Contended(Contended::State) | CommitError::Refused(_) | CommitError::Unknown) => *self.guard = None,
+                Err(
+                    CommitError::Busy
+                    | CommitError::Unavailable(_)
+                    | CommitError::TooLate
+                    | CommitError::Contended(Contended::Key | Contended::Webhook | Contended::Login),
+                ) => *self.guard = calendar,
+                Err(CommitError::Contended(Contended::State) | CommitError::Refused(_) | CommitError::Unknown) => {}
             }
             result
         });

@@ -9,12 +9,12 @@ use serde::de::DeserializeOwned;
 
 use super::availability::Availability;
 use super::idempotency::{IdempotencyKey, Keys, Use};
-use super::quota::HoldQuota;
+use super::quota::LeaseQuota;
 use super::{Caller, ServiceError, wire};
 use crate::clock::Clock;
 use crate::domain::booking::Deal;
 use crate::domain::calendar::{self, Leases};
-use crate::domain::{BookingId, Calendar, ClaimId, Decision, HoldId, PaymentId, PropertyId, Refusal, Stay, Timestamp, UserId};
+use crate::domain::{BookingId, Calendar, Claim, ClaimId, Decision, HoldId, PaymentId, PropertyId, Refusal, Stay, Timestamp, UserId};
 use crate::entropy::fresh_id;
 use crate::store::{CommitError, Contended, Lane, Store};
 
@@ -26,7 +26,7 @@ pub struct Bookings {
     availability: Arc<Availability>,
     store: Arc<Store>,
     keys: Arc<Keys>,
-    quota: Arc<HoldQuota>,
+    quota: Arc<LeaseQuota>,
     clock: Arc<dyn Clock>,
     leases: Leases,
 }
@@ -38,7 +38,7 @@ impl Bookings {
         availability: Arc<Availability>,
         store: Arc<Store>,
         keys: Arc<Keys>,
-        quota: Arc<HoldQuota>,
+        quota: Arc<LeaseQuota>,
         clock: Arc<dyn Clock>,
         leases: Leases,
     ) -> Self {
@@ -51,8 +51,8 @@ impl Bookings {
     /// `NotFound`, `Invalid`, `RuleViolated`.
     pub async fn quote(&self, ask: AskQuote) -> Result<view::Quote, ServiceError> {
         let stay = Stay::new(ask.check_in, ask.check_out)?;
-        let claim = self.availability.claim(ask.property).await?;
-        Ok(wire::quote(&claim.calendar().quote(stay, ask.guests, self.now())?))
+        let quote = self.availability.look(ask.property, |calendar| calendar.quote(stay, ask.guests, self.now())).await??;
+        Ok(wire::quote(&quote))
     }
 
     /// Takes nights for a short while.
@@ -64,19 +64,20 @@ impl Bookings {
         let used = self.keys.begin(caller.user, "hold", key, &ask).await?;
         let now = self.now();
         let claim = ClaimId::from_bytes(fresh_id(now.epoch_ms()));
-        if let Err(refused) = self.quota.begin(caller.user, claim, now.plus_ms(self.leases.hold_ms), now) {
-            return self.keys.or_first_answer(&used, refused).await;
-        }
+        let reserved = match self.quota.reserve(caller.user, claim, now.plus_ms(self.leases.hold_ms), now) {
+            Ok(reserved) => reserved,
+            Err(refused) => return self.keys.or_first_answer(&used, refused).await,
+        };
         let dates = calendar::HoldDates { claim, guest: caller.user, stay, guests: ask.guests };
         let held = self
             .decide(&used, ask.property, |calendar, now| {
                 calendar.hold(&dates, now).map(|decision| reply(decision, |(hold, seq)| wire::hold(hold, *seq)))
             })
             .await;
-        match &held {
-            Ok(hold) if hold.id == claim => metrics::counter!("latchkey_holds", "outcome" => "won").increment(1),
-            // Refused, or the first answer of an earlier use: this claim does not exist.
-            Ok(_) | Err(_) => self.quota.end(caller.user, claim),
+        // Otherwise it was refused, or this is the first answer of an earlier use: the claim does not exist.
+        if held.as_ref().is_ok_and(|hold| hold.id == claim) {
+            reserved.keep();
+            metrics::counter!("latchkey_holds", "outcome" => "won").increment(1);
         }
         if matches!(held, Err(ServiceError::Refused(Refusal::DatesUnavailable { .. }))) {
             metrics::counter!("latchkey_holds", "outcome" => "lost").increment(1);
@@ -132,7 +133,8 @@ impl Bookings {
             })
             .await;
         let booking = self.or_ended_hold(booking, HoldRef { hold: ask.hold, property: ask.property }, caller.user).await?;
-        self.quota.end(caller.user, ask.hold);
+        // Booking without paying is no way around the cap.
+        self.quota.extend(caller.user, ask.hold, Timestamp::from_epoch_ms(booking.expires_at.unwrap_or_default()));
         Ok(booking)
     }
 
@@ -155,7 +157,12 @@ impl Bookings {
                 let ended = self.own_deal(caller, ask.booking).await?;
                 Err(ended.booking.cancel(crate::domain::booking::Party::Guest, self.now()).err().unwrap_or(Refusal::NotFound).into())
             }
-            other => other,
+            other => {
+                if let Ok(booking) = &other {
+                    self.quota.end(booking.guest, booking.id);
+                }
+                other
+            }
         }
     }
 
@@ -164,10 +171,14 @@ impl Bookings {
     /// # Errors
     /// `NotFound`.
     pub async fn find_hold(&self, caller: &Caller, hold: HoldId, property: PropertyId) -> Result<view::Hold, ServiceError> {
-        let found = self.store.hold(hold).await?.filter(|found| found.guest == caller.user && found.property == property);
-        let found = found.ok_or(ServiceError::NotFound("hold"))?;
-        let seq = self.availability.claim(property).await?.calendar().seq();
-        Ok(wire::hold(&found, seq))
+        // Read while the claim is held: state and seq belong together.
+        let claim = self.availability.claim(property).await?;
+        let found = match claim.calendar().claim(hold) {
+            Some(Claim::Hold(live)) => Some(*live),
+            Some(Claim::Booked(_)) | None => self.store.hold(hold).await?,
+        };
+        let found = found.filter(|found| found.guest == caller.user && found.property == property);
+        Ok(wire::hold(&found.ok_or(ServiceError::NotFound("hold"))?, claim.calendar().seq()))
     }
 
     /// A booking that the caller is a party of.
@@ -196,14 +207,16 @@ impl Bookings {
         from: Option<crate::domain::Date>,
         to: Option<crate::domain::Date>,
     ) -> Result<view::Calendar, ServiceError> {
-        let claim = self.availability.claim(property).await?;
-        let today = claim.calendar().listing().today(self.now());
-        let from = from.unwrap_or(today).max(today);
-        let to = to.unwrap_or_else(|| from.saturating_add(366));
-        if to <= from || to.days_since(from) > 732 {
-            return Err(Refusal::Invalid { field: "to", reason: "1 to 732 days after from" }.into());
-        }
-        Ok(wire::calendar(claim.calendar(), from, to))
+        let look = |calendar: &Calendar| {
+            let today = calendar.listing().today(self.now());
+            let from = from.unwrap_or(today).max(today);
+            let to = to.unwrap_or_else(|| from.saturating_add(366));
+            if to <= from || to.days_since(from) > 732 {
+                return Err(Refusal::Invalid { field: "to", reason: "1 to 732 days after from" });
+            }
+            Ok(wire::calendar(calendar, from, to))
+        };
+        Ok(self.availability.look(property, look).await??)
     }
 
     async fn own_deal(&self, caller: &Caller, booking: BookingId) -> Result<Deal, ServiceError> {

@@ -50,6 +50,9 @@ pub enum ServiceError {
     /// The database takes no reads or writes now.
     #[error("unavailable: {0}")]
     Unavailable(String),
+    /// The process stops before it learns whether the change is on disk.
+    #[error("whether this was done is not known: repeat it with the same key")]
+    OutcomeUnknown,
     /// A fault of ours, logged where it happened.
     #[error("internal error")]
     Internal,
@@ -76,7 +79,7 @@ impl From<CommitError> for ServiceError {
             // Whoever can decide again has done so, often enough.
             CommitError::Contended(_) | CommitError::TooLate | CommitError::Busy => Self::Busy,
             CommitError::Unavailable(reason) => Self::Unavailable(reason.to_owned()),
-            CommitError::Unknown => Self::Unavailable("outcome unknown, repeat with the same key".to_owned()),
+            CommitError::Unknown => Self::OutcomeUnknown,
             CommitError::Refused(_) => {
                 tracing::error!(%error, "a change set was refused");
                 Self::Internal
@@ -103,7 +106,7 @@ impl ServiceError {
             Self::RateLimited { retry_after_ms } => wire(ErrorCode::RateLimited).with("retry_after_ms", *retry_after_ms),
             Self::Busy => wire(ErrorCode::Busy),
             Self::Unavailable(_) => wire(ErrorCode::Unavailable),
-            Self::Internal => wire(ErrorCode::Internal),
+            Self::OutcomeUnknown | Self::Internal => wire(ErrorCode::Internal),
         }
     }
 }
@@ -128,9 +131,10 @@ fn refusal_to_wire(refusal: &Refusal) -> WireError {
         Refusal::ExtendedToTheEnd { until } => {
             WireError::new(ErrorCode::InvalidState, "a hold cannot be extended any further").with("until", until.epoch_ms())
         }
-        Refusal::HoldCooldown { until } => {
+        Refusal::HoldCooldown { until, retry_after_ms } => {
             WireError::new(ErrorCode::HoldCooldown, "you held these nights a moment ago: leave them to others for a while")
                 .with("until", until.epoch_ms())
+                .with("retry_after_ms", *retry_after_ms)
         }
         Refusal::PriceChanged { total_minor } => {
             wire(ErrorCode::InvalidState).with("state", "price_changed").with("total_minor", *total_minor)

@@ -1,28 +1,34 @@
 //! Leases that run out (P6): the timer that ends them when nobody comes.
 //!
-//! Deadlines are kept in order and looked at a few times a second by the injected clock; they are rebuilt from the database at start and
-//! every few seconds, so that leases of other nodes, or of this one before a crash, end as well. Ending twice is harmless: the append decides.
+//! Deadlines are kept in order and looked at a few times a second by the injected clock; they are rebuilt from the database at start, and
+//! now and then, so that leases of other nodes, or of this one before a crash, end as well. Ending twice is harmless: the append decides.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use super::ServiceError;
 use super::availability::Availability;
-use super::quota::HoldQuota;
+use super::quota::LeaseQuota;
 use crate::clock::Clock;
 use crate::domain::calendar::Leases;
 use crate::domain::{PropertyId, Timestamp};
+use crate::entropy;
 use crate::store::{CommitError, Contended, Lane, Store};
 
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Ticks between two rescans of the database.
-const TICKS_PER_RESCAN: u32 = 50;
+/// How long between two rescans of the database.
+const RESCAN_EVERY: Duration = Duration::from_mins(10);
 
-/// A property whose leases could not be ended is tried again after this long, in milliseconds.
-const RETRY_MS: i64 = 1_000;
+/// Properties whose leases are being ended at once: a thousand that end together must not fill the lane of webhooks.
+const AT_ONCE: usize = 64;
+
+/// A property whose leases could not be ended is tried again after this long and up to as long again, in milliseconds.
+const RETRY_MS: u64 = 1_000;
 
 /// Properties and the instants at which a lease of theirs ends.
 #[derive(Default)]
@@ -52,7 +58,8 @@ pub struct Expiry {
     availability: Arc<Availability>,
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
-    quota: Arc<HoldQuota>,
+    quota: Arc<LeaseQuota>,
+    under_way: Arc<Semaphore>,
     longest_lease_ms: i64,
 }
 
@@ -64,54 +71,57 @@ impl Expiry {
         availability: Arc<Availability>,
         store: Arc<Store>,
         clock: Arc<dyn Clock>,
-        quota: Arc<HoldQuota>,
+        quota: Arc<LeaseQuota>,
         leases: &Leases,
     ) -> Self {
         // A booking's id is that of its hold, which may be as old as the longest hold.
         let longest_lease_ms = leases.hold_longest_ms + leases.payment_ms;
-        Self { deadlines, availability, store, clock, quota, longest_lease_ms }
+        Self { deadlines, availability, store, clock, quota, under_way: Arc::new(Semaphore::new(AT_ONCE)), longest_lease_ms }
     }
 
-    /// Runs until dropped.
+    /// Ends leases when their time comes, until dropped.
     pub async fn run(self: Arc<Self>) {
-        let mut ticks = 0_u32;
         let mut interval = tokio::time::interval(TICK);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
-            if ticks.is_multiple_of(TICKS_PER_RESCAN)
-                && let Err(error) = self.rescan().await
-            {
-                tracing::warn!(%error, "leases could not be read");
-            }
-            ticks = ticks.wrapping_add(1);
             for property in self.deadlines.take_due(Timestamp::from_epoch_ms(self.clock.now())) {
+                let Ok(permit) = Arc::clone(&self.under_way).acquire_owned().await else { return };
                 let expiry = Arc::clone(&self);
                 tokio::spawn(async move {
                     if let Err(error) = expiry.end_overdue(property).await {
                         tracing::warn!(%property, %error, "leases could not be ended");
-                        expiry.deadlines.add(property, Timestamp::from_epoch_ms(expiry.clock.now() + RETRY_MS));
+                        let pause_ms = i64::try_from(RETRY_MS + entropy::jitter(RETRY_MS)).unwrap_or(0);
+                        expiry.deadlines.add(property, Timestamp::from_epoch_ms(expiry.clock.now() + pause_ms));
                     }
+                    drop(permit);
                 });
             }
         }
     }
 
-    /// Reads every live lease from the database: deadlines, and who holds how much.
+    /// Looks for leases that another node took or left behind, until dropped.
+    pub async fn rescan(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(RESCAN_EVERY).await;
+            // Twice the longest life: a lease is ended late when its node was down.
+            let oldest = Timestamp::from_epoch_ms(self.clock.now()).plus_ms(-2 * self.longest_lease_ms);
+            match self.store.leases(oldest).await {
+                Ok(leases) => leases.iter().for_each(|lease| self.deadlines.add(lease.property, lease.until)),
+                Err(error) => tracing::warn!(%error, "leases could not be read"),
+            }
+        }
+    }
+
+    /// Reads every live lease from the database, at start: deadlines, and who has how many.
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub async fn rescan(&self) -> Result<(), ServiceError> {
-        // Twice the longest life: a lease is ended late when the hub was down.
-        let oldest = Timestamp::from_epoch_ms(self.clock.now()).plus_ms(-2 * self.longest_lease_ms);
-        let oldest = if self.quota.is_restored() { oldest } else { Timestamp::from_epoch_ms(0) };
-        for lease in self.store.leases(oldest).await? {
+    pub async fn restore(&self) -> Result<(), ServiceError> {
+        for lease in self.store.leases(Timestamp::from_epoch_ms(0)).await? {
             self.deadlines.add(lease.property, lease.until);
-            if lease.is_hold {
-                self.quota.restore(lease.guest, lease.claim, lease.until);
-            }
+            self.quota.restore(&lease);
         }
-        self.quota.set_restored();
         Ok(())
     }
 
@@ -124,7 +134,7 @@ impl Expiry {
         match claim.commit(decision.changes, None, Lane::Reserved).await {
             Ok(_) => {
                 metrics::counter!("latchkey_leases_expired").increment(decision.outcome as u64);
-                tracing::info!(%property, ended = decision.outcome, "leases expired");
+                tracing::debug!(%property, ended = decision.outcome, "leases expired");
                 Ok(())
             }
             // Another node ended them, or a guest acted in time: look again.

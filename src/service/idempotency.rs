@@ -142,6 +142,7 @@ const fn may_be_own_success(refused: &ServiceError) -> bool {
         | ServiceError::RateLimited { .. }
         | ServiceError::Busy
         | ServiceError::Unavailable(_)
+        | ServiceError::OutcomeUnknown
         | ServiceError::Internal => false,
         ServiceError::Refused(
             Refusal::RuleViolated { .. }

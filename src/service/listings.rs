@@ -1,6 +1,8 @@
 //! Homes.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::tz::TimeZone;
 use latchkey_protocol::rest::CreateProperty;
@@ -18,13 +20,25 @@ pub struct Listings {
     store: Arc<Store>,
     keys: Arc<Keys>,
     clock: Arc<dyn Clock>,
+    /// Every home's id, in order: pages are found here and read by id, since the database would read and sort them all.
+    ids: RwLock<BTreeSet<PropertyId>>,
 }
 
 impl Listings {
     /// In this store.
     #[must_use]
     pub fn new(store: Arc<Store>, keys: Arc<Keys>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, keys, clock }
+        Self { store, keys, clock, ids: RwLock::default() }
+    }
+
+    /// Reads which homes there are, at start.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn restore(&self) -> Result<(), ServiceError> {
+        let ids = self.store.listing_ids().await?;
+        self.ids.write().unwrap_or_else(PoisonError::into_inner).extend(ids);
+        Ok(())
     }
 
     /// Lists a home; the caller becomes its host. Its topic begins with this.
@@ -61,7 +75,10 @@ impl Listings {
             idempotency: Some(used.record(&property, now)?),
         };
         match self.store.commit(set, Lane::Normal).await {
-            Ok(_) => Ok(property),
+            Ok(_) => {
+                self.ids.write().unwrap_or_else(PoisonError::into_inner).insert(property.id);
+                Ok(property)
+            }
             Err(CommitError::Contended(Contended::Key)) => self.keys.first_answer(&used).await?.ok_or(ServiceError::Busy),
             Err(error) => Err(error.into()),
         }
@@ -81,6 +98,11 @@ impl Listings {
     /// # Errors
     /// If the database cannot be read.
     pub async fn list(&self, before: Option<PropertyId>, limit: u16) -> Result<Vec<view::Property>, ServiceError> {
-        Ok(self.store.listings(before, limit).await?.iter().map(wire::property).collect())
+        let page: Vec<PropertyId> = {
+            let ids = self.ids.read().unwrap_or_else(PoisonError::into_inner);
+            let newest = Bound::Excluded(before.unwrap_or(PropertyId::from_bytes([0xff; 16])));
+            ids.range((Bound::Unbounded, newest)).rev().take(usize::from(limit)).copied().collect()
+        };
+        Ok(self.store.listings(&page).await?.iter().map(wire::property).collect())
     }
 }

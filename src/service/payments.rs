@@ -9,9 +9,10 @@ use latchkey_protocol::{BookingId, PaymentId, view};
 
 use super::availability::Availability;
 use super::idempotency::{IdempotencyKey, Keys};
+use super::quota::LeaseQuota;
 use super::{Caller, ServiceError, wire};
 use crate::clock::Clock;
-use crate::domain::booking::Deal;
+use crate::domain::booking::{Deal, Party};
 use crate::domain::payment::Report;
 use crate::domain::{Calendar, Claim, Decision, Money, PaymentState, Refusal, Timestamp, Write};
 use crate::provider::webhook::WebhookEvent;
@@ -30,6 +31,7 @@ pub struct Payments {
     store: Arc<Store>,
     keys: Arc<Keys>,
     provider: Arc<dyn PaymentProvider>,
+    quota: Arc<LeaseQuota>,
     clock: Arc<dyn Clock>,
 }
 
@@ -41,9 +43,10 @@ impl Payments {
         store: Arc<Store>,
         keys: Arc<Keys>,
         provider: Arc<dyn PaymentProvider>,
+        quota: Arc<LeaseQuota>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { availability, store, keys, provider, clock }
+        Self { availability, store, keys, provider, quota, clock }
     }
 
     /// Pays for one's own booking. Repeating it with the same key goes on where a crash left it and charges once.
@@ -69,7 +72,7 @@ impl Payments {
                     return self.go_on(caller, first.booking).await;
                 }
             };
-            let idempotency = used.record(&wire::payment(&decision.outcome.payment), now)?;
+            let idempotency = used.record(&wire::payment(&decision.outcome.payment, Party::Guest), now)?;
             match claim.commit(decision.changes, Some(idempotency), Lane::Normal).await {
                 Ok(_) => {
                     begun = Some(decision.outcome);
@@ -91,7 +94,9 @@ impl Payments {
     /// # Errors
     /// `NotFound`.
     pub async fn find(&self, caller: &Caller, booking: BookingId) -> Result<view::Payment, ServiceError> {
-        Ok(wire::payment(&self.own_deal(caller, booking).await?.payment))
+        let deal = self.own_deal(caller, booking).await?;
+        let party = deal.booking.party(caller.user).ok_or(ServiceError::NotFound("booking"))?;
+        Ok(wire::payment(&deal.payment, party))
     }
 
     /// Takes a webhook into account, once.
@@ -100,24 +105,23 @@ impl Payments {
     /// `NotFound` for a payment we do not know; `Busy` and `Unavailable` ask the provider to send it again.
     pub async fn take_webhook(&self, event: WebhookEvent) -> Result<(), ServiceError> {
         let payment = self.store.payment(event.payment).await?.ok_or(ServiceError::NotFound("payment"))?;
-        let report = Report::from(event.what);
-        self.record(payment.booking, &report, Some(event.id)).await.map(|_| ())
+        let id = event.id.clone();
+        self.record(payment.booking, &Report::from(event), Some(id)).await.map(|_| ())
     }
 
-    /// Asks the provider for every refund that is due; what it says is recorded. Called by the worker.
+    /// Payments whose refund is still to be asked for, or to be heard of.
     ///
     /// # Errors
-    /// If the database cannot be read; a refund that fails is logged and tried again next time.
-    pub async fn send_refunds(&self) -> Result<(), ServiceError> {
-        for payment in self.store.refunds_due().await? {
-            if let Err(error) = self.send_refund(payment).await {
-                tracing::warn!(%payment, %error, "refund not sent, will be tried again");
-            }
-        }
-        Ok(())
+    /// If the database cannot be read.
+    pub async fn refunds_due(&self) -> Result<Vec<PaymentId>, ServiceError> {
+        Ok(self.store.refunds_due().await?)
     }
 
-    async fn send_refund(&self, payment: PaymentId) -> Result<(), ServiceError> {
+    /// Asks the provider for a refund that is due; what it says is recorded. Asking again changes nothing.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Busy`: to be tried again.
+    pub async fn send_refund(&self, payment: PaymentId) -> Result<(), ServiceError> {
         let Some(payment) = self.store.payment(payment).await? else { return Ok(()) };
         let due = Money { minor: payment.refund_due_minor, currency: payment.amount.currency };
         let answer = self.provider.refund(payment.id, due).await;
@@ -134,19 +138,21 @@ impl Payments {
             | PaymentState::RequiresAction
             | PaymentState::Processing
             | PaymentState::Succeeded
-            | PaymentState::Canceled => Ok(wire::payment(&deal.payment)),
+            | PaymentState::Canceled => Ok(wire::payment(&deal.payment, Party::Guest)),
         }
     }
 
     /// The second and third step.
     async fn ask_provider(&self, deal: Deal) -> Result<view::Payment, ServiceError> {
-        let PaymentState::RequiresConfirmation { method } = &deal.payment.state else { return Ok(wire::payment(&deal.payment)) };
+        let PaymentState::RequiresConfirmation { method } = &deal.payment.state else {
+            return Ok(wire::payment(&deal.payment, Party::Guest));
+        };
         let charge =
             Charge { payment: deal.payment.id, amount: deal.payment.amount, method: method.clone(), attempt: deal.payment.attempts };
         let answer = self.provider.charge(charge).await;
         let report = answer.map_err(|error| ServiceError::Unavailable(error.to_string()))?;
         let deal = self.record(deal.booking.id, &report, None).await?;
-        Ok(wire::payment(&deal.payment))
+        Ok(wire::payment(&deal.payment, Party::Guest))
     }
 
     /// Commits what the provider reports, under the property's claim.
@@ -163,7 +169,12 @@ impl Payments {
                 return Ok(decision.outcome);
             }
             match claim.commit(decision.changes, None, Lane::Reserved).await {
-                Ok(_) => return Ok(decision.outcome),
+                Ok(_) => {
+                    if decision.outcome.booking.deadline().is_none() {
+                        self.quota.end(decision.outcome.booking.guest, booking);
+                    }
+                    return Ok(decision.outcome);
+                }
                 // Taken into account before: say yes again.
                 Err(CommitError::Contended(Contended::Webhook)) => return Ok(decision.outcome),
                 Err(CommitError::Contended(_) | CommitError::TooLate) => {}

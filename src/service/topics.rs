@@ -8,8 +8,8 @@ use latchkey_protocol::{Seq, Topic, view};
 use super::availability::Availability;
 use super::{Caller, ServiceError, wire};
 use crate::clock::Clock;
-use crate::domain::Timestamp;
 use crate::domain::listing::BOOKING_WINDOW_DAYS;
+use crate::domain::{Calendar, Timestamp};
 use crate::store::Store;
 
 /// Topics, as their followers see them.
@@ -54,13 +54,15 @@ impl Topics {
     ///
     /// # Errors
     /// `NotFound`, `Busy`.
-    pub async fn snapshot(&self, topic: Topic) -> Result<(Seq, Snapshot), ServiceError> {
+    pub async fn snapshot(&self, caller: Option<&Caller>, topic: Topic) -> Result<(Seq, Snapshot), ServiceError> {
         match topic {
             Topic::Property(property) => {
-                let claim = self.availability.claim(property).await?;
-                let calendar = claim.calendar();
-                let today = calendar.listing().today(Timestamp::from_epoch_ms(self.clock.now()));
-                let view = wire::calendar(calendar, today, today.saturating_add(BOOKING_WINDOW_DAYS + 1));
+                let now = Timestamp::from_epoch_ms(self.clock.now());
+                let look = |calendar: &Calendar| {
+                    let today = calendar.listing().today(now);
+                    wire::calendar(calendar, today, today.saturating_add(BOOKING_WINDOW_DAYS + 1))
+                };
+                let view = self.availability.look(property, look).await?;
                 Ok((view.seq, Snapshot::Calendar(view)))
             }
             Topic::User(user) => {
@@ -70,7 +72,8 @@ impl Topics {
             }
             Topic::Booking(booking) => {
                 let deal = self.store.deal(booking).await?.ok_or(ServiceError::NotFound("booking"))?;
-                Ok((deal.booking.seq, Snapshot::Booking(Box::new(wire::booking_file(&deal)))))
+                let party = caller.and_then(|caller| deal.booking.party(caller.user)).ok_or(ServiceError::NotFound("booking"))?;
+                Ok((deal.booking.seq, Snapshot::Booking(Box::new(wire::booking_file(&deal, party)))))
             }
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use latchkey_protocol::{event as wire_event, view};
 
-use crate::domain::booking::Deal;
+use crate::domain::booking::{Deal, Party};
 use crate::domain::calendar::NightRun;
 use crate::domain::event::NightState;
 use crate::domain::pricing::LineKind;
@@ -141,11 +141,11 @@ const fn payment_state(state: &PaymentState) -> view::PaymentState {
     }
 }
 
-/// A payment.
+/// A payment, as one side sees it: why a method was declined is the guest's alone to know.
 #[must_use]
-pub fn payment(payment: &Payment) -> view::Payment {
+pub fn payment(payment: &Payment, party: Party) -> view::Payment {
     let decline_reason = match &payment.state {
-        PaymentState::RequiresPaymentMethod { declined } => declined.clone(),
+        PaymentState::RequiresPaymentMethod { declined } => declined.clone().filter(|_| party == Party::Guest),
         PaymentState::RequiresConfirmation { .. }
         | PaymentState::RequiresAction
         | PaymentState::Processing
@@ -165,10 +165,10 @@ pub fn payment(payment: &Payment) -> view::Payment {
     }
 }
 
-/// A booking with its payment.
+/// A booking with its payment, as one side sees them.
 #[must_use]
-pub fn booking_file(deal: &Deal) -> view::BookingFile {
-    view::BookingFile { booking: booking(&deal.booking), payment: payment(&deal.payment) }
+pub fn booking_file(deal: &Deal, party: Party) -> view::BookingFile {
+    view::BookingFile { booking: booking(&deal.booking), payment: payment(&deal.payment, party) }
 }
 
 /// An event on its way to the log, with its JSON.

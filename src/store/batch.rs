@@ -111,6 +111,10 @@ impl Rows {
                 self.insert("login", LoginRow::from(account).into_value());
             }
             Write::AddFamily(family) => self.insert("family", FamilyRow::from(family).into_value()),
+            Write::Revoke { session, until } => {
+                let id = record("revoked", *session).into_value();
+                self.insert("revoked", row([("id", id), ("until", until.epoch_ms().into_value())]));
+            }
             Write::SetFamily(family) => {
                 self.checks.push((family.session.to_uuid(), family.version - 1, number));
                 self.replaces.push(FamilyRow::from(family).into_value());
@@ -199,6 +203,7 @@ pub(super) fn inserted_ids(set: &ChangeSet) -> Vec<(String, Inserted)> {
                 add(RecordId::new("login", account.email.as_str()), Inserted::Login);
             }
             Write::AddFamily(family) => add(record("family", family.session), Inserted::State),
+            Write::Revoke { session, .. } => add(record("revoked", *session), Inserted::State),
             Write::FreeNight(..)
             | Write::SetHold(_)
             | Write::SetBooking(_)

@@ -74,7 +74,8 @@ impl ChangeSet {
             | Write::SeeWebhook { .. }
             | Write::AddListing(_)
             | Write::AddAccount(_)
-            | Write::AddFamily(_) => true,
+            | Write::AddFamily(_)
+            | Write::Revoke { .. } => true,
         })
     }
 }

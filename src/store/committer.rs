@@ -39,7 +39,7 @@ pub trait Transact: Send + Sync + 'static {
 pub enum Storage {
     /// By stopping the process: reopening the folder recovers what was committed.
     Embedded,
-    /// By sending the identical batch again until the server answers.
+    /// By sending the identical batch again until the server answers; after half a minute as for an embedded one.
     Remote,
 }
 
@@ -63,7 +63,7 @@ pub struct CommitterLimits {
     pub batch_records: usize,
     /// Stands between the committer and the database; tests make commits fail here.
     pub transact: Option<Arc<dyn Transact>>,
-    /// Called when an embedded commit's outcome is unknown; the default stops the process.
+    /// Called when an outcome is unknown and stays so, or when the committer itself fails; the default stops the process.
     pub on_unknown: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
@@ -162,8 +162,12 @@ impl Committer {
             flight,
             room: Room { checked: None, enough: true },
         };
-        database.runtime().spawn(async move {
-            worker.run(requests, stopping).await;
+        let (runtime, on_unknown) = (database.runtime().clone(), Arc::clone(&worker.limits.on_unknown));
+        let task = runtime.spawn(worker.run(requests, stopping));
+        runtime.spawn(async move {
+            if let Err(panic) = task.await {
+                on_unknown(&format!("the committer failed: {panic}"));
+            }
             let _ = finished.send(true);
         });
         Ok(Self { queue, normal, reserved, flight: in_flight, done, stop })

@@ -101,7 +101,13 @@ pub fn classify(errors: &[(usize, SurrealError)], commit: usize) -> Outcome {
     if errors.iter().any(|(_, error)| is_conflict(error)) {
         return Outcome::Conflict;
     }
-    let failed = errors.iter().filter(|(index, error)| *index < commit && !is_not_executed(error)).min_by_key(|(index, _)| *index);
+    // COMMIT itself failed, and for no reason that we know: the labels of the statements before it say nothing.
+    let is_open = errors.iter().any(|(index, error)| *index == commit && !is_not_executed(error));
+    let failed = errors
+        .iter()
+        .filter(|_| !is_open)
+        .filter(|(index, error)| *index < commit && !is_not_executed(error))
+        .min_by_key(|(index, _)| *index);
     match failed {
         Some((_, error)) => Outcome::Refused(error.message().to_owned()),
         None => {

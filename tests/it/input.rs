@@ -203,12 +203,14 @@ async fn a_guest_who_hoards_is_refused_and_others_are_not() {
     assert_eq!(error.details["limit"], Detail::Number(3));
     ada.post("/holds/", &nights(20, 2).of(home.id)).send().await.expect_problem(429, ErrorCode::HoldLimit);
     bob.hold(&home, nights(20, 2)).await.unwrap();
-    // A refused hold, a released one and a booked one count no more.
+    // A refused hold and a released one count no more; a booked one counts until it is paid.
     ada.release(&holds[0]).await.unwrap();
     refused(ada.hold(&home, nights(20, 2)).await, ErrorCode::DatesUnavailable);
     ada.hold(&home, nights(30, 2)).await.unwrap();
     refused(ada.hold(&home, nights(40, 2)).await, ErrorCode::HoldLimit);
-    ada.book(&holds[1]).await.unwrap();
+    let booking = ada.book(&holds[1]).await.unwrap();
+    refused(ada.hold(&home, nights(40, 2)).await, ErrorCode::HoldLimit);
+    ada.pay(&booking, "pm_card_visa").await.unwrap();
     ada.hold(&home, nights(40, 2)).await.unwrap();
     hub.advance_s(20);
     ada.hold(&home, nights(50, 2)).await.unwrap();

@@ -10,7 +10,7 @@ use crate::support::rest::Answer;
 use crate::support::{Guest, Hub, eventually, nights, refused};
 
 fn event(id: &str, what: What, payment: PaymentId) -> Vec<u8> {
-    serde_json::to_vec(&WebhookEvent { id: id.to_owned(), what, payment }).unwrap()
+    serde_json::to_vec(&WebhookEvent { id: id.to_owned(), what, payment, attempt: 1 }).unwrap()
 }
 
 async fn deliver(hub: &Hub, body: &[u8], signature: &str) -> Answer {

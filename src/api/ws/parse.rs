@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::error::invalid;
+use crate::api::json;
 
 /// A message whose `data` is not read yet.
 pub(super) type RawEnvelope<'a> = Envelope<Cow<'a, str>, &'a RawValue>;
@@ -29,9 +30,9 @@ pub(super) fn envelope(text: &str) -> Result<RawEnvelope<'_>, BadEnvelope> {
     struct OnlyId {
         id: u64,
     }
-    object(text).map_err(|fault| BadEnvelope {
-        id: object::<OnlyId>(text).ok().map(|only| only.id),
-        error: WireError::new(ErrorCode::Malformed, format!("not a command: {fault}")),
+    json::object(text.as_bytes()).map_err(|fault| BadEnvelope {
+        id: json::object::<OnlyId>(text.as_bytes()).ok().map(|only| only.id),
+        error: WireError::new(ErrorCode::Malformed, format!("not a command: {}", fault.message)),
     })
 }
 
@@ -42,24 +43,7 @@ pub(super) fn command(name: &str) -> Result<Command, WireError> {
 
 /// Reads the command's data; left out, it counts as `{}`.
 pub(super) fn data<T: DeserializeOwned>(data: Option<&RawValue>) -> Result<T, WireError> {
-    object(data.map_or("{}", RawValue::get)).map_err(|message| {
-        let field = named_field(&message).map(str::to_owned);
-        invalid(field.as_deref(), message)
-    })
-}
-
-/// Reads a JSON object. Serde would take an array as well, its items as the fields in order.
-fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
-    if !text.trim_ascii_start().starts_with('{') {
-        return Err("expected an object".to_owned());
-    }
-    serde_json::from_str(text).map_err(|fault| fault.to_string())
-}
-
-/// The field in serde's "missing field `x`" and its like; faults in a value don't name theirs.
-fn named_field(message: &str) -> Option<&str> {
-    let rest = ["missing field `", "unknown field `", "duplicate field `"].into_iter().find_map(|start| message.strip_prefix(start))?;
-    rest.split_once('`').map(|(field, _)| field)
+    json::object(data.map_or("{}", RawValue::get).as_bytes()).map_err(|fault| invalid(fault.field.as_deref(), fault.message))
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ impl Watch {
 
     async fn snapshot(&self, topic: Topic) -> Result<Subscribed, WireError> {
         self.authorise(topic).await?;
-        let (seq, snapshot) = self.edge.services.topics.snapshot(topic).await.map_err(WireError::from)?;
+        let (seq, snapshot) = self.edge.services.topics.snapshot(self.caller.as_ref(), topic).await.map_err(WireError::from)?;
         Ok(Subscribed { topic, seq, snapshot })
     }
 

@@ -10,7 +10,7 @@ use crate::domain::error::Refusal;
 use crate::domain::event::{Event, NightState};
 use crate::domain::ledger::{Transfer, TransferKind};
 use crate::domain::money::Money;
-use crate::domain::payment::{Payment, Report};
+use crate::domain::payment::{AttemptResult, Payment, Report};
 use crate::domain::time::Timestamp;
 
 /// A guest wants to turn a hold into a booking.
@@ -85,10 +85,13 @@ impl Calendar {
     /// host cancels.
     ///
     /// # Errors
-    /// `NotFound` if it is not live here or the caller is neither party; `Expired`.
+    /// `NotFound` if it is not live here or the caller is neither party; `Expired`; `InvalidState` once the stay is over.
     pub fn cancel(&self, booking: BookingId, caller: UserId, now: Timestamp) -> Result<Decision<Deal>, Refusal> {
         let Some(Claim::Booked(deal)) = self.claims.get(&booking) else { return Err(Refusal::NotFound) };
         let party = deal.booking.party(caller).ok_or(Refusal::NotFound)?;
+        if self.listing.today(now) >= deal.booking.stay().check_out() {
+            return Err(Refusal::InvalidState { state: "over" });
+        }
         let mut deal = Deal { booking: deal.booking.clone().cancel(party, now)?, payment: deal.payment.clone().cancel() };
         let mut draft = Draft::after_expiry(self, now)?;
         draft.free(deal.booking.stay(), deal.booking.id);
@@ -120,18 +123,17 @@ impl Calendar {
             (_, Some(deal)) => deal,
             (Some(Claim::Hold(_)) | None, None) => return Err(Refusal::NotFound),
         };
-        // An overdue booking is expired by this very decision, and reported on as what it then is.
+        // An overdue booking is expired by this very decision, and reported on as what it then is: also one that was stored as
+        // waiting and is not in this calendar.
         let mut draft = Draft::new(self, now);
         let mut deal = stored;
         for claim in self.overdue(now) {
-            if claim.deadline().is_some() && matches!(claim, Claim::Booked(due) if due.booking.id == booking) {
-                deal.booking = deal.booking.expire(now)?;
-                deal.payment = deal.payment.cancel();
-                draft.free(deal.booking.stay(), booking);
-                draft.tell_state(&mut deal.booking);
-            } else {
+            if !matches!(claim, Claim::Booked(due) if due.booking.id == booking) {
                 draft.expire(claim)?;
             }
+        }
+        if deal.booking.deadline().is_some_and(|deadline| now >= deadline) {
+            draft.expire_deal(&mut deal)?;
         }
         let expired_now = draft.has_freed(booking);
         match deal.payment.report(report) {
@@ -151,11 +153,11 @@ impl Calendar {
 impl Draft<'_> {
     /// What follows from a report that moved the payment.
     fn take_report(&mut self, deal: &mut Deal, refunded_before_minor: i64, report: &Report) -> Result<(), Refusal> {
-        match report {
-            Report::RequiresAction | Report::Processing | Report::Declined { .. } => {
+        match report.result {
+            AttemptResult::RequiresAction | AttemptResult::Processing | AttemptResult::Declined { .. } => {
                 self.tell_guest(&mut deal.booking, &Event::PaymentUpdated(deal.payment.clone()));
             }
-            Report::Succeeded => {
+            AttemptResult::Succeeded => {
                 self.move_money(deal, TransferKind::Capture, deal.payment.amount);
                 self.tell_parties(&mut deal.booking, &Event::PaymentSucceeded(deal.payment.clone()));
                 if let BookingState::PendingPayment { expires_at } = deal.booking.state {
@@ -167,7 +169,7 @@ impl Draft<'_> {
                     self.owe_refund(deal)?;
                 }
             }
-            Report::Refunded { .. } => {
+            AttemptResult::Refunded { .. } => {
                 let minor = deal.payment.refunded_minor - refunded_before_minor;
                 self.move_money(deal, TransferKind::Refund, Money { minor, currency: deal.payment.amount.currency });
                 if deal.payment.refunded_minor == deal.payment.refund_due_minor {

@@ -123,13 +123,19 @@ impl<'a> Draft<'a> {
             }
             Claim::Booked(deal) => {
                 let mut deal = deal.as_ref().clone();
-                deal.booking = deal.booking.expire(self.now)?;
-                deal.payment = deal.payment.cancel();
-                self.free(deal.booking.stay(), deal.booking.id);
-                self.tell_state(&mut deal.booking);
+                self.expire_deal(&mut deal)?;
                 self.set(&deal);
             }
         }
+        Ok(())
+    }
+
+    /// Ends a booking that was not paid in time; the caller writes it.
+    pub(super) fn expire_deal(&mut self, deal: &mut Deal) -> Result<(), Refusal> {
+        deal.booking = deal.booking.clone().expire(self.now)?;
+        deal.payment = deal.payment.clone().cancel();
+        self.free(deal.booking.stay(), deal.booking.id);
+        self.tell_state(&mut deal.booking);
         Ok(())
     }
 

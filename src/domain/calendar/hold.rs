@@ -99,12 +99,12 @@ impl Calendar {
         let cooldowns = self.cooldowns.iter().filter(|(user, stay, until)| *user == ask.guest && stay.overlaps(ask.stay) && now < *until);
         // A hold that this very decision ends begins its cooldown at its deadline.
         let ending = self.overdue(now).filter_map(|claim| match claim {
-            Claim::Hold(hold) if hold.guest == ask.guest && hold.stay.overlaps(ask.stay) => hold.deadline(),
+            claim if claim.guest() == ask.guest && claim.stay().overlaps(ask.stay) => claim.deadline(),
             Claim::Hold(_) | Claim::Booked(_) => None,
         });
         let until = cooldowns.map(|(_, _, until)| *until).chain(ending.map(|end| end.plus_ms(self.leases.cooldown_ms))).max();
         match until {
-            Some(until) if now < until => Err(Refusal::HoldCooldown { until }),
+            Some(until) if now < until => Err(Refusal::HoldCooldown { until, retry_after_ms: until.epoch_ms() - now.epoch_ms() }),
             _ => Ok(()),
         }
     }

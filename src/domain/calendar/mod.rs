@@ -47,6 +47,9 @@ impl Default for Leases {
     }
 }
 
+/// Guests who must leave nights to others, remembered per home.
+const MAX_COOLDOWNS: usize = 1_024;
+
 /// What owns nights now.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Claim {
@@ -213,7 +216,14 @@ impl Calendar {
                 }
                 Write::AddHold(hold) | Write::SetHold(hold) => self.fold_hold(hold),
                 Write::AddBooking(booking) | Write::SetBooking(booking) if !booking.state.owns_nights() => {
-                    self.claims.remove(&booking.id);
+                    let ended = self.claims.remove(&booking.id);
+                    let at = changes.events.first().map(|event| event.at);
+                    // Booking without paying is no way around the rules for holds.
+                    if let (Some(Claim::Booked(deal)), Some(at)) = (ended, at)
+                        && deal.booking.deadline().is_some()
+                    {
+                        self.cool_down(booking.guest, booking.stay(), at);
+                    }
                 }
                 Write::AddBooking(_) | Write::SetBooking(_) => self.fold_booking(write, changes),
                 Write::AddPayment(payment) | Write::SetPayment(payment) => {
@@ -228,7 +238,8 @@ impl Calendar {
                 | Write::AddListing(_)
                 | Write::AddAccount(_)
                 | Write::AddFamily(_)
-                | Write::SetFamily(_) => {}
+                | Write::SetFamily(_)
+                | Write::Revoke { .. } => {}
             }
         }
         let appended = changes.events.iter().filter(|event| event.topic == Topic::Property(self.listing.id)).filter_map(|event| event.seq);
@@ -243,12 +254,20 @@ impl Calendar {
             }
             HoldState::Released { at } | HoldState::Expired { at } => {
                 self.claims.remove(&hold.id);
-                self.cooldowns.retain(|(_, _, until)| *until > at);
-                self.cooldowns.push((hold.guest, hold.stay, at.plus_ms(self.leases.cooldown_ms)));
+                self.cool_down(hold.guest, hold.stay, at);
             }
             // The booking of the same id is written by the same change set.
             HoldState::Converted { .. } => {}
         }
+    }
+
+    fn cool_down(&mut self, guest: UserId, stay: Stay, at: Timestamp) {
+        self.cooldowns.retain(|(_, _, until)| *until > at);
+        // Beyond the bound the oldest is forgiven.
+        if self.cooldowns.len() >= MAX_COOLDOWNS {
+            self.cooldowns.remove(0);
+        }
+        self.cooldowns.push((guest, stay, at.plus_ms(self.leases.cooldown_ms)));
     }
 
     fn fold_booking(&mut self, write: &Write, changes: &Changes) {

@@ -12,8 +12,8 @@ use crate::entropy;
 use crate::store::batch::{self, BatchName, Inserted, Transaction};
 use crate::store::change_set::{ChangeSet, StoredEvent};
 use crate::store::database::variables;
-use crate::store::error::{CommitError, Contended, Outcome, classify};
-use surrealdb::types::{SurrealValue, ToSql};
+use crate::store::error::{CommitError, Contended, Outcome, StoreError, classify};
+use surrealdb::types::SurrealValue;
 
 /// How often a batch is tried again over heads or conflicts before its sets are told that somebody else was first.
 const MAX_TRIES: u32 = 8;
@@ -71,20 +71,27 @@ impl Worker {
         tracing::warn!(reason, batch = name.number, "a commit's outcome is unknown: sending it again");
         for attempt in 0..MAX_RESENDS {
             tokio::time::sleep(Duration::from_millis(100 << attempt.min(6))).await;
-            let is_there = self.database.read::<bool>("RETURN record::exists($id)", variables([("id", name.record().into_value())])).await;
-            match is_there {
+            match self.is_logged(name).await {
                 Ok(true) => return Outcome::Committed,
                 Ok(false) => {}
                 Err(_) => continue,
             }
             match self.send(transaction).await {
                 Outcome::Unknown(_) => {}
-                // The first sending arrived after all, between the look and this one.
-                Outcome::Exists(id) if id == name.record().to_sql() => return Outcome::Committed,
-                known => return known,
+                Outcome::Committed => return Outcome::Committed,
+                // It failed, perhaps because the first sending has arrived after all: only the commit log knows.
+                known => match self.is_logged(name).await {
+                    Ok(true) => return Outcome::Committed,
+                    Ok(false) => return known,
+                    Err(_) => {}
+                },
             }
         }
         Outcome::Unknown(reason)
+    }
+
+    async fn is_logged(&self, name: BatchName) -> Result<bool, StoreError> {
+        self.database.read("RETURN record::exists($id)", variables([("id", name.record().into_value())])).await
     }
 
     async fn resolve(

@@ -3,12 +3,28 @@
 use surrealdb::types::{RecordId, SurrealValue};
 
 use crate::domain::account::{Account, RefreshFamily};
-use crate::domain::{SessionId, UserId};
+use crate::domain::{SessionId, Timestamp, UserId};
 use crate::store::database::variables;
-use crate::store::rows::{FamilyRow, LoginRow, StoredId, UserRow, record};
+use crate::store::rows::{FamilyRow, LoginRow, StoredId, UserRow, id_of, record};
 use crate::store::{Store, StoreError};
 
+#[derive(SurrealValue)]
+struct RevokedRow {
+    id: RecordId,
+    until: i64,
+}
+
 impl Store {
+    /// Sessions that ended before their time and whose access tokens have not all ended by `now`, with when they will have.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn revocations(&self, now: Timestamp) -> Result<Vec<(SessionId, Timestamp)>, StoreError> {
+        let since = variables([("now", now.epoch_ms().into_value())]);
+        let rows: Vec<RevokedRow> = self.database().read("SELECT * FROM revoked WHERE until > $now", since).await?;
+        rows.into_iter().map(|row| Ok((id_of(&row.id)?, Timestamp::from_epoch_ms(row.until)))).collect()
+    }
+
     /// The account with this address, in the form of [`crate::domain::account::normal_email`].
     ///
     /// # Errors

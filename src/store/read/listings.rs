@@ -1,10 +1,10 @@
 //! Properties.
 
-use surrealdb::types::SurrealValue;
+use surrealdb::types::{RecordId, SurrealValue, Value};
 
 use crate::domain::{Listing, PropertyId};
 use crate::store::database::variables;
-use crate::store::rows::{ListingRow, StoredId, record};
+use crate::store::rows::{ListingRow, id_of, record};
 use crate::store::{Store, StoreError};
 
 impl Store {
@@ -19,15 +19,22 @@ impl Store {
         row.map(Listing::try_from).transpose()
     }
 
-    /// Homes, newest first, older than `before`, at most `limit`.
+    /// Every home's id.
     ///
     /// # Errors
     /// As any read.
-    pub async fn listings(&self, before: Option<PropertyId>, limit: u16) -> Result<Vec<Listing>, StoreError> {
-        let newest = PropertyId::from_bytes([0xff; 16]);
-        let bound = variables([("before", before.unwrap_or(newest).to_uuid().into_value()), ("limit", i64::from(limit).into_value())]);
-        let text = "SELECT * FROM property WHERE record::id(id) < $before ORDER BY id DESC LIMIT $limit";
-        let rows: Vec<ListingRow> = self.database().read(text, bound).await?;
+    pub async fn listing_ids(&self) -> Result<Vec<PropertyId>, StoreError> {
+        let rows: Vec<RecordId> = self.database().read("SELECT VALUE id FROM property", variables([])).await?;
+        rows.iter().map(id_of).collect()
+    }
+
+    /// These homes, in this order; point reads. Those that are not there are left out.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn listings(&self, properties: &[PropertyId]) -> Result<Vec<Listing>, StoreError> {
+        let ids: Vec<Value> = properties.iter().map(|property| record("property", *property).into_value()).collect();
+        let rows: Vec<ListingRow> = self.database().read("SELECT * FROM $ids", variables([("ids", ids.into_value())])).await?;
         self.settled().await;
         rows.into_iter().map(Listing::try_from).collect()
     }

@@ -3,7 +3,40 @@
 use super::*;
 
 #[tokio::test]
-async fn a_disk_without_room_takes_no_writes_and_a_folder_that_cannot_be_written_is_refused_at_start() {
+async fn a_disk_that_fills_up_takes_no_writes_until_there_is_room_again() {
+    const MARGIN: u64 = 256 * 1024 * 1024;
+    let dir = tempfile::tempdir().unwrap();
+    let free = {
+        let disk = rustix::fs::statvfs(dir.path()).unwrap();
+        disk.f_bavail * disk.f_frsize
+    };
+    let open = DatabaseConfig { min_free_bytes: free.saturating_sub(MARGIN), ..config("surrealkv", &dir) };
+    let store = Store::open(&open, Arc::new(SystemClock), Arc::new(Published::default())).await.unwrap();
+    store.commit(note(1), Lane::Normal).await.unwrap();
+
+    // Really takes the room, without writing the bytes.
+    let path = dir.path().join("ballast");
+    let ballast = std::fs::File::create(&path).unwrap();
+    rustix::fs::fallocate(&ballast, rustix::fs::FallocateFlags::empty(), 0, 2 * MARGIN).unwrap();
+    let until = async |expected: fn(&Result<Committed, CommitError>) -> bool| loop {
+        let answer = store.commit(note(1), Lane::Normal).await;
+        if expected(&answer) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    until(|answer| *answer == Err(CommitError::Unavailable("no room on the disk"))).await;
+    std::fs::remove_file(&path).unwrap();
+    drop(ballast);
+    until(Result::is_ok).await;
+    let topic = Topic::User(UserId::from_bytes(id(1)));
+    let head = store.topic_head(topic).await.unwrap();
+    assert_eq!(store.events(topic, 1, head).await.unwrap().len(), usize::try_from(head).unwrap(), "nothing half-written");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_folder_without_room_or_that_cannot_be_written_is_refused_at_start() {
     let dir = tempfile::tempdir().unwrap();
     let greedy = DatabaseConfig { min_free_bytes: u64::MAX, ..config("surrealkv", &dir) };
     let refused = Database::open(&greedy).await.err().unwrap().to_string();

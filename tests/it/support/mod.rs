@@ -34,10 +34,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 pub(crate) fn within<T>(what: impl std::fmt::Display, future: impl Future<Output = T>) -> impl Future<Output = T> {
     let caller = std::panic::Location::caller();
     async move {
-        match tokio::time::timeout(PATIENCE, future).await {
-            Ok(value) => value,
-            Err(_) => panic!("{caller}: waited in vain for {what}"),
-        }
+        let Ok(value) = tokio::time::timeout(PATIENCE, future).await else { panic!("{caller}: waited in vain for {what}") };
+        value
     }
 }
 

@@ -125,5 +125,7 @@ async fn frames_sent_from_many_threads_arrive_whole() {
         assert_eq!((number, words.next().unwrap().len()), (next[sender], number * 3));
         next[sender] += 1;
     }
-    senders.into_iter().for_each(|sender| sender.join().unwrap());
+    for sender in senders {
+        sender.join().unwrap();
+    }
 }

@@ -150,7 +150,7 @@ fn raw(first: u8, payload: &[u8]) -> Vec<u8> {
     match payload.len() {
         short @ 0..=125 => bytes.push(0x80 | u8::try_from(short).unwrap()),
         medium @ 126..=65_535 => {
-            bytes.push(0x80 | 126);
+            bytes.push(0x80 | 0x7e);
             bytes.extend(u16::try_from(medium).unwrap().to_be_bytes());
         }
         long => {

@@ -1,0 +1,20 @@
+# Shortcuts; README.md has the plain commands.
+
+# Run the hub with demo data
+serve:
+    cargo run --release -- serve --demo
+
+# 500 guests race for the same nights
+race:
+    cargo run --release -p loadtest -- race --url ws://127.0.0.1:8080/ws --guests 500 --rounds 10
+
+# Kill the hub 20 times in the middle of a race; nothing acknowledged may be lost
+kill-race:
+    scripts/kill-race 20
+
+test:
+    cargo test --workspace
+
+# Everything CI checks
+ci:
+    .ci/run
