@@ -3,10 +3,13 @@
 //! One binary, so that SurrealDB is linked once. Files mirror the promises and the edges; a test that keeps a promise carries
 //! its number. Nothing is timed: waits are for frames, answers and conditions.
 
-#![allow(clippy::unwrap_used, clippy::match_wild_err_arm, clippy::struct_field_names, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod accounts;
 mod architecture;
 mod durability;
+mod hostile;
+mod input;
 mod journey;
 mod keys;
 mod leases;

@@ -2,8 +2,6 @@
 //!
 //! Nothing here sleeps for a fixed time: every wait is for a frame, an answer or a condition, with [`PATIENCE`] as its bound.
 
-#![allow(dead_code, unused_imports, reason = "more tests are on their way")]
-
 pub(crate) mod guest;
 pub(crate) mod hub;
 pub(crate) mod process;
@@ -36,10 +34,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 pub(crate) fn within<T>(what: impl std::fmt::Display, future: impl Future<Output = T>) -> impl Future<Output = T> {
     let caller = std::panic::Location::caller();
     async move {
-        match tokio::time::timeout(PATIENCE, future).await {
-            Ok(value) => value,
-            Err(_) => panic!("{caller}: waited in vain for {what}"),
-        }
+        let Ok(value) = tokio::time::timeout(PATIENCE, future).await else { panic!("{caller}: waited in vain for {what}") };
+        value
     }
 }
 

@@ -1,6 +1,6 @@
 //! A REST client that hides nothing: any method, header and body, and the whole answer.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
@@ -24,7 +24,7 @@ pub(crate) struct Rest {
 
 pub(crate) struct Request<'a> {
     rest: &'a Rest,
-    request: http::request::Builder,
+    head: http::request::Builder,
     body: Bytes,
     what: String,
 }
@@ -42,10 +42,17 @@ impl Rest {
         Self { address, client: Client::builder(TokioExecutor::new()).build_http() }
     }
 
+    /// A client with a network address of its own; all of 127.0.0.0/8 is this machine.
+    pub(crate) fn from_place(address: SocketAddr, place: IpAddr) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_local_address(Some(place));
+        Self { address, client: Client::builder(TokioExecutor::new()).build(connector) }
+    }
+
     pub(crate) fn request(&self, method: Method, path: &str) -> Request<'_> {
         let what = format!("{method} {path}");
-        let request = http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
-        Request { rest: self, request, body: Bytes::new(), what }
+        let head = http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        Request { rest: self, head, body: Bytes::new(), what }
     }
 
     pub(crate) fn get(&self, path: &str) -> Request<'_> {
@@ -59,7 +66,7 @@ impl Rest {
 
 impl Request<'_> {
     pub(crate) fn header(mut self, name: impl Into<HeaderName>, value: &str) -> Self {
-        self.request = self.request.header(name.into(), value);
+        self.head = self.head.header(name.into(), value);
         self
     }
 
@@ -88,7 +95,7 @@ impl Request<'_> {
     }
 
     pub(crate) async fn try_send(self) -> Result<Answer, hyper_util::client::legacy::Error> {
-        let request = self.request.body(Full::new(self.body)).unwrap();
+        let request = self.head.body(Full::new(self.body)).unwrap();
         let (head, body) = self.rest.client.request(request).await?.into_parts();
         let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         Ok(Answer { status: head.status, headers: head.headers, body, what: self.what })

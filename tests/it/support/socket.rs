@@ -214,13 +214,19 @@ impl Ear {
             loop {
                 let mut news = std::pin::pin!(self.news.notified());
                 news.as_mut().enable();
-                if let Some(found) = probe(&mut self.heard.lock().unwrap()) {
-                    return found;
+                {
+                    let heard = &mut *self.heard.lock().unwrap();
+                    match probe(heard) {
+                        Some(found) => return Some(found),
+                        // Nothing more will come.
+                        None if heard.end.is_some() => return None,
+                        None => {}
+                    }
                 }
                 news.await;
             }
         };
-        if let Ok(found) = tokio::time::timeout(super::PATIENCE, found).await {
+        if let Ok(Some(found)) = tokio::time::timeout(super::PATIENCE, found).await {
             return found;
         }
         let heard = self.heard.lock().unwrap();

@@ -1,0 +1,196 @@
+//! P10: slow or hostile clients hurt only themselves. Each test has a neighbour who notices nothing.
+
+use futures_util::future::join_all;
+use futures_util::{SinkExt as _, StreamExt as _};
+use latchkey_protocol::error::Detail;
+use latchkey_protocol::{CloseCode, ErrorCode, PropertyId, Topic};
+use serde_json::json;
+use tokio::net::TcpSocket;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::support::hub::list_home;
+use crate::support::socket::connect;
+use crate::support::watcher::assert_gapless;
+use crate::support::{Guest, Hub, nights, refused, within};
+
+#[tokio::test]
+async fn p10_frames_that_break_the_protocol_end_their_own_connection_with_its_code() {
+    let hub = Hub::start().await;
+    let neighbour = hub.guest("ada").await;
+    let rows = [
+        (Message::binary(vec![1, 2, 3]), CloseCode::UnsupportedData),
+        (Message::text("x".repeat(64 * 1024 + 1)), CloseCode::TooBig),
+        (Message::text("x".repeat(8 << 20)), CloseCode::TooBig),
+    ];
+    for (message, code) in rows {
+        let client = hub.anonymous().await;
+        client.ping().await;
+        client.send(message).await;
+        client.expect_end(code).await;
+        neighbour.live.ping().await;
+    }
+    let client = hub.anonymous().await;
+    let padded = format!("{{\"id\":1,\"cmd\":\"ping\"{}}}", " ".repeat(64 * 1024 - 21));
+    assert_eq!(padded.len(), 64 * 1024);
+    client.send_text(padded).await;
+    client.reply(1).await.unwrap();
+}
+
+#[tokio::test]
+async fn p10_messages_that_mean_nothing_are_answered_and_the_connection_goes_on() {
+    let hub = Hub::start().await;
+    let client = hub.anonymous().await;
+    let rows = [
+        ("", ErrorCode::Malformed),
+        ("{", ErrorCode::Malformed),
+        ("null", ErrorCode::Malformed),
+        ("[]", ErrorCode::Malformed),
+        ("[1,\"ping\"]", ErrorCode::Malformed),
+        ("{\"cmd\":\"ping\"}", ErrorCode::Malformed),
+        ("{\"id\":-1,\"cmd\":\"ping\"}", ErrorCode::Malformed),
+        ("{\"id\":1.5,\"cmd\":\"ping\"}", ErrorCode::Malformed),
+        ("{\"id\":\"1\",\"cmd\":\"ping\"}", ErrorCode::Malformed),
+    ];
+    for (text, code) in rows {
+        client.send_text(text).await;
+        assert_eq!(client.stray().await.code, code, "{text}");
+    }
+    let deep = format!("{{\"id\":999,\"cmd\":\"ping\",\"data\":{{\"x\":{}{}}}}}", "[".repeat(5_000), "]".repeat(5_000));
+    client.send_text(deep).await;
+    refused(client.reply(999).await, ErrorCode::Invalid);
+    refused(client.call("drop_table", None, &json!({})).await, ErrorCode::UnknownCommand);
+    refused(client.call("ping", None, &json!({ "x": 1 })).await, ErrorCode::Invalid);
+    refused(client.call("subscribe", None, &json!({ "topic": "everything" })).await, ErrorCode::Invalid);
+    client.ping().await;
+}
+
+#[tokio::test]
+async fn p10_a_client_that_talks_too_fast_is_slowed_down_and_then_sent_away() {
+    let hub = Hub::with("--messages-per-second 20").await;
+    let (ada, neighbour) = (hub.guest("ada").await, hub.guest("bob").await);
+    let mut ids = Vec::new();
+    for _ in 0..200 {
+        ids.push(ada.live.start("ping", None, &json!({})).await);
+    }
+    let replies = join_all(ids.into_iter().map(|id| ada.live.reply(id))).await;
+    let slowed: Vec<_> = replies.into_iter().filter_map(Result::err).collect();
+    assert!(!slowed.is_empty());
+    for error in slowed {
+        assert_eq!(error.code, ErrorCode::RateLimited, "{error:?}");
+        assert!(matches!(error.details["retry_after_ms"], Detail::Number(1..)), "{error:?}");
+    }
+    assert!(ada.live.is_open(), "slowed down, not sent away");
+    neighbour.live.ping().await;
+    for _ in 0..5_000 {
+        if !ada.live.send_text("{\"id\":0,\"cmd\":\"nothing\"").await {
+            break;
+        }
+    }
+    ada.live.expect_end(CloseCode::PolicyViolation).await;
+    neighbour.live.ping().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p10_ten_thousand_subscriptions_on_one_socket_get_two_hundred() {
+    let hub = Hub::with("--messages-per-second 100000").await;
+    let (host, neighbour) = (hub.guest("helga").await, hub.guest("ada").await);
+    let homes = join_all((0..200).map(|_| list_home(&host))).await;
+    let greedy = hub.anonymous().await;
+    for home in &homes {
+        greedy.subscribe(Topic::Property(home.id)).await.unwrap();
+    }
+    let mut ids = Vec::new();
+    for number in 0..9_800_u16 {
+        let mut id = [5; 16];
+        id[14..].copy_from_slice(&number.to_be_bytes());
+        let topic = Topic::Property(PropertyId::from_bytes(id));
+        ids.push(greedy.start("subscribe", None, &json!({ "topic": topic })).await);
+    }
+    for id in ids {
+        let error = refused(greedy.reply(id).await, ErrorCode::TooManySubscriptions);
+        assert_eq!(error.details["limit"], Detail::Number(200));
+    }
+    let many: serde_json::Map<_, _> =
+        (0..201_u8).map(|number| (Topic::Property(PropertyId::from_bytes([number; 16])).to_string(), json!(0))).collect();
+    refused(hub.anonymous().await.call("resume", None, &json!({ "epoch": "", "topics": many })).await, ErrorCode::TooManySubscriptions);
+    neighbour.hold(&homes[7], nights(0, 1)).await.unwrap();
+    greedy.event(Topic::Property(homes[7].id), 2).await;
+    greedy.unsubscribe(Topic::Property(homes[0].id)).await.unwrap();
+    let unknown = Topic::Property(PropertyId::from_bytes([5; 16]));
+    refused(greedy.subscribe(unknown).await, ErrorCode::NotFound);
+    greedy.subscribe(Topic::Property(homes[0].id)).await.unwrap();
+}
+
+/// How many clients were closed for not keeping up, in this process.
+async fn slow_consumers(hub: &Hub) -> u64 {
+    let metrics = hub.rest.get("/metrics").send().await.text();
+    let line = metrics.lines().find_map(|line| line.strip_prefix("latchkey_ws_slow_consumers_total "));
+    line.map_or(0, |count| count.parse().unwrap())
+}
+
+/// Holds and gives back a night of each home, all at once.
+async fn churn(guest: &Guest, homes: &[latchkey_protocol::view::Property]) {
+    join_all(homes.iter().map(|home| async {
+        let hold = guest.hold(home, nights(300, 1)).await.unwrap();
+        guest.release(&hold).await.unwrap();
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p10_a_client_that_does_not_read_is_closed_while_its_neighbour_gets_everything() {
+    let hub = Hub::with("--messages-per-second 100000 --max-active-holds 10000 --hold-seconds 3600").await;
+    let ada = hub.guest("ada").await;
+    let homes = join_all((0..12).map(|_| list_home(&ada))).await;
+    // Calendars with many runs make long snapshots, which fill the kernel's buffers.
+    join_all((0..120).map(|run| ada.hold(&homes[0], nights(run * 2, 1)))).await;
+    let neighbour = hub.anonymous().await;
+    for home in &homes {
+        neighbour.subscribe(Topic::Property(home.id)).await.unwrap();
+    }
+
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4 * 1024).unwrap();
+    let stream = within("a connection", socket.connect(hub.address)).await.unwrap();
+    let mut slow = connect(hub.address, stream).await;
+    for home in homes.iter().chain(std::iter::repeat_n(&homes[0], 100)) {
+        let subscribe = json!({ "id": 1, "cmd": "subscribe", "data": { "topic": Topic::Property(home.id) } });
+        slow.send(Message::text(subscribe.to_string())).await.unwrap();
+    }
+    let before = slow_consumers(&hub).await;
+    let crowded = async {
+        while slow_consumers(&hub).await == before {
+            churn(&ada, &homes[1..]).await;
+        }
+    };
+    within("the slow client to be given up", crowded).await;
+    let mut code = None;
+    while let Some(Ok(message)) = within("the close frame", slow.next()).await {
+        if let Message::Close(frame) = message {
+            code = frame.map(|frame| u16::from(frame.code));
+        }
+    }
+    assert_eq!(code, Some(CloseCode::SlowConsumer.number()));
+
+    for home in &homes[1..] {
+        let last = ada.hold(home, nights(310, 1)).await.unwrap();
+        let topic = Topic::Property(home.id);
+        neighbour.event(topic, last.seq).await;
+        assert_gapless(&neighbour.events(topic), 1);
+    }
+}
+
+#[tokio::test]
+async fn p10_a_client_that_never_says_who_it_is_is_sent_away_and_a_watcher_may_stay() {
+    let hub = Hub::start().await;
+    let host = hub.guest("helga").await;
+    let home = list_home(&host).await;
+    let (idle, watcher) = (hub.anonymous().await, hub.watcher(&home).await);
+    hub.advance_s(10);
+    idle.expect_end(CloseCode::BadAuthentication).await;
+    watcher.client.ping().await;
+    host.live.ping().await;
+    // Silent for two heartbeats: dead. (Their pongs would have come by themselves, had there been a moment for them.)
+    hub.advance_s(50);
+    watcher.client.expect_end(CloseCode::IdleTimeout).await;
+}
