@@ -122,9 +122,10 @@ impl App {
         let edge = Arc::new(Edge::new(Arc::clone(&parts.services), Arc::clone(&hub), Arc::clone(&clock), limits));
         let _ = edge_cell.set(Arc::clone(&edge));
         let auth_per_minute = args.auth_per_minute.unwrap_or(if args.demo { DEMO_AUTH_PER_MINUTE } else { AUTH_PER_MINUTE });
+        let database = Arc::clone(store.database());
         let context = Arc::new(Context {
             clock: Arc::clone(&clock),
-            store: Arc::clone(&store),
+            has_room: Box::new(move || database.has_room()),
             webhook_secret: secret,
             ready: AtomicBool::new(false),
             metrics,

@@ -27,14 +27,13 @@ use super::request::{Ask, ask};
 use crate::clock::Clock;
 use crate::provider::webhook::WebhookSecret;
 use crate::service::{ServiceError, Services};
-use crate::store::Store;
 
 /// What the edge itself knows.
 pub struct Context {
     /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// For `/readyz`: whether there is room to write.
-    pub store: Arc<Store>,
+    /// For `/readyz`: whether there is room to write. Asked of whoever stores, whom this edge does not know.
+    pub has_room: Box<dyn Fn() -> bool + Send + Sync>,
     /// Shared with the payment provider.
     pub webhook_secret: WebhookSecret,
     /// False while the process starts and while it drains.
@@ -160,7 +159,7 @@ fn operations(context: Arc<Context>) -> BoxedFilter<(Response,)> {
         if !ready.ready.load(Ordering::Relaxed) {
             return warp::reply::with_status("starting or draining\n", StatusCode::SERVICE_UNAVAILABLE).into_response();
         }
-        if !ready.store.database().has_room() {
+        if !(ready.has_room)() {
             return warp::reply::with_status("no room on the disk\n", StatusCode::SERVICE_UNAVAILABLE).into_response();
         }
         "ready\n".into_response()

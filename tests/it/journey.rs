@@ -1,0 +1,74 @@
+//! The whole path of a booking, as guest, host and anonymous watcher live it.
+
+use latchkey_protocol::view::{BookingState, HoldState, NightState, PaymentState, QuoteLineKind};
+use latchkey_protocol::Topic;
+
+use crate::support::hub::list_home;
+use crate::support::watcher::assert_gapless;
+use crate::support::{Guest, Hub, nights};
+
+/// How often each type occurs in an inbox that is followed from its beginning; panics at a gap.
+fn tally(guest: &Guest) -> Vec<(String, usize)> {
+    assert_gapless(&guest.live.events(guest.inbox()), 0);
+    let mut kinds = guest.heard();
+    kinds.sort_unstable();
+    let mut tally: Vec<(String, usize)> = Vec::new();
+    for kind in kinds {
+        match tally.last_mut() {
+            Some((last, count)) if *last == kind => *count += 1,
+            _ => tally.push((kind, 1)),
+        }
+    }
+    tally
+}
+
+fn counts(expected: &[(&str, usize)]) -> Vec<(String, usize)> {
+    expected.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect()
+}
+
+#[tokio::test]
+async fn a_guest_quotes_holds_books_and_pays_while_the_host_and_a_watcher_see_it_happen() {
+    let hub = Hub::start().await;
+    let (host, ada) = (hub.guest("helga").await, hub.guest("ada").await);
+    let home = list_home(&host).await;
+    let watcher = hub.watcher(&home).await;
+    assert_eq!(watcher.first.seq, 1, "the topic begins with its listing");
+    host.follow_inbox().await;
+    ada.follow_inbox().await;
+
+    let dates = nights(0, 3);
+    let quote = ada.quote(&home, dates).await.unwrap();
+    let lines: Vec<_> = quote.lines.iter().map(|line| (line.kind, line.amount_minor)).collect();
+    assert_eq!(lines, [(QuoteLineKind::Nights, 30_000), (QuoteLineKind::Cleaning, 3_000)]);
+    assert_eq!((quote.total_minor, quote.currency.as_str()), (33_000, "EUR"));
+
+    let hold = ada.hold(&home, dates).await.unwrap();
+    assert_eq!((hold.state, hold.seq), (HoldState::Active, 2));
+    let held = watcher.change(2).await;
+    assert_eq!((held.from, held.to, held.state), (dates.check_in, dates.check_out, NightState::Held));
+
+    let booking = ada.book(&hold).await.unwrap();
+    assert_eq!((booking.id, booking.state, booking.quote.total_minor), (hold.id, BookingState::PendingPayment, 33_000));
+    ada.live.subscribe(Topic::Booking(booking.id)).await.unwrap();
+    let payment = ada.pay(&booking, "pm_card_visa").await.unwrap();
+    assert_eq!((payment.state, payment.captured_minor), (PaymentState::Succeeded, 33_000));
+    for party in [&ada, &host] {
+        party.hears("booking.confirmed").await;
+    }
+    ada.live.event_of(Topic::Booking(booking.id), "booking.confirmed").await;
+    assert_eq!(ada.booking(booking.id).await.state, BookingState::Confirmed);
+
+    let last = watcher.client.events(watcher.topic).last().unwrap().seq;
+    assert!(watcher.taken_at(last.max(4)).await.iter().all(|(_, state)| *state == NightState::Booked));
+    hub.webhooks_taken(1).await;
+    ada.live.ping().await;
+    host.live.ping().await;
+    let once = [("booking.confirmed", 1), ("booking.created", 1), ("payment.succeeded", 1)];
+    assert_eq!(tally(&host), counts(&once));
+    let mut once = counts(&once);
+    once.push(("payment.updated".to_owned(), 1));
+    once.sort_unstable();
+    let mut seen = tally(&ada);
+    seen.sort_unstable();
+    assert_eq!(seen, once);
+}

@@ -1,0 +1,157 @@
+//! A hub in this process, on a port of its own, with a data folder of its own and a clock that tests move.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use clap::Parser as _;
+use latchkey::app::App;
+use latchkey::clock::{Clock, OffsetClock};
+use latchkey::config::{Cli, Command, ServeArgs};
+use latchkey_protocol::EpochMs;
+use latchkey_protocol::rest::CreateProperty;
+use latchkey_protocol::view::Property;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tempfile::TempDir;
+
+use super::{Client, Guest, Rest, Watcher, fresh_key, within};
+
+/// Short leases: two of them pass before a silent socket counts as dead.
+const DEFAULTS: [(&str, &str); 5] = [
+    ("--hold-seconds", "20"),
+    ("--payment-seconds", "20"),
+    ("--hold-cooldown-seconds", "0"),
+    ("--min-free-bytes", "0"),
+    ("--webhook-secret", WEBHOOK_SECRET),
+];
+
+/// What webhooks are signed with.
+pub(crate) const WEBHOOK_SECRET: &str = "a-webhook-secret-that-only-tests-know";
+
+pub(crate) struct Hub {
+    pub(crate) address: SocketAddr,
+    pub(crate) clock: Arc<OffsetClock>,
+    pub(crate) rest: Rest,
+    app: Option<App>,
+    data: TempDir,
+    options: String,
+}
+
+/// The command line of a hub: `options` before the defaults.
+pub(crate) fn arguments(data: &Path, options: &str) -> Vec<String> {
+    let mut words: Vec<String> = ["latchkey", "serve", "--listen", "127.0.0.1:0"].map(str::to_owned).into();
+    words.extend(["--data".to_owned(), data.display().to_string()]);
+    words.extend(options.split_whitespace().map(str::to_owned));
+    for (name, value) in DEFAULTS {
+        if !words.iter().any(|word| word == name) {
+            words.extend([name.to_owned(), value.to_owned()]);
+        }
+    }
+    words
+}
+
+pub(crate) fn serve_args(data: &Path, options: &str) -> ServeArgs {
+    let Command::Serve(args) = Cli::try_parse_from(arguments(data, options)).unwrap().command;
+    *args
+}
+
+/// Metrics are recorded once a process, by whichever hub starts first.
+fn metrics() -> PrometheusHandle {
+    static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
+    METRICS.get_or_init(|| latchkey::telemetry::start_metrics().unwrap()).clone()
+}
+
+async fn start(data: &Path, options: &str, clock: &Arc<OffsetClock>) -> App {
+    let args = serve_args(data, options);
+    let clock = Arc::clone(clock) as Arc<dyn Clock>;
+    within("the hub to start", App::start(&args, clock, Some(metrics()))).await.unwrap()
+}
+
+impl Hub {
+    pub(crate) async fn start() -> Self {
+        Self::with("").await
+    }
+
+    /// With options of the command line, such as `--max-active-holds 1`.
+    pub(crate) async fn with(options: &str) -> Self {
+        let (data, clock) = (tempfile::tempdir().unwrap(), Arc::<OffsetClock>::default());
+        let app = start(data.path(), options, &clock).await;
+        let address = app.address;
+        Self { address, clock, rest: Rest::at(address), app: Some(app), data, options: options.to_owned() }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn advance_s(&self, seconds: i64) {
+        self.clock.advance_ms(seconds * 1_000);
+    }
+
+    pub(crate) fn now(&self) -> EpochMs {
+        self.clock.now()
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.data.path().to_owned()
+    }
+
+    /// Drains and closes; the data folder stays.
+    pub(crate) async fn stop(&mut self) {
+        if let Some(app) = self.app.take() {
+            within("the hub to stop", app.shut_down()).await;
+        }
+    }
+
+    /// Starts again on the same folder, at the same instant, elsewhere.
+    pub(crate) async fn restart(&mut self) {
+        self.stop().await;
+        let app = start(self.data.path(), &self.options, &self.clock).await;
+        self.address = app.address;
+        self.rest = Rest::at(app.address);
+        self.app = Some(app);
+    }
+
+    /// Waits until the sandbox provider has had that many webhooks taken: what they cause has then been committed.
+    pub(crate) async fn webhooks_taken(&self, count: usize) {
+        let journal = self.data.path().join("sandbox-provider.jsonl");
+        let probe = || async {
+            let text = std::fs::read_to_string(&journal).unwrap_or_default();
+            (text.lines().filter(|line| line.contains("Delivered")).count() >= count).then_some(())
+        };
+        super::eventually(format!("{count} webhooks"), probe).await;
+    }
+
+    /// Somebody who is registered, logged in by REST and connected.
+    pub(crate) async fn guest(&self, name: &str) -> Guest {
+        Guest::join(self.address, name).await
+    }
+
+    /// An anonymous connection.
+    pub(crate) async fn anonymous(&self) -> Client {
+        Client::open(self.address).await
+    }
+
+    /// Somebody who follows a home's topic without saying who they are.
+    pub(crate) async fn watcher(&self, home: &Property) -> Watcher {
+        Watcher::of(self.anonymous().await, home.id).await
+    }
+}
+
+/// A home in Vienna for 100.00 a night and 30.00 of cleaning.
+pub(crate) fn cottage() -> CreateProperty {
+    CreateProperty {
+        title: "Cottage by the vineyard".to_owned(),
+        city: "Vienna".to_owned(),
+        time_zone: "Europe/Vienna".to_owned(),
+        max_guests: 4,
+        currency: "EUR".to_owned(),
+        nightly_minor: 10_000,
+        cleaning_fee_minor: 3_000,
+        min_nights: 1,
+        max_nights: 28,
+    }
+}
+
+/// Lists a cottage.
+pub(crate) async fn list_home(host: &Guest) -> Property {
+    let ask = host.rest.post("/properties/").bearer(&host.tokens.access_token).key(&fresh_key()).json(&cottage());
+    ask.send().await.expect_json(201)
+}

@@ -1,0 +1,264 @@
+//! A WebSocket client that remembers every frame, so that a test can wait for one and look at all of them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt as _, StreamExt as _};
+use http::header::SEC_WEBSOCKET_PROTOCOL;
+use latchkey_protocol::client::{Authenticate, Command, Resume, Subscribe, Unsubscribe};
+use latchkey_protocol::server::{Authenticated, GoAway, Hello, Push, Resumed, ServerMessage, Subscribed};
+use latchkey_protocol::{CloseCode, SUBPROTOCOL, Seq, Topic, WireError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Message, protocol::WebSocketConfig};
+
+use super::within;
+
+/// A reply, by the id of its command.
+pub(crate) type Reply = Result<Value, WireError>;
+
+/// A push whose data is not typed.
+pub(crate) type Event = Push<Value>;
+
+/// How a connection ended: the close frame's code, or nothing if it broke.
+pub(crate) type End = Option<u16>;
+
+#[derive(Default)]
+struct Heard {
+    frames: Vec<String>,
+    hello: Option<Hello>,
+    goaway: Option<GoAway>,
+    replies: HashMap<u64, Reply>,
+    /// Replies to messages that had no readable id.
+    strays: Vec<WireError>,
+    events: HashMap<Topic, Vec<Event>>,
+    end: Option<End>,
+}
+
+#[derive(Default)]
+struct Ear {
+    heard: Mutex<Heard>,
+    news: Notify,
+}
+
+pub(crate) struct Client {
+    sink: tokio::sync::Mutex<SplitSink<WebSocketStream<TcpStream>, Message>>,
+    ear: Arc<Ear>,
+    last_id: AtomicU64,
+    listener: tokio::task::JoinHandle<()>,
+    pub(crate) hello: Hello,
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}
+
+/// The upgrade alone, for tests that read the socket themselves.
+pub(crate) async fn connect(address: SocketAddr, stream: TcpStream) -> WebSocketStream<TcpStream> {
+    let mut request = format!("ws://{address}/ws").into_client_request().unwrap();
+    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL.parse().unwrap());
+    let config = WebSocketConfig::default().read_buffer_size(4 * 1024);
+    let upgraded = tokio_tungstenite::client_async_with_config(request, stream, Some(config));
+    within("the upgrade", upgraded).await.unwrap().0
+}
+
+impl Client {
+    pub(crate) async fn open(address: SocketAddr) -> Self {
+        let stream = within("a connection", TcpStream::connect(address)).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (sink, stream) = connect(address, stream).await.split();
+        let ear = Arc::<Ear>::default();
+        let listener = tokio::spawn(listen(stream, Arc::clone(&ear)));
+        let hello = ear.wait("hello", |heard| heard.hello.clone()).await;
+        Self { sink: tokio::sync::Mutex::new(sink), ear, last_id: AtomicU64::new(0), listener, hello }
+    }
+
+    /// Sends any frame; `false` if the connection is gone.
+    pub(crate) async fn send(&self, message: Message) -> bool {
+        self.sink.lock().await.send(message).await.is_ok()
+    }
+
+    /// Sends any text.
+    pub(crate) async fn send_text(&self, text: impl Into<String>) -> bool {
+        self.send(Message::text(text.into())).await
+    }
+
+    /// Sends a command and does not wait; the id of its reply.
+    pub(crate) async fn start(&self, command: &str, key: Option<&str>, data: &impl Serialize) -> u64 {
+        let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut envelope = serde_json::json!({ "id": id, "cmd": command, "data": data });
+        if let Some(key) = key {
+            envelope["key"] = key.into();
+        }
+        self.send_text(envelope.to_string()).await;
+        id
+    }
+
+    /// The reply to a command, if the connection lives to bring it.
+    pub(crate) async fn try_reply(&self, id: u64) -> Option<Reply> {
+        self.ear
+            .wait(format!("the reply to {id}"), |heard| match (heard.replies.get(&id), heard.end) {
+                (Some(reply), _) => Some(Some(reply.clone())),
+                (None, Some(_)) => Some(None),
+                (None, None) => None,
+            })
+            .await
+    }
+
+    pub(crate) async fn reply(&self, id: u64) -> Reply {
+        self.try_reply(id).await.expect("the connection ended before the reply")
+    }
+
+    /// Does a command, its reply untyped.
+    pub(crate) async fn call(&self, command: &str, key: Option<&str>, data: &impl Serialize) -> Reply {
+        let id = self.start(command, key, data).await;
+        self.reply(id).await
+    }
+
+    /// Does a command.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        command: Command,
+        key: Option<&str>,
+        data: &impl Serialize,
+    ) -> Result<T, WireError> {
+        let reply = self.call(command.as_str(), key, data).await?;
+        Ok(serde_json::from_value(reply.clone()).unwrap_or_else(|error| panic!("{command:?}: {error}: {reply}")))
+    }
+
+    pub(crate) async fn authenticate(&self, token: &str) -> Result<Authenticated, WireError> {
+        self.ask(Command::Authenticate, None, &Authenticate { token: token.to_owned() }).await
+    }
+
+    pub(crate) async fn ping(&self) {
+        self.call("ping", None, &serde_json::json!({})).await.unwrap();
+    }
+
+    pub(crate) async fn subscribe(&self, topic: Topic) -> Result<Subscribed, WireError> {
+        self.ask(Command::Subscribe, None, &Subscribe { topic }).await
+    }
+
+    pub(crate) async fn unsubscribe(&self, topic: Topic) -> Result<Value, WireError> {
+        self.ask(Command::Unsubscribe, None, &Unsubscribe { topic }).await
+    }
+
+    pub(crate) async fn resume(&self, epoch: &str, topics: impl IntoIterator<Item = (Topic, Seq)>) -> Resumed {
+        let topics: BTreeMap<Topic, Seq> = topics.into_iter().collect();
+        self.ask(Command::Resume, None, &Resume { epoch: epoch.to_owned(), topics }).await.unwrap()
+    }
+
+    /// The event of that number, once it has come.
+    pub(crate) async fn event(&self, topic: Topic, seq: Seq) -> Event {
+        let found = |heard: &Heard| heard.events.get(&topic)?.iter().find(|event| event.seq == seq).cloned();
+        self.ear.wait(format!("event {seq} of {topic}"), found).await
+    }
+
+    /// The first event of that type, once it has come.
+    pub(crate) async fn event_of(&self, topic: Topic, kind: &str) -> Event {
+        let found = |heard: &Heard| heard.events.get(&topic)?.iter().find(|event| event.kind == kind).cloned();
+        self.ear.wait(format!("{kind} of {topic}"), found).await
+    }
+
+    /// Every event of a topic so far.
+    pub(crate) fn events(&self, topic: Topic) -> Vec<Event> {
+        self.ear.heard.lock().unwrap().events.get(&topic).cloned().unwrap_or_default()
+    }
+
+    /// Every frame so far, as it came.
+    pub(crate) fn frames(&self) -> Vec<String> {
+        self.ear.heard.lock().unwrap().frames.clone()
+    }
+
+    /// The next refusal of a message without a readable id.
+    pub(crate) async fn stray(&self) -> WireError {
+        self.ear.wait_mut("a refusal without id", |heard| (!heard.strays.is_empty()).then(|| heard.strays.remove(0))).await
+    }
+
+    pub(crate) async fn goaway(&self) -> GoAway {
+        self.ear.wait("goaway", |heard| heard.goaway).await
+    }
+
+    /// How the connection ends, once it does.
+    pub(crate) async fn end(&self) -> End {
+        self.ear.wait("the end of the connection", |heard| heard.end).await
+    }
+
+    #[track_caller]
+    pub(crate) fn expect_end(&self, code: CloseCode) -> impl Future<Output = ()> {
+        let caller = std::panic::Location::caller();
+        async move { assert_eq!(self.end().await, Some(code.number()), "{caller}") }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.ear.heard.lock().unwrap().end.is_none()
+    }
+}
+
+impl Ear {
+    async fn wait<T>(&self, what: impl std::fmt::Display, probe: impl Fn(&Heard) -> Option<T>) -> T {
+        self.wait_mut(what, |heard| probe(heard)).await
+    }
+
+    async fn wait_mut<T>(&self, what: impl std::fmt::Display, mut probe: impl FnMut(&mut Heard) -> Option<T>) -> T {
+        let found = async {
+            loop {
+                let mut news = std::pin::pin!(self.news.notified());
+                news.as_mut().enable();
+                if let Some(found) = probe(&mut self.heard.lock().unwrap()) {
+                    return found;
+                }
+                news.await;
+            }
+        };
+        if let Ok(found) = tokio::time::timeout(super::PATIENCE, found).await {
+            return found;
+        }
+        let heard = self.heard.lock().unwrap();
+        let last = &heard.frames[heard.frames.len().saturating_sub(5)..];
+        panic!("waited in vain for {what}; end {:?}, last frames {last:#?}", heard.end);
+    }
+}
+
+async fn listen(mut stream: SplitStream<WebSocketStream<TcpStream>>, ear: Arc<Ear>) {
+    let mut code = None;
+    while let Some(Ok(message)) = stream.next().await {
+        match message {
+            Message::Text(text) => ear.heard.lock().unwrap().take(&text),
+            Message::Close(frame) => code = frame.map(|frame| u16::from(frame.code)),
+            _ => {}
+        }
+        ear.news.notify_waiters();
+    }
+    ear.heard.lock().unwrap().end = Some(code);
+    ear.news.notify_waiters();
+}
+
+impl Heard {
+    fn take(&mut self, text: &str) {
+        self.frames.push(text.to_owned());
+        match serde_json::from_str::<ServerMessage<Value>>(text).unwrap_or_else(|error| panic!("{error}: {text}")) {
+            ServerMessage::Push(push) => self.events.entry(push.topic).or_default().push(push),
+            ServerMessage::Ok(reply) => self.reply(reply.id, Ok(reply.ok)),
+            ServerMessage::Err(reply) => match reply.id {
+                Some(id) => self.reply(id, Err(reply.error)),
+                None => self.strays.push(reply.error),
+            },
+            ServerMessage::Hello { hello } => self.hello = Some(hello),
+            ServerMessage::GoAway { goaway } => self.goaway = Some(goaway),
+        }
+    }
+
+    fn reply(&mut self, id: u64, reply: Reply) {
+        assert!(self.replies.insert(id, reply).is_none(), "two replies to command {id}");
+    }
+}
