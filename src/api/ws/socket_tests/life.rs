@@ -79,3 +79,13 @@ async fn a_draining_node_says_when_to_come_back_and_takes_nobody_new() {
     drop(client);
     timeout(Duration::from_secs(5), server.registry.emptied()).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_client_that_does_not_hang_up_keeps_nothing_but_its_socket() {
+    let server = Server::start().await;
+    let (mut client, connection) = server.connect().await;
+    assert_eq!(Arc::strong_count(&server.is_paused), 2, "the handler has one");
+    connection.close(CloseCode::Draining);
+    assert_eq!(client.close_code().await, CloseCode::Draining.number());
+    assert_eq!((Arc::strong_count(&server.is_paused), server.registry.count()), (1, 1), "the task lingers, its handler does not");
+}
