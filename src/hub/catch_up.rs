@@ -83,6 +83,8 @@ impl Inner {
         mut after: Seq,
     ) -> Result<Attached, AttachError> {
         loop {
+            // Before a ring's worth as well as before a page: one who resumes many topics must not be closed for their sum.
+            poll_fn(|cx| subscriber.poll_room(cx)).await;
             let joined = feed.state().join(subscriber, after);
             match joined {
                 Join::Joined(head) => return Ok(Attached { head }),
@@ -96,7 +98,6 @@ impl Inner {
                         // Retention has removed some of them.
                         return Err(AttachError::TooOld { after, head });
                     }
-                    poll_fn(|cx| subscriber.poll_room(cx)).await;
                     let frames: Vec<Bytes> = events.iter().map(frame::push).collect();
                     if !subscriber.deliver(feed.topic, &frames) {
                         return Err(AttachError::Gone);

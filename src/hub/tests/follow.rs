@@ -191,3 +191,27 @@ async fn the_local_bus_ends_at_the_hub() {
     LocalBus::new(Arc::clone(&hub)).publish(&[table.append(topic(1))]);
     assert_eq!(watcher.seqs(), [1]);
 }
+
+#[tokio::test]
+async fn many_rings_at_once_wait_for_a_healthy_client() {
+    let table = Arc::new(Table::default());
+    let hub = hub(&table);
+    for number in 1..=20 {
+        let (_, other) = Watcher::new(100);
+        hub.attach(topic(number), &other, 0).await.unwrap();
+        hub.publish(&table.append_many(topic(number), 60));
+    }
+    let (watcher, subscriber) = Watcher::with_capacity(1, 100);
+    let resuming = tokio::spawn(async move {
+        for number in 1..=20 {
+            hub.attach(topic(number), &subscriber, 0).await.unwrap();
+        }
+    });
+    while !resuming.is_finished() {
+        settle().await;
+        assert!(watcher.waiting() <= 100);
+        watcher.read();
+    }
+    resuming.await.unwrap();
+    assert_eq!(watcher.seqs().len(), 20 * 60);
+}
