@@ -1,7 +1,7 @@
 //! The whole path of a booking, as guest, host and anonymous watcher live it.
 
-use latchkey_protocol::view::{BookingState, HoldState, NightState, PaymentState, QuoteLineKind};
 use latchkey_protocol::Topic;
+use latchkey_protocol::view::{BookingState, HoldState, NightState, PaymentState, QuoteLineKind};
 
 use crate::support::hub::list_home;
 use crate::support::watcher::assert_gapless;

@@ -5,6 +5,7 @@
 //! the session is dropped, its topics are detached; domain commands under way go on.
 
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -59,8 +60,8 @@ impl Session {
     }
 
     /// Charges a message to the sender; what it costs, if it costs anything.
-    fn charge(&mut self) -> Option<WireError> {
-        match self.rate.charge() {
+    fn charge(&mut self, count: NonZeroU32) -> Option<WireError> {
+        match self.rate.charge(count) {
             Verdict::Allowed => None,
             Verdict::Refused { retry_after_ms } => Some(error::rate_limited(retry_after_ms)),
             Verdict::Abusive => {
@@ -171,7 +172,7 @@ impl Session {
 
 impl Handler for Session {
     fn message(&mut self, text: &str) {
-        let charged = self.charge();
+        let charged = self.charge(NonZeroU32::MIN);
         let envelope = match parse::envelope(text) {
             Ok(envelope) => envelope,
             Err(bad) => {
@@ -193,7 +194,7 @@ impl Handler for Session {
     }
 
     fn control(&mut self) {
-        self.charge();
+        self.charge(NonZeroU32::MIN);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) {
