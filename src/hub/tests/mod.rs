@@ -16,7 +16,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::task::AtomicWaker;
 use latchkey_protocol::server::Push;
-use latchkey_protocol::{PropertyId, Seq, Topic};
+use latchkey_protocol::{PropertyId, Seq, Topic, UserId};
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -28,11 +28,17 @@ const LIMITS: HubLimits = HubLimits {
     ring_frames: 256,
     ring_bytes: 64 * 1024,
     resume_events: 4096,
+    max_feeds: 100,
     feed_idle_ms: 120_000,
     first_retry_delay: Duration::from_millis(1),
 };
 
 fn topic(number: u8) -> Topic {
+    Topic::User(UserId::from_bytes([number; 16]))
+}
+
+/// A topic that never is without events, unlike an inbox.
+fn home(number: u8) -> Topic {
     Topic::Property(PropertyId::from_bytes([number; 16]))
 }
 
@@ -48,6 +54,7 @@ struct Table {
     removed: AtomicU64,
     gate: Mutex<Option<Arc<Semaphore>>>,
     failures_left: AtomicU32,
+    panics: AtomicBool,
     reads: AtomicU32,
 }
 
@@ -76,6 +83,7 @@ impl Table {
         if let Some(gate) = gate {
             gate.acquire().await.unwrap().forget();
         }
+        assert!(!self.panics.load(Ordering::SeqCst), "told to panic");
         let fails = self.failures_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
         if fails { Err(SourceError("told to fail".to_owned())) } else { Ok(()) }
     }
