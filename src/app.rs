@@ -1,7 +1,11 @@
 //! The only wiring place: builds every part of a node and connects them.
 
 mod keys;
+#[cfg(test)]
+mod tests;
+mod vital;
 
+use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::vital::Vital;
 use crate::api::rest::Context;
 use crate::api::server::{self, ServerLimits};
 use crate::api::ws::{self, Edge, WsLimits};
@@ -57,6 +62,10 @@ pub struct App {
     pub store: Arc<Store>,
     context: Arc<Context>,
     stop: CancellationToken,
+    /// A task that must not end has ended.
+    fault: CancellationToken,
+    /// Between `/readyz` saying no and the listener closing.
+    drain_notice: Duration,
     serving: TaskTracker,
     background: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -144,18 +153,35 @@ impl App {
             store,
             context,
             stop: CancellationToken::new(),
+            fault: CancellationToken::new(),
+            drain_notice: Duration::from_secs(u64::from(args.drain_notice_seconds)),
             serving: TaskTracker::new(),
             background: Vec::new(),
         };
-        app.background.push(tokio::spawn(push_events(events, bus)));
-        app.background.push(tokio::spawn(Arc::clone(&parts.services.expiry).run()));
-        app.background.push(tokio::spawn(Arc::clone(&parts.services.expiry).rescan()));
-        app.background.push(tokio::spawn(sandbox.deliver(format!("http://{}/webhooks/payments/", reachable(address)))));
-        app.background.push(tokio::spawn(job::send_refunds(Arc::clone(&parts.services), Arc::clone(&clock))));
-        app.background.push(tokio::spawn(ws::keep_watch(Arc::clone(&edge))));
-        app.background.push(tokio::spawn(sweep(parts, Arc::clone(&hub), clock, Arc::clone(&app.context))));
+        app.keep("pushing events", push_events(events, bus));
+        app.keep("expiry", Arc::clone(&parts.services.expiry).run());
+        app.keep("looking for leases", Arc::clone(&parts.services.expiry).rescan());
+        app.keep("sandbox provider", sandbox.deliver(format!("http://{}/webhooks/payments/", reachable(address))));
+        app.keep("refunds", job::send_refunds(Arc::clone(&parts.services), Arc::clone(&clock)));
+        app.keep("watch over sockets", ws::keep_watch(Arc::clone(&edge)));
+        app.keep("sweep", sweep(parts, Arc::clone(&hub), clock, Arc::clone(&app.context)));
         app.serve(listener, edge, args);
         Ok(app)
+    }
+
+    /// Runs a task that the node cannot do without.
+    fn keep(&mut self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        let vital = self.vital(name);
+        self.background.push(tokio::spawn(vital.watch(work)));
+    }
+
+    fn vital(&self, name: &'static str) -> Vital {
+        Vital { name, context: Arc::clone(&self.context), stop: self.stop.clone(), fault: self.fault.clone() }
+    }
+
+    /// Resolves when a task that the node cannot do without has ended. It is not ready any more; shut it down.
+    pub async fn failed(&self) {
+        self.fault.cancelled().await;
     }
 
     fn serve(&self, listener: TcpListener, edge: Arc<Edge>, args: &ServeArgs) {
@@ -163,19 +189,23 @@ impl App {
         let drain_window = Duration::from_secs(u64::from(args.drain_seconds));
         let limits = ServerLimits {
             max_connections: args.max_connections,
+            max_connections_per_address: args.max_connections_per_address.unwrap_or(args.max_connections),
             drain_window,
             shutdown_timeout: drain_window + Duration::from_secs(5),
             ..ServerLimits::default()
         };
         let stopped = self.stop.clone().cancelled_owned();
-        self.serving.spawn(server::serve(listener, routes, Arc::clone(edge.registry()), limits, stopped));
-        self.serving.close();
+        let serving = server::serve(listener, routes, Arc::clone(edge.registry()), limits, stopped);
         self.context.ready.store(true, Ordering::Relaxed);
+        self.serving.spawn(self.vital("accepting connections").watch(serving));
+        self.serving.close();
     }
 
-    /// Drains: not ready, no new connections, clients sent away, what is under way answered, the database closed.
+    /// Drains: not ready, after the notice no new connections, clients sent away, what is under way answered, the database closed.
     pub async fn shut_down(self) {
         self.context.ready.store(false, Ordering::Relaxed);
+        // Load balancers look now and then: until they have, they send clients here, who must find somebody.
+        tokio::time::sleep(self.drain_notice).await;
         self.stop.cancel();
         self.serving.wait().await;
         for task in &self.background {
@@ -256,10 +286,11 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 
 async fn push_events(mut events: mpsc::Receiver<Vec<StoredEvent>>, bus: LocalBus) {
     while let Some(batch) = events.recv().await {
-        let batch: Vec<_> = batch.into_iter().map(to_hub).collect();
-        bus.publish(&batch);
-        // Thousands of writes may have been made without a pause.
-        tokio::task::yield_now().await;
+        for event in batch {
+            bus.publish(&[to_hub(event)]);
+            // Thousands of writes may have been made without a pause.
+            tokio::task::yield_now().await;
+        }
     }
 }
 

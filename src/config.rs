@@ -82,6 +82,11 @@ pub struct ServeArgs {
     #[arg(long, env = "LATCHKEY_MAX_CONNECTIONS", value_name = "N", default_value = "19500")]
     pub max_connections: usize,
 
+    /// TCP connections at once from one IPv4 address or IPv6 /64; many people share one, and a load test comes from one
+    /// [default: as many as there are]
+    #[arg(long, env = "LATCHKEY_MAX_CONNECTIONS_PER_ADDRESS", value_name = "N")]
+    pub max_connections_per_address: Option<usize>,
+
     /// Free bytes that must be left on the data folder's disk: with less, nothing is written
     #[arg(long, env = "LATCHKEY_MIN_FREE_BYTES", value_name = "N", default_value = "268435456")]
     pub min_free_bytes: u64,
@@ -89,6 +94,10 @@ pub struct ServeArgs {
     /// Over how many seconds connected clients are sent away at the end
     #[arg(long, env = "LATCHKEY_DRAIN_SECONDS", value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(0..=600))]
     pub drain_seconds: u32,
+
+    /// How many seconds /readyz says no before the listener closes, so that load balancers send nobody any more
+    #[arg(long, env = "LATCHKEY_DRAIN_NOTICE_SECONDS", value_name = "N", default_value = "0", value_parser = clap::value_parser!(u32).range(0..=600))]
+    pub drain_notice_seconds: u32,
 
     /// Secret that access tokens are signed with, 32 bytes or more [default: made up once, in the data folder]
     #[arg(long, env = "LATCHKEY_TOKEN_SECRET", value_name = "TEXT", hide_env_values = true)]

@@ -36,13 +36,19 @@ async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let app = App::start(args, Arc::new(SystemClock), Some(metrics)).await?;
     println!("latchkey listens on http://{0} and ws://{0}/ws", app.address);
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+    let has_failed = tokio::select! {
+        _ = terminate.recv() => {
+            tracing::info!("SIGTERM: draining");
+            false
+        }
         result = tokio::signal::ctrl_c() => {
             result.context("cannot listen for Ctrl-C")?;
             tracing::info!("interrupted: draining");
+            false
         }
-    }
+        () = app.failed() => true,
+    };
     app.shut_down().await;
+    anyhow::ensure!(!has_failed, "a task that must not end has ended; the log says which");
     Ok(())
 }

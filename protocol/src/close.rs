@@ -20,11 +20,11 @@ pub enum CloseCode {
     SlowConsumer = 4008,
     /// The server has no room for another connection; reconnect later.
     Overloaded = 4009,
-    /// Nothing came for longer than the heartbeat allows, not even a pong.
+    /// A ping was not answered in time; or an anonymous client that had followed a topic followed none for too long.
     IdleTimeout = 4010,
     /// The access token ran out; log in or refresh, reconnect and authenticate.
     TokenExpired = 4011,
-    /// The first authentication failed or came too late.
+    /// The first authentication failed, or neither it nor a subscription came in time.
     BadAuthentication = 4500,
     /// The session was logged out or revoked.
     Revoked = 4501,

@@ -16,6 +16,8 @@ pub enum ErrorCode {
     UnknownCommand,
     /// The method is not offered here (REST).
     MethodNotAllowed,
+    /// This address speaks WebSocket version 13 and nothing else (REST).
+    UpgradeRequired,
     /// The body is longer than the limit (REST; a WebSocket is closed with 1009).
     TooLarge,
     /// Too many requests; `details.retry_after_ms` says when to come back.
@@ -64,10 +66,11 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in order of precedence.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Malformed,
         Self::UnknownCommand,
         Self::MethodNotAllowed,
+        Self::UpgradeRequired,
         Self::TooLarge,
         Self::RateLimited,
         Self::Unauthenticated,
@@ -105,6 +108,7 @@ impl ErrorCode {
             Self::Malformed => "malformed",
             Self::UnknownCommand => "unknown_command",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::UpgradeRequired => "upgrade_required",
             Self::TooLarge => "too_large",
             Self::RateLimited => "rate_limited",
             Self::Unauthenticated => "unauthenticated",

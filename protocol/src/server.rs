@@ -103,6 +103,8 @@ pub struct Pong {
 }
 
 /// State of a topic at a sequence; the pushes that follow begin at `seq + 1`.
+///
+/// One who followed the topic already may have had some of them before this reply: begin again from here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscribed {
     /// Which topic.
@@ -126,6 +128,9 @@ pub enum Snapshot {
 }
 
 /// Reply to `resume`; the missed events were pushed before it.
+///
+/// A topic is followed from the moment its missed events are out, so events above its `head` may have been pushed before this
+/// reply as well. A client keeps its place by the pushes and never moves it back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resumed {
     /// What became of each topic.
@@ -136,13 +141,13 @@ pub struct Resumed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resumption {
-    /// Every event up to this one was sent; later ones follow as pushes.
+    /// Every event up to this one was sent; later ones follow as pushes, or came already.
     Resumed {
-        /// The last event sent.
+        /// The last event sent when the topic was followed again; no reason to forget later ones.
         head: Seq,
     },
     /// The past is out of reach: forget the old state and start from this one.
     Reset(Box<Subscribed>),
-    /// Not followed.
+    /// Not followed, nor any longer if it was; `retryable` says whether to resume it again.
     Refused(WireError),
 }

@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, StatusCode, header};
 use latchkey_protocol::rest::Problem as ProblemBody;
-use latchkey_protocol::{ErrorCode, WireError, error::Detail};
+use latchkey_protocol::{EpochMs, ErrorCode, WireError, error::Detail};
 use warp::reply::{Reply, Response};
 
 use crate::service::ServiceError;
@@ -18,10 +18,28 @@ impl Problem {
         Self(WireError::new(code, message))
     }
 
+    /// Its code.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        self.0.code
+    }
+
     /// A field at fault.
     #[must_use]
     pub fn invalid(field: &str, message: impl Into<String>) -> Self {
         Self(WireError::new(ErrorCode::Invalid, message).with("field", field))
+    }
+
+    /// The same problem, saying how long to wait where it says until when.
+    #[must_use]
+    pub fn at(self, now: EpochMs) -> Self {
+        match (self.0.code, self.0.details.get("until")) {
+            (ErrorCode::HoldCooldown, Some(Detail::Number(until))) => {
+                let wait_ms = (until - now).max(0);
+                Self(self.0.with("retry_after_ms", wait_ms))
+            }
+            _ => self,
+        }
     }
 }
 
@@ -38,6 +56,7 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::Malformed | ErrorCode::KeyRequired => StatusCode::BAD_REQUEST,
         ErrorCode::UnknownCommand | ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        ErrorCode::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::RateLimited
         | ErrorCode::HoldLimit
@@ -59,7 +78,7 @@ impl Reply for Problem {
     fn into_response(self) -> Response {
         let (status, error) = (status(self.0.code), self.0);
         let retry_after_s = match error.details.get("retry_after_ms") {
-            Some(Detail::Number(ms)) => Some(ms.max(&1).div_euclid(1_000) + 1),
+            Some(Detail::Number(ms)) => Some((*ms).max(1).saturating_add(999) / 1_000),
             _ if error.retryable && status == StatusCode::SERVICE_UNAVAILABLE => Some(1),
             _ => None,
         };
@@ -80,5 +99,28 @@ impl Reply for Problem {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_who_must_wait_is_told_how_long_in_seconds_rounded_up() {
+        let cooldown = |until| Problem(WireError::new(ErrorCode::HoldCooldown, "later").with("until", until));
+        for (problem, seconds) in [
+            (cooldown(30_000_i64), Some("30")),
+            (cooldown(1_001), Some("2")),
+            (cooldown(500), Some("1")),
+            (cooldown(-7), Some("1")),
+            (Problem::new(ErrorCode::Busy, "later"), Some("1")),
+            (Problem(WireError::new(ErrorCode::RateLimited, "later").with("retry_after_ms", 1_000_u64)), Some("1")),
+            (Problem::new(ErrorCode::NotFound, "never"), None),
+        ] {
+            let text = format!("{problem:?}");
+            let response = problem.at(0).into_response();
+            assert_eq!(response.headers().get(header::RETRY_AFTER).map(|value| value.to_str().unwrap()), seconds, "{text}");
+        }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _};
-use http::{HeaderMap, header};
+use http::{HeaderMap, Method, header};
 use latchkey_protocol::ErrorCode;
 use serde::de::DeserializeOwned;
 use warp::Filter;
@@ -86,19 +87,31 @@ impl Ask {
     }
 }
 
-/// Collects a request, bounded by [`MAX_BODY_BYTES`].
+/// How long a body may take to come.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Collects a request, bounded by [`MAX_BODY_BYTES`] and [`BODY_TIMEOUT`]. Only a `POST` has a body that anybody reads.
 pub fn ask(services: Arc<Services>, context: Arc<Context>) -> BoxedFilter<(Ask,)> {
-    warp::header::headers_cloned()
+    warp::method()
+        .and(warp::header::headers_cloned())
         .and(warp::body::stream())
         .and(warp::ext::optional::<PeerAddr>())
-        .then(move |headers: HeaderMap, body, peer: Option<PeerAddr>| {
+        .then(move |method: Method, headers: HeaderMap, body, peer: Option<PeerAddr>| {
             let (services, context) = (Arc::clone(&services), Arc::clone(&context));
-            async move { Ask { services, context, headers, body: collect(body).await, peer } }
+            async move {
+                let body = if method == Method::POST { collect(body, BODY_TIMEOUT).await } else { Ok(Bytes::new()) };
+                Ask { services, context, headers, body, peer }
+            }
         })
         .boxed()
 }
 
-async fn collect<B: bytes::Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Result<Bytes, Problem> {
+async fn collect<B: Buf, E>(body: impl Stream<Item = Result<B, E>>, within: Duration) -> Result<Bytes, Problem> {
+    let late = |_| Err(Problem::new(ErrorCode::Malformed, "the body did not come in time"));
+    tokio::time::timeout(within, read_all(body)).await.unwrap_or_else(late)
+}
+
+async fn read_all<B: Buf, E>(body: impl Stream<Item = Result<B, E>>) -> Result<Bytes, Problem> {
     let mut body = std::pin::pin!(body);
     let mut collected = BytesMut::new();
     while let Some(chunk) = body.next().await {
@@ -109,4 +122,22 @@ async fn collect<B: bytes::Buf>(body: impl Stream<Item = Result<B, warp::Error>>
         collected.extend_from_slice(&chunk.copy_to_bytes(chunk.remaining()));
     }
     Ok(collected.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_must_come_whole_in_time_and_within_its_bound() {
+        let within = Duration::from_millis(20);
+        let chunk = |length| Ok::<_, ()>(Bytes::from(vec![b'x'; length]));
+        let code = |outcome: Result<Bytes, Problem>| outcome.map(|body| body.len()).map_err(|problem| problem.code());
+        assert_eq!(code(collect(stream::iter([chunk(7), chunk(MAX_BODY_BYTES - 7)]), within).await), Ok(MAX_BODY_BYTES));
+        assert_eq!(code(collect(stream::iter([chunk(8), chunk(MAX_BODY_BYTES - 7)]), within).await), Err(ErrorCode::TooLarge));
+        assert_eq!(code(collect(stream::iter([chunk(7), Err(())]), within).await), Err(ErrorCode::Malformed));
+        assert_eq!(code(collect(stream::iter([chunk(7)]).chain(stream::pending()), within).await), Err(ErrorCode::Malformed));
+    }
 }

@@ -12,23 +12,33 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
+use hyper::upgrade::OnUpgrade;
+use hyper::{Method, Request};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use latchkey_protocol::CloseCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 use warp::filters::BoxedFilter;
 
+use super::address::{Addresses, Place};
+use super::stream::HttpStream;
 use super::ws::Registry;
 
+/// Longest head of a request; also what hyper buffers of a body.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+/// Most header fields of a request.
+const MAX_HEADERS: usize = 64;
+/// How often failures to accept are worth a line in the log.
+const WARN_EVERY: Duration = Duration::from_secs(1);
 /// Most bytes the kernel holds for a client that does not read. Without a bound it takes megabytes for each.
 const SEND_BUFFER_BYTES: u32 = 128 * 1024;
 /// Connections waiting to be accepted.
@@ -44,6 +54,10 @@ const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r
 pub struct ServerLimits {
     /// Most TCP connections at once, WebSockets included. Keep it below the process's limit of open files.
     pub max_connections: usize,
+    /// Most of them from one address (IPv6: from one /64).
+    pub max_connections_per_address: usize,
+    /// A client that takes nothing of an answer for this long is cut off. WebSockets have their own bounds.
+    pub write_timeout: Duration,
     /// A request's head must arrive within this; an idle connection is closed after it.
     pub header_read_timeout: Duration,
     /// At the end: clients are sent away over this long.
@@ -56,6 +70,8 @@ impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             max_connections: 19_500,
+            max_connections_per_address: 19_500,
+            write_timeout: Duration::from_secs(10),
             header_read_timeout: Duration::from_secs(10),
             drain_window: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(10),
@@ -69,7 +85,7 @@ pub struct PeerAddr(pub SocketAddr);
 
 /// Request extension: the connection's share of [`ServerLimits::max_connections`]. Whoever takes the connection over keeps it.
 #[derive(Debug, Clone)]
-pub struct ConnectionSlot(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
+pub struct ConnectionSlot(#[expect(dead_code, reason = "held, not read")] Arc<(OwnedSemaphorePermit, Place)>);
 
 /// A listening socket as this server wants it; port 0 picks a free one.
 ///
@@ -96,16 +112,18 @@ pub async fn serve(
         routes,
         limits,
         slots: Arc::new(Semaphore::new(limits.max_connections)),
+        addresses: Arc::new(Addresses::new(limits.max_connections_per_address)),
         refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
         ending: CancellationToken::new(),
         connections: TaskTracker::new(),
     });
     let mut shutdown = pin!(shutdown);
+    let mut warned_at = None;
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => server.admit(stream, peer),
-                Err(error) => back_off(&error).await,
+                Err(error) => back_off(&error, &mut warned_at).await,
             },
             () = &mut shutdown => break,
         }
@@ -115,11 +133,15 @@ pub async fn serve(
 }
 
 /// A client that left before it was accepted costs nothing; everything else (no file descriptors left) passes with time.
-async fn back_off(error: &io::Error) {
+async fn back_off(error: &io::Error, warned_at: &mut Option<Instant>) {
     if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted) {
         return;
     }
-    warn!(%error, "cannot accept connections");
+    // This comes back twenty times a second for as long as it lasts.
+    if warned_at.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
+        warn!(%error, "cannot accept connections");
+        *warned_at = Some(Instant::now());
+    }
     tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
@@ -127,6 +149,7 @@ struct Server {
     routes: BoxedFilter<(warp::reply::Response,)>,
     limits: ServerLimits,
     slots: Arc<Semaphore>,
+    addresses: Arc<Addresses>,
     refusals: Arc<Semaphore>,
     /// Tells every HTTP connection to finish its request and go.
     ending: CancellationToken,
@@ -136,8 +159,8 @@ struct Server {
 impl Server {
     /// Gives a connection a task of its own, if there is a slot for it.
     fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
-        if let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() {
-            let (server, slot) = (Arc::clone(self), ConnectionSlot(Arc::new(permit)));
+        if let Some(slot) = self.slot(peer) {
+            let server = Arc::clone(self);
             self.connections.spawn(async move { server.handle(stream, peer, slot).await });
         } else if let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() {
             tokio::spawn(async move {
@@ -148,6 +171,12 @@ impl Server {
         }
     }
 
+    fn slot(&self, peer: SocketAddr) -> Option<ConnectionSlot> {
+        let place = self.addresses.take(peer.ip())?;
+        let permit = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        Some(ConnectionSlot(Arc::new((permit, place))))
+    }
+
     /// Speaks HTTP on one connection until it ends or is upgraded.
     async fn handle(&self, stream: TcpStream, peer: SocketAddr, slot: ConnectionSlot) {
         if let Err(error) = stream.set_nodelay(true) {
@@ -156,13 +185,22 @@ impl Server {
         }
         let routes = TowerToHyperService::new(warp::service(self.routes.clone()));
         let service = service_fn(move |mut request: Request<Incoming>| {
+            if request.method() == Method::HEAD {
+                // A GET whose answer hyper sends without its body. It never becomes a WebSocket.
+                *request.method_mut() = Method::GET;
+                request.extensions_mut().remove::<OnUpgrade>();
+            }
             request.extensions_mut().insert(PeerAddr(peer));
             request.extensions_mut().insert(slot.clone());
             let reply = routes.call(request);
             async move { Ok::<_, Infallible>(reply.await.unwrap_or_default()) }
         });
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(self.limits.header_read_timeout);
+        http.timer(TokioTimer::new())
+            .header_read_timeout(self.limits.header_read_timeout)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .max_headers(MAX_HEADERS);
+        let stream = HttpStream::new(stream, self.limits.write_timeout);
         let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,

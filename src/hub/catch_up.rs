@@ -7,8 +7,8 @@ use std::future::poll_fn;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use latchkey_protocol::Seq;
-use tracing::warn;
+use latchkey_protocol::{Seq, Topic};
+use tracing::{error, warn};
 
 use super::feed::{Feed, Join};
 use super::frame;
@@ -19,12 +19,38 @@ use super::{AttachError, Attached, Inner};
 /// How often a gap is read in vain before the feed is given up: with the usual delays, after about two seconds.
 const FILL_ATTEMPTS: u32 = 6;
 
+/// A fill under way. One that ends without having ended (a panic) loses its feed, or its watchers would wait for ever.
+struct Filling {
+    inner: Arc<Inner>,
+    feed: Arc<Feed>,
+    is_done: bool,
+}
+
+impl Filling {
+    async fn run(mut self) {
+        self.inner.fill(&self.feed).await;
+        self.is_done = true;
+    }
+}
+
+impl Drop for Filling {
+    fn drop(&mut self) {
+        if !self.is_done {
+            error!(topic = %self.feed.topic, "feed given up: reading its gap ended early");
+            self.inner.lose(&self.feed);
+        }
+    }
+}
+
 impl Inner {
     /// Reads the head, once per feed. The feed is in the map already, so what is published meanwhile waits in it.
     pub(super) async fn load(self: &Arc<Self>, feed: &Arc<Feed>) -> Result<(), AttachError> {
         feed.loaded
             .get_or_try_init(|| async {
                 let head = self.source.head(feed.topic).await?;
+                if head == 0 && matches!(feed.topic, Topic::Property(_)) {
+                    return Err(AttachError::Unknown);
+                }
                 let is_behind = feed.state().load(head);
                 if is_behind {
                     self.start_fill(feed);
@@ -38,8 +64,8 @@ impl Inner {
     /// Has the feed's gap read in a task of its own.
     pub(super) fn start_fill(self: &Arc<Self>, feed: &Arc<Feed>) {
         metrics::counter!("latchkey_hub_gaps_total").increment(1);
-        let (inner, feed) = (Arc::clone(self), Arc::clone(feed));
-        self.runtime.spawn(async move { inner.fill(&feed).await });
+        let filling = Filling { inner: Arc::clone(self), feed: Arc::clone(feed), is_done: false };
+        self.runtime.spawn(filling.run());
     }
 
     async fn fill(&self, feed: &Arc<Feed>) {
@@ -83,6 +109,8 @@ impl Inner {
         mut after: Seq,
     ) -> Result<Attached, AttachError> {
         loop {
+            // Before a ring's worth as well as before a page: one who resumes many topics must not be closed for their sum.
+            poll_fn(|cx| subscriber.poll_room(cx)).await;
             let joined = feed.state().join(subscriber, after);
             match joined {
                 Join::Joined(head) => return Ok(Attached { head }),
@@ -96,7 +124,6 @@ impl Inner {
                         // Retention has removed some of them.
                         return Err(AttachError::TooOld { after, head });
                     }
-                    poll_fn(|cx| subscriber.poll_room(cx)).await;
                     let frames: Vec<Bytes> = events.iter().map(frame::push).collect();
                     if !subscriber.deliver(feed.topic, &frames) {
                         return Err(AttachError::Gone);

@@ -298,10 +298,11 @@ impl FeedState {
     fn accept(&mut self, frame: Bytes) {
         self.head += 1;
         let (topic, seq) = (self.topic, self.head);
+        // Into the ring first: should a delivery panic, the ring still ends at the head.
+        self.ring_bytes += frame.len();
+        self.ring.push_back(frame.clone());
         let frames = std::slice::from_ref(&frame);
         self.attached.retain(|attachment| attachment.after >= seq || attachment.subscriber.deliver(topic, frames));
-        self.ring_bytes += frame.len();
-        self.ring.push_back(frame);
         while self.ring.len() > self.limits.ring_frames || self.ring_bytes > self.limits.ring_bytes {
             let Some(oldest) = self.ring.pop_front() else { break };
             self.ring_bytes -= oldest.len();

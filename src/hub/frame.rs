@@ -41,6 +41,10 @@ pub fn text(expected_bytes: usize, write_payload: impl FnOnce(&mut Vec<u8>)) -> 
         0
     };
     buffer[start] = FINAL_TEXT;
+    if buffer.capacity() > 2 * (buffer.len() - start) {
+        // Frames wait in queues and rings that count their length: one that is much smaller than its buffer is copied out.
+        return Bytes::copy_from_slice(&buffer[start..]);
+    }
     Bytes::from(buffer).slice(start..)
 }
 
@@ -93,6 +97,15 @@ mod tests {
             assert_eq!(&frame[..header.len()], header, "{length}");
             assert_eq!(frame.len(), header.len() + length);
             assert!(frame[header.len()..].iter().all(|byte| *byte == b'x'));
+        }
+    }
+
+    #[test]
+    fn a_short_frame_keeps_no_long_buffer() {
+        for (expected_bytes, length) in [(256, 20), (65_536, 100), (0, 10_000)] {
+            let frame = text(expected_bytes, |buffer| buffer.resize(buffer.len() + length, b'x'));
+            let kept = frame.try_into_mut().expect("nobody shares it").capacity();
+            assert!(kept <= 2 * (length + HEADER_ROOM), "{kept} for {length}");
         }
     }
 

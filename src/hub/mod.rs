@@ -34,6 +34,8 @@ pub struct HubLimits {
     pub ring_bytes: usize,
     /// Most events replayed to one subscriber; beyond, a fresh snapshot is cheaper for both sides.
     pub resume_events: u64,
+    /// Most feeds at once, watched or idle.
+    pub max_feeds: usize,
     /// How long a feed stays without a watcher, in milliseconds.
     pub feed_idle_ms: EpochMs,
     /// How long to wait before a gap that could not be read is read again; doubled each time.
@@ -46,6 +48,7 @@ impl Default for HubLimits {
             ring_frames: 256,
             ring_bytes: 64 * 1024,
             resume_events: 4096,
+            max_feeds: 100_000,
             feed_idle_ms: 120_000,
             first_retry_delay: Duration::from_millis(50),
         }
@@ -78,6 +81,12 @@ pub enum AttachError {
         /// The newest one.
         head: Seq,
     },
+    /// Nothing ever happened there, though a property's life begins with an event: there is no such property.
+    #[error("no such topic")]
+    Unknown,
+    /// There are as many feeds as there may be.
+    #[error("too many feeds")]
+    Full,
     /// The event table cannot be read now.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -134,11 +143,16 @@ impl Hub {
     /// Dropping the future may leave the subscriber attached; `detach` afterwards is always safe.
     ///
     /// # Errors
-    /// `TooOld` and `AboveHead` ask for a snapshot; `Source` and `Lost` may pass; `Gone` is the subscriber's own word. Part of
-    /// what was missed may have been delivered by then.
+    /// `TooOld` and `AboveHead` ask for a snapshot; `Full`, `Source` and `Lost` may pass; `Gone` is the subscriber's own word. Part
+    /// of what was missed may have been delivered by then.
     pub async fn attach(&self, topic: Topic, subscriber: &Arc<dyn Subscriber>, after: Seq) -> Result<Attached, AttachError> {
-        let feed = self.inner.feed(topic);
-        self.inner.load(&feed).await?;
+        let feed = self.inner.feed(topic)?;
+        let loaded = self.inner.load(&feed).await;
+        if loaded == Err(AttachError::Unknown) {
+            // Nobody can be attached to it. Whoever else waits for its head holds it, asks again, and forgets it in turn.
+            self.inner.feeds.remove_if(&topic, |_, known| Arc::ptr_eq(known, &feed) && Arc::strong_count(known) == 2);
+        }
+        loaded?;
         self.inner.bring_up(&feed, subscriber, after).await
     }
 
@@ -170,11 +184,15 @@ impl Inner {
     }
 
     /// The topic's feed, installed as *loading* if there was none: from here on it misses no publish.
-    fn feed(&self, topic: Topic) -> Arc<Feed> {
+    fn feed(&self, topic: Topic) -> Result<Arc<Feed>, AttachError> {
         if let Some(feed) = self.known(topic) {
-            return feed;
+            return Ok(feed);
+        }
+        // A few more than that may slip in at once.
+        if self.feeds.len() >= self.limits.max_feeds {
+            return Err(AttachError::Full);
         }
         let limits = FeedLimits { ring_frames: self.limits.ring_frames, ring_bytes: self.limits.ring_bytes };
-        Arc::clone(&self.feeds.entry(topic).or_insert_with(|| Arc::new(Feed::new(topic, limits))))
+        Ok(Arc::clone(&self.feeds.entry(topic).or_insert_with(|| Arc::new(Feed::new(topic, limits)))))
     }
 }

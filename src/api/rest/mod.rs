@@ -13,15 +13,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 use latchkey_protocol::rest::{CalendarWindow, PageQuery, PaymentsOf};
-use latchkey_protocol::{BookingId, ErrorCode, HoldId, PropertyId};
+use latchkey_protocol::{BookingId, HoldId, PropertyId};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
+use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::{Reply, Response};
-use warp::{Filter, Rejection};
 
+use super::address::customer;
 use super::problem::Problem;
 use super::request::{Ask, ask};
 use crate::clock::Clock;
@@ -53,14 +54,10 @@ impl Context {
 }
 
 impl Ask {
-    /// Counts an authentication request against its address; IPv6 by /64, which is one customer's (RFC 6177).
+    /// Counts an authentication request against its address.
     fn within_auth_rate(&self) -> Result<(), Problem> {
-        let address = match self.peer() {
-            Some(IpAddr::V6(address)) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
-            Some(address) => address,
-            None => return Ok(()),
-        };
-        self.context.auth_rate.check_key(&address).map_err(|until| {
+        let Some(address) = self.peer() else { return Ok(()) };
+        self.context.auth_rate.check_key(&customer(address)).map_err(|until| {
             let wait = until.wait_time_from(DefaultClock::default().now());
             ServiceError::RateLimited { retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX) }.into()
         })
@@ -144,12 +141,44 @@ pub fn routes(services: Arc<Services>, context: Arc<Context>) -> BoxedFilter<(Re
         .or(warp::path!("webhooks" / "payments").and(warp::post()).and(ask).then(payments::webhook))
         .unify()
         .boxed();
-    let nouns = auth.or(properties).unify().or(bookings).unify().or(payments).unify().map(|handled: Handled| match handled {
-        Ok(response) => response,
-        Err(problem) => problem.into_response(),
+    let clock = Arc::clone(&context.clock);
+    let nouns = auth.or(properties).unify().or(bookings).unify().or(payments).unify().map(move |handled: Handled| {
+        let mut response = handled.unwrap_or_else(|problem| problem.at(clock.now()).into_response());
+        // Tokens and private answers must not be stored (RFC 6749, 5.1); public ones are stale within milliseconds.
+        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        response
     });
-    nouns.or(operations(context)).unify().recover(as_problem).unify().boxed()
+    nouns.or(operations(context)).unify().boxed()
 }
+
+const GET: &str = "GET, HEAD, OPTIONS";
+const POST: &str = "POST, OPTIONS";
+const GET_POST: &str = "GET, HEAD, POST, OPTIONS";
+
+/// The `Allow` of every path above, and of `/ws`; `*` is an id. A test in `app` asks each for each method.
+pub const METHODS: [(&str, &str); 21] = [
+    ("ws", GET),
+    ("auth/register", POST),
+    ("auth/login", POST),
+    ("auth/refresh", POST),
+    ("users/me", GET),
+    ("properties", GET_POST),
+    ("properties/*", GET),
+    ("properties/*/calendar", GET),
+    ("quotes", POST),
+    ("holds", POST),
+    ("holds/*", GET),
+    ("holds/*/extend", POST),
+    ("holds/*/release", POST),
+    ("bookings", GET_POST),
+    ("bookings/*", GET),
+    ("bookings/*/cancel", POST),
+    ("payments", GET_POST),
+    ("webhooks/payments", POST),
+    ("healthz", GET),
+    ("readyz", GET),
+    ("metrics", GET),
+];
 
 /// For orchestrators and monitoring.
 fn operations(context: Arc<Context>) -> BoxedFilter<(Response,)> {
@@ -169,19 +198,4 @@ fn operations(context: Arc<Context>) -> BoxedFilter<(Response,)> {
         None => StatusCode::NOT_FOUND.into_response(),
     });
     healthz.or(readyz).unify().or(metrics).unify().boxed()
-}
-
-/// What no route took.
-async fn as_problem(rejection: Rejection) -> Result<Response, std::convert::Infallible> {
-    let problem = if rejection.is_not_found() {
-        Problem::new(ErrorCode::NotFound, "no such route")
-    } else if rejection.find::<warp::reject::InvalidQuery>().is_some() {
-        Problem::invalid("query", "the query string has a field that is missing, unknown or of the wrong form")
-    } else if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
-        Problem::new(ErrorCode::MethodNotAllowed, "this route has no such method")
-    } else {
-        tracing::error!(?rejection, "a request was rejected for a reason nobody expected");
-        Problem::new(ErrorCode::Internal, "internal error")
-    };
-    Ok(problem.into_response())
 }

@@ -15,10 +15,13 @@ use latchkey_protocol::{CloseCode, EpochMs, Topic};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 
-use super::outbox::{MAX_SLICES, Outbox};
+use super::outbox::{self, MAX_SLICES, Outbox};
 use super::terms::Terms;
 use crate::hub::{Subscriber, SubscriberId, frame};
 use crate::service::Caller;
+
+/// A time that has not come.
+const NEVER: EpochMs = EpochMs::MIN;
 
 /// A client's socket.
 pub(super) struct Connection {
@@ -30,11 +33,15 @@ pub(super) struct Connection {
     caller: Mutex<Option<Caller>>,
     /// Domain commands under way.
     in_flight: AtomicU32,
-    opened_at: EpochMs,
     last_heard_at: AtomicI64,
-    awaits_pong: AtomicBool,
+    /// When the ping went out that nothing has come after; `NEVER` if there is none.
+    pinged_at: AtomicI64,
     /// Follows at least one topic.
     is_watching: AtomicBool,
+    /// Has followed one before.
+    has_watched: AtomicBool,
+    /// Since when it follows nothing.
+    aimless_since: AtomicI64,
     is_draining: AtomicBool,
 }
 
@@ -58,10 +65,11 @@ impl Connection {
             task: AtomicWaker::new(),
             caller: Mutex::new(None),
             in_flight: AtomicU32::new(0),
-            opened_at: now,
             last_heard_at: AtomicI64::new(now),
-            awaits_pong: AtomicBool::new(false),
+            pinged_at: AtomicI64::new(NEVER),
             is_watching: AtomicBool::new(false),
+            has_watched: AtomicBool::new(false),
+            aimless_since: AtomicI64::new(now),
             is_draining: AtomicBool::new(false),
         }
     }
@@ -75,15 +83,17 @@ impl Connection {
         self.send_all(std::slice::from_ref(&frame))
     }
 
-    /// Sends frames in order: at once if nothing waits, else through the outbox. One that finds the outbox empty is always taken,
-    /// however long; beyond the limit the client is a slow consumer.
+    /// Sends frames in order: at once if nothing waits, else through the outbox. Beyond the limit the client is a slow consumer.
+    ///
+    /// What is sent while there is room (see `poll_room`) is always taken, however long: pages, rings and replies of snapshots wait for
+    /// room first and are bounded where they are made. So no more than the limit, or one such batch and a quarter of it, ever waits.
     pub(super) fn send_all(&self, frames: &[Bytes]) -> bool {
         let mut wire = self.wire();
         if wire.closing.is_some() || wire.writer.is_none() {
             return false;
         }
-        let added: usize = frames.iter().map(Bytes::len).sum();
-        if !wire.outbox.is_empty() && wire.outbox.bytes() + added > self.terms.limits.max_queued_bytes {
+        let added: usize = frames.iter().map(outbox::weight).sum();
+        if !self.has_room(&wire) && wire.outbox.bytes() + added > self.terms.limits.max_queued_bytes {
             self.terms.meters.slow_consumers.increment(1);
             wire.begin_closing(CloseCode::SlowConsumer);
             drop(wire);
@@ -155,7 +165,7 @@ impl Connection {
             let before = wire.outbox.bytes();
             wire.write()?;
             let after = wire.outbox.bytes();
-            let room = if after <= self.terms.limits.max_queued_bytes / 4 { wire.room.take() } else { None };
+            let room = if self.has_room(&wire) { wire.room.take() } else { None };
             drop(wire);
             if let Some(room) = room {
                 room.wake();
@@ -170,6 +180,11 @@ impl Connection {
         }
     }
 
+    /// Whether so little waits that something long may be added.
+    fn has_room(&self, wire: &Wire) -> bool {
+        wire.outbox.bytes() <= self.terms.limits.max_queued_bytes / 4
+    }
+
     /// Whether so much waits that reading further commands should wait too.
     pub(super) fn is_crowded(&self) -> bool {
         self.wire().outbox.bytes() > self.terms.limits.max_queued_bytes / 2
@@ -178,7 +193,7 @@ impl Connection {
     /// The client has said or taken something.
     pub(super) fn heard(&self) {
         self.last_heard_at.store(self.terms.clock.now(), Ordering::Relaxed);
-        self.awaits_pong.store(false, Ordering::Relaxed);
+        self.pinged_at.store(NEVER, Ordering::Relaxed);
     }
 
     /// Who the connection speaks for.
@@ -192,6 +207,11 @@ impl Connection {
     }
 
     pub(super) fn set_watching(&self, is_watching: bool) {
+        if is_watching {
+            self.has_watched.store(true, Ordering::Relaxed);
+        } else {
+            self.aimless_since.store(self.terms.clock.now(), Ordering::Relaxed);
+        }
         self.is_watching.store(is_watching, Ordering::Relaxed);
     }
 
@@ -218,17 +238,27 @@ impl Connection {
         self.is_draining.load(Ordering::Acquire)
     }
 
-    /// Judges the connection by the clock: expired, never authenticated, silent. Called by the registry's sweep.
+    /// Judges the connection by the clock: expired, without a name or an aim, silent. Called by the registry's sweep.
     pub(super) fn judge(&self, now: EpochMs) {
         let limits = &self.terms.limits;
         let silent_ms = now - self.last_heard_at.load(Ordering::Relaxed);
+        let pinged_at = self.pinged_at.load(Ordering::Relaxed);
+        let aimless_ms = now - self.aimless_since.load(Ordering::Relaxed);
         match self.caller() {
             Some(caller) if caller.expires_at <= now => self.close(CloseCode::TokenExpired),
-            None if !self.is_watching.load(Ordering::Relaxed) && now - self.opened_at >= limits.authenticate_within_ms => {
-                self.close(CloseCode::BadAuthentication);
+            None if !self.is_watching.load(Ordering::Relaxed) && aimless_ms >= limits.authenticate_within_ms => {
+                // One that has watched something knows how to speak to us, and may come back.
+                let has_watched = self.has_watched.load(Ordering::Relaxed);
+                self.close(if has_watched { CloseCode::IdleTimeout } else { CloseCode::BadAuthentication });
             }
-            Some(_) | None if silent_ms >= 2 * limits.heartbeat_ms => self.close(CloseCode::IdleTimeout),
-            Some(_) | None if silent_ms >= limits.heartbeat_ms && !self.awaits_pong.swap(true, Ordering::Relaxed) => {
+            // Only a ping's answer is late, never silence alone: a clock that jumps closes nobody who was not asked.
+            Some(_) | None if pinged_at != NEVER => {
+                if now - pinged_at >= limits.heartbeat_ms {
+                    self.close(CloseCode::IdleTimeout);
+                }
+            }
+            Some(_) | None if silent_ms >= limits.heartbeat_ms => {
+                self.pinged_at.store(now, Ordering::Relaxed);
                 self.send(frame::PING);
             }
             Some(_) | None => {}
@@ -253,7 +283,7 @@ impl Subscriber for Connection {
 
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut wire = self.wire();
-        if wire.outbox.bytes() <= self.terms.limits.max_queued_bytes / 4 || wire.closing.is_some() || wire.writer.is_none() {
+        if self.has_room(&wire) || wire.closing.is_some() || wire.writer.is_none() {
             return Poll::Ready(());
         }
         wire.room = Some(cx.waker().clone());

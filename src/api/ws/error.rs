@@ -40,6 +40,16 @@ pub(super) fn too_many_subscriptions(limit: usize) -> WireError {
     WireError::new(ErrorCode::TooManySubscriptions, "unsubscribe from something first").with("limit", limit as u64)
 }
 
+/// Not now.
+pub(super) fn busy(why: &str) -> WireError {
+    WireError::new(ErrorCode::Busy, why)
+}
+
+/// A private topic, but the token has run out.
+pub(super) fn expired() -> WireError {
+    WireError::new(ErrorCode::Unauthenticated, "the token has run out")
+}
+
 /// A command's task ended without an answer.
 pub(super) fn unanswered() -> WireError {
     WireError::new(ErrorCode::Internal, "the command failed; repeat it with the same key to learn its outcome")
@@ -51,6 +61,8 @@ pub(super) fn of_attach(error: &AttachError) -> WireError {
         AttachError::TooOld { .. } | AttachError::AboveHead { .. } => {
             WireError::new(ErrorCode::Unavailable, "the events since then are out of reach; subscribe anew")
         }
+        AttachError::Unknown => WireError::new(ErrorCode::NotFound, "no such topic"),
+        AttachError::Full => busy("too many topics are followed on this node"),
         AttachError::Source(_) | AttachError::Lost | AttachError::Gone => {
             WireError::new(ErrorCode::Unavailable, "the topic cannot be followed now")
         }

@@ -10,13 +10,21 @@ use bytes::{Buf as _, Bytes};
 
 /// Most frames handed to one `writev`.
 pub(super) const MAX_SLICES: usize = 64;
+/// What a waiting frame takes beside its bytes: its place in the queue, and its buffer's own header.
+const FRAME_OVERHEAD_BYTES: usize = 64;
 /// A queue that once grew beyond this gives its memory back when it is empty again.
 const KEPT_CAPACITY: usize = 8;
+
+/// The memory a waiting frame counts for: a million empty frames are not nothing.
+pub(super) fn weight(frame: &Bytes) -> usize {
+    FRAME_OVERHEAD_BYTES + frame.len()
+}
 
 /// Frames to write.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     frames: VecDeque<Bytes>,
+    /// Their weight.
     bytes: usize,
     /// Whether part of the first frame is written already.
     first_has_begun: bool,
@@ -27,14 +35,14 @@ impl Outbox {
         self.frames.is_empty()
     }
 
-    /// Bytes waiting.
+    /// Bytes of memory that what waits is held in, as [`weight`] counts.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Appends a frame.
     pub(super) fn push(&mut self, frame: Bytes) {
-        self.bytes += frame.len();
+        self.bytes += weight(&frame);
         self.frames.push_back(frame);
     }
 
@@ -66,6 +74,7 @@ impl Outbox {
                 return;
             }
             written -= first.len();
+            self.bytes -= FRAME_OVERHEAD_BYTES;
             self.first_has_begun = false;
             self.frames.pop_front();
         }
@@ -77,7 +86,7 @@ impl Outbox {
     /// Drops every frame of which nothing is written yet.
     pub(super) fn drop_unstarted(&mut self) {
         self.frames.truncate(usize::from(self.first_has_begun));
-        self.bytes = self.frames.iter().map(Bytes::len).sum();
+        self.bytes = self.frames.iter().map(weight).sum();
     }
 }
 
@@ -108,7 +117,8 @@ mod tests {
                 outbox.advance(first);
                 outbox.advance(second);
                 assert_eq!(contents(&outbox), &whole[first + second..]);
-                assert_eq!(outbox.bytes(), whole.len() - first - second);
+                let frames_left = [3, 6, 11].into_iter().filter(|end| first + second < *end).count();
+                assert_eq!(outbox.bytes(), whole.len() - first - second + frames_left * FRAME_OVERHEAD_BYTES);
                 assert_eq!(outbox.is_empty(), first + second == whole.len());
             }
         }
@@ -121,7 +131,7 @@ mod tests {
             outbox.advance(written);
             outbox.drop_unstarted();
             assert_eq!(contents(&outbox), kept.as_bytes(), "{written}");
-            assert_eq!(outbox.bytes(), kept.len());
+            assert_eq!(outbox.bytes(), kept.len() + usize::from(!kept.is_empty()) * FRAME_OVERHEAD_BYTES);
         }
     }
 

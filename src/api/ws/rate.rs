@@ -39,7 +39,9 @@ pub(super) enum Verdict {
 /// One connection's rate.
 pub(super) struct Rate {
     limiter: RateLimiter<NotKeyed, InMemoryState, TermsClock, NoOpMiddleware<Duration>>,
+    /// Refusals beyond what the sender has made up for by messages in time.
     refused: u32,
+    burst: NonZeroU32,
     max_refused: u32,
 }
 
@@ -47,14 +49,18 @@ impl Rate {
     pub(super) fn new(terms: &Arc<Terms>) -> Self {
         let limits = &terms.limits;
         let at_least_one = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
-        let quota = Quota::per_second(at_least_one(limits.messages_per_second)).allow_burst(at_least_one(limits.message_burst));
+        let burst = at_least_one(limits.message_burst);
+        let quota = Quota::per_second(at_least_one(limits.messages_per_second)).allow_burst(burst);
         let limiter = RateLimiter::direct_with_clock(quota, TermsClock(Arc::clone(terms)));
-        Self { limiter, refused: 0, max_refused: limits.max_refused }
+        Self { limiter, refused: 0, burst, max_refused: limits.max_refused }
     }
 
-    /// Charges one message.
-    pub(super) fn charge(&mut self) -> Verdict {
-        let Err(not_until) = self.limiter.check() else { return Verdict::Allowed };
+    /// Charges the price of so many messages, or of a full burst if that is less, all or nothing.
+    pub(super) fn charge(&mut self, count: NonZeroU32) -> Verdict {
+        let Ok(Err(not_until)) = self.limiter.check_n(count.min(self.burst)) else {
+            self.refused = self.refused.saturating_sub(1);
+            return Verdict::Allowed;
+        };
         self.refused += 1;
         if self.refused >= self.max_refused {
             return Verdict::Abusive;
@@ -83,18 +89,42 @@ mod tests {
         }
     }
 
+    const ONE: NonZeroU32 = NonZeroU32::MIN;
+
+    fn rate(max_refused: u32) -> (Rate, Arc<ManualClock>) {
+        let clock = Arc::new(ManualClock::default());
+        let limits = WsLimits { messages_per_second: 200, message_burst: 400, max_refused, ..WsLimits::default() };
+        (Rate::new(&Arc::new(Terms::new(limits, Arc::<ManualClock>::clone(&clock)))), clock)
+    }
+
     #[test]
     fn a_burst_passes_and_then_one_message_every_five_milliseconds_until_patience_ends() {
-        let clock = Arc::new(ManualClock::default());
-        let limits = WsLimits { messages_per_second: 200, message_burst: 400, max_refused: 3, ..WsLimits::default() };
-        let terms = Arc::new(Terms::new(limits, Arc::<ManualClock>::clone(&clock)));
-        let mut rate = Rate::new(&terms);
-        assert!((0..400).all(|_| rate.charge() == Verdict::Allowed));
-        assert_eq!(rate.charge(), Verdict::Refused { retry_after_ms: 5 });
+        let (mut rate, clock) = rate(3);
+        assert!((0..400).all(|_| rate.charge(ONE) == Verdict::Allowed));
+        assert_eq!(rate.charge(ONE), Verdict::Refused { retry_after_ms: 5 });
         clock.0.store(4, Ordering::SeqCst);
-        assert_eq!(rate.charge(), Verdict::Refused { retry_after_ms: 1 });
-        clock.0.store(5, Ordering::SeqCst);
-        assert_eq!(rate.charge(), Verdict::Allowed);
-        assert_eq!(rate.charge(), Verdict::Abusive);
+        assert_eq!(rate.charge(ONE), Verdict::Refused { retry_after_ms: 1 });
+        assert_eq!(rate.charge(ONE), Verdict::Abusive);
+    }
+
+    #[test]
+    fn one_who_slows_down_is_forgiven() {
+        let (mut rate, clock) = rate(3);
+        assert_eq!(rate.charge(NonZeroU32::new(400).unwrap()), Verdict::Allowed);
+        for now in (5..5_000).step_by(5) {
+            assert_eq!(rate.charge(ONE), Verdict::Refused { retry_after_ms: 5 }, "at {now} ms");
+            clock.0.store(now, Ordering::SeqCst);
+            assert_eq!(rate.charge(ONE), Verdict::Allowed, "at {now} ms");
+        }
+    }
+
+    #[test]
+    fn a_message_that_costs_more_than_a_burst_needs_a_whole_one() {
+        let (mut rate, clock) = rate(3);
+        let dear = NonZeroU32::new(1_000).unwrap();
+        assert_eq!(rate.charge(dear), Verdict::Allowed);
+        assert_eq!(rate.charge(dear), Verdict::Refused { retry_after_ms: 2_000 });
+        clock.0.store(2_000, Ordering::SeqCst);
+        assert_eq!(rate.charge(dear), Verdict::Allowed);
     }
 }

@@ -5,6 +5,7 @@
 //! the session is dropped, its topics are detached; domain commands under way go on.
 
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -58,14 +59,14 @@ impl Session {
         Self { edge, connection, topics: Vec::new(), rate, running: None }
     }
 
-    /// Charges a message to the sender; what it costs, if it costs anything.
-    fn charge(&mut self) -> Option<WireError> {
-        match self.rate.charge() {
-            Verdict::Allowed => None,
-            Verdict::Refused { retry_after_ms } => Some(error::rate_limited(retry_after_ms)),
+    /// Charges so many messages to the sender.
+    fn charge(&mut self, count: NonZeroU32) -> Result<(), WireError> {
+        match self.rate.charge(count) {
+            Verdict::Allowed => Ok(()),
+            Verdict::Refused { retry_after_ms } => Err(error::rate_limited(retry_after_ms)),
             Verdict::Abusive => {
                 self.connection.close(CloseCode::PolicyViolation);
-                Some(error::rate_limited(1000))
+                Err(error::rate_limited(1000))
             }
         }
     }
@@ -84,10 +85,8 @@ impl Session {
             }
             Command::Subscribe => {
                 let Subscribe { topic } = parse::data(envelope.data)?;
-                self.enter([topic].iter())?;
-                // Following it already: begin anew, or events would come between this snapshot and its reply.
-                self.edge.hub.detach(topic, self.connection.id());
-                self.running = Some(Box::pin(self.watch(id).subscribe(topic)));
+                let is_new = !self.enter([topic].iter())?.is_empty();
+                self.running = Some(Box::pin(self.watch(id).subscribe(topic, is_new)));
             }
             Command::Unsubscribe => {
                 let Unsubscribe { topic } = parse::data(envelope.data)?;
@@ -96,6 +95,10 @@ impl Session {
             }
             Command::Resume => {
                 let Resume { epoch, topics } = parse::data(envelope.data)?;
+                // Each further topic is as much work as a message of its own.
+                if let Some(more) = u32::try_from(topics.len()).ok().and_then(|count| NonZeroU32::new(count.saturating_sub(1))) {
+                    self.charge(more)?;
+                }
                 self.enter(topics.keys())?;
                 for topic in topics.keys() {
                     self.edge.hub.detach(*topic, self.connection.id());
@@ -149,17 +152,17 @@ impl Session {
         Watch { edge: Arc::clone(&self.edge), connection: Arc::clone(&self.connection), caller: self.connection.caller(), id }
     }
 
-    /// Enters topics as followed, all or none.
-    fn enter<'a>(&mut self, topics: impl Iterator<Item = &'a Topic>) -> Result<(), WireError> {
+    /// Enters topics as followed, all or none. Says which were not before.
+    fn enter<'a>(&mut self, topics: impl Iterator<Item = &'a Topic>) -> Result<Vec<Topic>, WireError> {
         let added: Vec<Topic> = topics.copied().filter(|topic| !self.topics.contains(topic)).collect();
         let limit = self.edge.terms.limits.max_subscriptions;
         if self.topics.len() + added.len() > limit {
             return Err(error::too_many_subscriptions(limit));
         }
         self.topics.reserve_exact(added.len());
-        self.topics.extend(added);
+        self.topics.extend(&added);
         self.connection.set_watching(!self.topics.is_empty());
-        Ok(())
+        Ok(added)
     }
 
     fn leave(&mut self, topic: Topic) {
@@ -171,7 +174,7 @@ impl Session {
 
 impl Handler for Session {
     fn message(&mut self, text: &str) {
-        let charged = self.charge();
+        let charged = self.charge(NonZeroU32::MIN);
         let envelope = match parse::envelope(text) {
             Ok(envelope) => envelope,
             Err(bad) => {
@@ -179,21 +182,19 @@ impl Handler for Session {
                 return;
             }
         };
-        let done = match (parse::command(&envelope.cmd), charged) {
-            (Err(unknown), _) => Err(unknown),
-            (Ok(_), Some(refused)) => Err(refused),
-            (Ok(command), None) => {
-                metrics::counter!("latchkey_ws_commands_total", "command" => command.as_str()).increment(1);
-                self.run(command, &envelope)
-            }
-        };
+        let done = parse::command(&envelope.cmd).and_then(|command| {
+            charged?;
+            metrics::counter!("latchkey_ws_commands_total", "command" => command.as_str()).increment(1);
+            self.run(command, &envelope)
+        });
         if let Err(error) = done {
             self.connection.send(answer::refusal(Some(envelope.id), error));
         }
     }
 
     fn control(&mut self) {
-        self.charge();
+        // What was too much is remembered; there is nothing to refuse.
+        let _ = self.charge(NonZeroU32::MIN);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) {

@@ -72,7 +72,10 @@ pub(super) async fn run(connection: Arc<Connection>, reader: OwnedReadHalf, left
     let context = WebSocketContext::new(Role::Server, Some(config));
     let mut socket = Socket { connection, reader, leftover, context, handler };
     let end = poll_fn(|cx| socket.poll(cx)).await;
-    let Socket { connection, reader, .. } = socket;
+    // Everything named: what `..` leaves behind would live as long as the parting takes, and the handler may be waiting for a
+    // property's claim, which would be handed to somebody who never looks.
+    let Socket { connection, reader, leftover, context, handler } = socket;
+    drop((leftover, context, handler));
     match end {
         End::Gone => {}
         // Boxed: few connections are closing, all have room for this future.

@@ -18,9 +18,9 @@ pub struct WsLimits {
     pub max_subscriptions: usize,
     /// Most domain commands one connection has under way; beyond, it is not read from.
     pub max_in_flight: u32,
-    /// A ping goes out after this much silence; after twice as much the connection is closed, in milliseconds.
+    /// A ping goes out after this much silence; a ping that nothing follows for as long closes the connection, in milliseconds.
     pub heartbeat_ms: EpochMs,
-    /// How long a socket may stay that neither authenticates nor follows a public topic, in milliseconds.
+    /// How long a socket may stay that neither authenticates nor follows a public topic, in milliseconds; from when it last did.
     pub authenticate_within_ms: EpochMs,
     /// Messages a second, in the long run.
     pub messages_per_second: u32,

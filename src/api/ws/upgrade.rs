@@ -11,18 +11,19 @@ use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use latchkey_protocol::SUBPROTOCOL;
-use serde_json::json;
-use tokio::net::TcpStream;
+use latchkey_protocol::{ErrorCode, SUBPROTOCOL};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tracing::{debug, error};
 use warp::Filter as _;
 use warp::filters::BoxedFilter;
+use warp::reply::Reply as _;
 
 use super::registry::Seat;
 use super::session::Session;
 use super::{Edge, socket};
+use crate::api::problem::Problem;
 use crate::api::server::ConnectionSlot;
+use crate::api::stream::HttpStream;
 
 /// Why a request is not upgraded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -79,9 +80,9 @@ fn accept(
 }
 
 async fn serve(edge: Arc<Edge>, on_upgrade: OnUpgrade, seat: Seat) {
-    let (stream, leftover) = match on_upgrade.await.map(hyper::upgrade::Upgraded::downcast::<TokioIo<TcpStream>>) {
+    let (stream, leftover) = match on_upgrade.await.map(hyper::upgrade::Upgraded::downcast::<TokioIo<HttpStream>>) {
         // What came early is copied: it is short, and the original would keep hyper's 8 KiB buffer alive.
-        Ok(Ok(parts)) => (parts.io.into_inner(), Bytes::copy_from_slice(&parts.read_buf)),
+        Ok(Ok(parts)) => (parts.io.into_inner().into_inner(), Bytes::copy_from_slice(&parts.read_buf)),
         Ok(Err(_)) => return error!("the upgraded stream is not the TCP stream that `api::server` accepts"),
         Err(fault) => return debug!(%fault, "client left during the upgrade"),
     };
@@ -135,21 +136,20 @@ impl Handshake {
 }
 
 impl Refusal {
-    /// A problem document (RFC 9457); these faults come before there is a live protocol to report them in.
+    /// A problem document, as everywhere in REST; these faults come before there is a live protocol to report them in.
     fn into_response(self) -> warp::reply::Response {
-        let (status, header) = match self {
-            Self::NotAnUpgrade => (StatusCode::UPGRADE_REQUIRED, Some((header::UPGRADE, "websocket"))),
-            Self::Version => (StatusCode::UPGRADE_REQUIRED, Some((header::SEC_WEBSOCKET_VERSION, "13"))),
-            Self::Key | Self::Subprotocol => (StatusCode::BAD_REQUEST, None),
-            Self::Full => (StatusCode::SERVICE_UNAVAILABLE, Some((header::RETRY_AFTER, "1"))),
+        let code = match self {
+            Self::NotAnUpgrade | Self::Version => ErrorCode::UpgradeRequired,
+            Self::Key | Self::Subprotocol => ErrorCode::Malformed,
+            Self::Full => ErrorCode::Busy,
         };
-        let problem =
-            json!({ "type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(), "detail": self.to_string() });
-        let mut response = warp::reply::Response::new(problem.to_string().into());
-        *response.status_mut() = status;
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some((name, value)) = header {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        let mut response = Problem::new(code, self.to_string()).into_response();
+        if code == ErrorCode::UpgradeRequired {
+            // RFC 9110, 15.5.22 and 7.8: what to upgrade to, announced as an option of this connection; RFC 6455, 4.4: which version.
+            let headers = response.headers_mut();
+            headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
         response
     }
@@ -195,6 +195,23 @@ mod tests {
             (&[("sec-websocket-key", "dGhlIHNhbXBsZQ==")], Err(Refusal::Key)),
         ] {
             assert_eq!(check(&headers(changes)), expected, "{changes:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_its_fault_and_what_would_be_taken() {
+        for (refusal, status, upgrade, retry_after) in [
+            (Refusal::NotAnUpgrade, 426, Some("websocket"), None),
+            (Refusal::Version, 426, Some("websocket"), None),
+            (Refusal::Key, 400, None, None),
+            (Refusal::Subprotocol, 400, None, None),
+            (Refusal::Full, 503, None, Some("1")),
+        ] {
+            let response = refusal.into_response();
+            let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap());
+            assert_eq!((response.status().as_u16(), header("upgrade"), header("retry-after")), (status, upgrade, retry_after), "{refusal}");
+            assert_eq!(header("connection"), upgrade.map(|_| "upgrade"), "{refusal}");
+            assert_eq!(header("content-type"), Some("application/problem+json"));
         }
     }
 }

@@ -4,10 +4,13 @@
 //! before its topic is attached, so a push never comes before the state it changes.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::io;
 use std::sync::Arc;
 
 use latchkey_protocol::server::{Resumed, Resumption, Subscribed};
 use latchkey_protocol::{CloseCode, Seq, Topic, WireError};
+use serde::Serialize;
 use tracing::debug;
 
 use super::connection::Connection;
@@ -32,29 +35,46 @@ pub(super) struct Outcome {
 
 impl Watch {
     /// `subscribe`: authorise, snapshot, reply, attach.
-    pub(super) async fn subscribe(self, topic: Topic) -> Outcome {
+    ///
+    /// One who follows the topic already goes on following it until the new snapshot is there, and if there is none because the
+    /// node is busy; not if the topic is no longer theirs.
+    pub(super) async fn subscribe(self, topic: Topic, is_new: bool) -> Outcome {
         match self.snapshot(topic).await {
             Ok(subscribed) => {
-                let seq = subscribed.seq;
-                self.connection.send(answer::ok(self.id, &subscribed));
-                self.attach_after_reply(topic, seq).await;
+                self.room().await;
+                if self.may_still_see(topic) {
+                    // From here to the reply no event may come; the reply says where the next ones begin.
+                    self.edge.hub.detach(topic, self.connection.id());
+                    self.connection.send(answer::ok(self.id, &subscribed));
+                    self.attach_after_reply(topic, subscribed.seq).await;
+                }
                 Outcome { refused: Vec::new() }
             }
             Err(error) => {
+                let refused = if is_new || !error.retryable { vec![topic] } else { Vec::new() };
                 self.connection.send(answer::refusal(Some(self.id), error));
-                Outcome { refused: vec![topic] }
+                Outcome { refused }
             }
         }
     }
 
     /// `resume`: replay each topic from where the client left it, or give it a snapshot; reply; attach those with snapshots.
+    ///
+    /// Snapshots are gathered up to a queue's worth; topics that need one beyond that are refused as `busy`, to be resumed again.
     pub(super) async fn resume(self, epoch: String, topics: BTreeMap<Topic, Seq>) -> Outcome {
         let is_same_history = epoch == self.edge.services.topics.epoch();
         let mut resumed = BTreeMap::new();
+        let mut bytes_left = self.edge.terms.limits.max_queued_bytes;
         for (topic, after) in topics {
             let after = is_same_history.then_some(after);
-            let resumption = self.resume_one(topic, after).await.unwrap_or_else(Resumption::Refused);
+            let resumption = self.resume_one(topic, after, &mut bytes_left).await.unwrap_or_else(Resumption::Refused);
             resumed.insert(topic, resumption);
+        }
+        self.room().await;
+        for (topic, resumption) in &mut resumed {
+            if matches!(resumption, Resumption::Reset(_)) && !self.may_still_see(*topic) {
+                *resumption = Resumption::Refused(error::expired());
+            }
         }
         let reply = Resumed { topics: resumed };
         self.connection.send(answer::ok(self.id, &reply));
@@ -69,22 +89,47 @@ impl Watch {
         Outcome { refused }
     }
 
-    async fn resume_one(&self, topic: Topic, after: Option<Seq>) -> Result<Resumption, WireError> {
-        let Some(after) = after else { return self.reset(topic).await };
+    async fn resume_one(&self, topic: Topic, after: Option<Seq>, bytes_left: &mut usize) -> Result<Resumption, WireError> {
+        let Some(after) = after else { return self.reset(topic, bytes_left).await };
         self.authorise(topic).await?;
         match self.attach(topic, after).await {
             Ok(head) => Ok(Resumption::Resumed { head }),
-            Err(AttachError::TooOld { .. } | AttachError::AboveHead { .. }) => self.reset(topic).await,
-            Err(error @ (AttachError::Source(_) | AttachError::Lost | AttachError::Gone)) => Err(error::of_attach(&error)),
+            Err(AttachError::TooOld { .. } | AttachError::AboveHead { .. }) => self.reset(topic, bytes_left).await,
+            Err(error @ (AttachError::Unknown | AttachError::Full | AttachError::Source(_) | AttachError::Lost | AttachError::Gone)) => {
+                Err(error::of_attach(&error))
+            }
         }
     }
 
-    async fn reset(&self, topic: Topic) -> Result<Resumption, WireError> {
-        Ok(Resumption::Reset(Box::new(self.snapshot(topic).await?)))
+    async fn reset(&self, topic: Topic, bytes_left: &mut usize) -> Result<Resumption, WireError> {
+        if *bytes_left == 0 {
+            return Err(error::busy("more snapshots than one reply holds: resume this topic again"));
+        }
+        let subscribed = self.snapshot(topic).await?;
+        *bytes_left = bytes_left.saturating_sub(json_length(&subscribed));
+        Ok(Resumption::Reset(Box::new(subscribed)))
+    }
+
+    /// Waits until the client has taken most of what was sent before: a snapshot may be longer than its queue.
+    async fn room(&self) {
+        poll_fn(|cx| self.connection.poll_room(cx)).await;
     }
 
     async fn authorise(&self, topic: Topic) -> Result<(), WireError> {
+        if !self.may_still_see(topic) {
+            return Err(error::expired());
+        }
         self.edge.services.topics.authorise(self.caller.as_ref(), topic).await.map_err(WireError::from)
+    }
+
+    /// Closes the connection if its token has run out, as the sweep would a moment later; says whether what was authorised
+    /// before may be sent now (P8).
+    fn may_still_see(&self, topic: Topic) -> bool {
+        let has_expired = self.caller.is_some_and(|caller| caller.expires_at <= self.edge.terms.clock.now());
+        if has_expired {
+            self.connection.close(CloseCode::TokenExpired);
+        }
+        !has_expired || matches!(topic, Topic::Property(_))
     }
 
     async fn snapshot(&self, topic: Topic) -> Result<Subscribed, WireError> {
@@ -105,4 +150,22 @@ impl Watch {
         let subscriber: Arc<dyn Subscriber> = Arc::<Connection>::clone(&self.connection);
         Ok(self.edge.hub.attach(topic, &subscriber, after).await?.head)
     }
+}
+
+/// How long a value is on the wire.
+fn json_length(value: &impl Serialize) -> usize {
+    struct Counter(usize);
+    impl io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counter = Counter(0);
+    let written = serde_json::to_writer(&mut counter, value);
+    debug_assert!(written.is_ok(), "snapshots serialise: {written:?}");
+    counter.0
 }

@@ -61,7 +61,8 @@ async fn a_gap_is_read_from_the_table_while_later_events_wait() {
     assert!(watcher.seqs().is_empty());
     gate.add_permits(100);
     settle().await;
-    assert_eq!(watcher.seqs(), all(1..=305));
+    assert_eq!((watcher.seqs(), hub.feeds()), (all(1..=305), 1));
+    assert!(!watcher.has_lost.load(Ordering::SeqCst));
 }
 
 #[tokio::test]
@@ -190,4 +191,72 @@ async fn the_local_bus_ends_at_the_hub() {
     hub.attach(topic(1), &subscriber, 0).await.unwrap();
     LocalBus::new(Arc::clone(&hub)).publish(&[table.append(topic(1))]);
     assert_eq!(watcher.seqs(), [1]);
+}
+
+#[tokio::test]
+async fn many_rings_at_once_wait_for_a_healthy_client() {
+    let table = Arc::new(Table::default());
+    let hub = hub(&table);
+    for number in 1..=20 {
+        let (_, other) = Watcher::new(100);
+        hub.attach(topic(number), &other, 0).await.unwrap();
+        hub.publish(&table.append_many(topic(number), 60));
+    }
+    let (watcher, subscriber) = Watcher::with_capacity(1, 100);
+    let resuming = tokio::spawn(async move {
+        for number in 1..=20 {
+            hub.attach(topic(number), &subscriber, 0).await.unwrap();
+        }
+    });
+    while !resuming.is_finished() {
+        settle().await;
+        assert!(watcher.waiting() <= 100);
+        watcher.read();
+    }
+    resuming.await.unwrap();
+    assert_eq!(watcher.seqs().len(), 20 * 60);
+}
+
+#[tokio::test]
+async fn a_property_without_events_leaves_no_feed_behind() {
+    let table = Arc::new(Table::default());
+    let hub = hub(&table);
+    let (watcher, subscriber) = Watcher::new(1);
+    for number in 1..=50 {
+        assert_eq!(hub.attach(home(number), &subscriber, 0).await, Err(AttachError::Unknown));
+        assert_eq!(hub.attach(home(number), &subscriber, 7).await, Err(AttachError::Unknown));
+    }
+    assert_eq!(hub.feeds(), 0);
+    hub.publish(&[table.append(home(1))]);
+    hub.attach(home(1), &subscriber, 0).await.unwrap();
+    assert_eq!(watcher.seqs(), [1]);
+}
+
+#[tokio::test]
+async fn there_are_only_so_many_feeds() {
+    let table = Arc::new(Table::default());
+    let hub = hub(&table);
+    let (_, subscriber) = Watcher::new(1);
+    for number in 1..=101 {
+        table.append(topic(number));
+        let attached = hub.attach(topic(number), &subscriber, 1).await;
+        assert_eq!(attached.err(), (number == 101).then_some(AttachError::Full));
+    }
+    hub.attach(topic(1), &subscriber, 1).await.expect("a feed that is there takes more watchers");
+}
+
+#[tokio::test]
+async fn a_feed_whose_fill_panics_is_lost_and_begins_anew() {
+    let table = Arc::new(Table::default());
+    let hub = hub(&table);
+    let (watcher, subscriber) = Watcher::new(1);
+    let first = table.append(topic(1));
+    hub.attach(topic(1), &subscriber, 1).await.unwrap();
+    table.panics.store(true, Ordering::SeqCst);
+    hub.publish(&table.append_many(topic(1), 2)[1..]);
+    eventually(|| watcher.has_lost.load(Ordering::SeqCst)).await;
+    assert_eq!(hub.feeds(), 0);
+    table.panics.store(false, Ordering::SeqCst);
+    hub.attach(topic(1), &subscriber, first.seq).await.unwrap();
+    assert_eq!(watcher.seqs(), [2, 3]);
 }

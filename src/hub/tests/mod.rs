@@ -14,8 +14,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use futures_util::task::AtomicWaker;
 use latchkey_protocol::server::Push;
-use latchkey_protocol::{PropertyId, Seq, Topic};
+use latchkey_protocol::{PropertyId, Seq, Topic, UserId};
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -27,11 +28,17 @@ const LIMITS: HubLimits = HubLimits {
     ring_frames: 256,
     ring_bytes: 64 * 1024,
     resume_events: 4096,
+    max_feeds: 100,
     feed_idle_ms: 120_000,
     first_retry_delay: Duration::from_millis(1),
 };
 
 fn topic(number: u8) -> Topic {
+    Topic::User(UserId::from_bytes([number; 16]))
+}
+
+/// A topic that never is without events, unlike an inbox.
+fn home(number: u8) -> Topic {
     Topic::Property(PropertyId::from_bytes([number; 16]))
 }
 
@@ -47,6 +54,7 @@ struct Table {
     removed: AtomicU64,
     gate: Mutex<Option<Arc<Semaphore>>>,
     failures_left: AtomicU32,
+    panics: AtomicBool,
     reads: AtomicU32,
 }
 
@@ -75,6 +83,7 @@ impl Table {
         if let Some(gate) = gate {
             gate.acquire().await.unwrap().forget();
         }
+        assert!(!self.panics.load(Ordering::SeqCst), "told to panic");
         let fails = self.failures_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
         if fails { Err(SourceError("told to fail".to_owned())) } else { Ok(()) }
     }
@@ -110,12 +119,38 @@ struct Watcher {
     seen: Mutex<Vec<(Topic, Seq)>>,
     wants_more: AtomicBool,
     has_lost: AtomicBool,
+    /// Most it takes beyond what its `reader` has taken away.
+    capacity: usize,
+    taken_away: AtomicU64,
+    reader: AtomicWaker,
 }
 
 impl Watcher {
     fn new(id: SubscriberId) -> (Arc<Self>, Arc<dyn Subscriber>) {
-        let watcher = Arc::new(Self { id, seen: Mutex::default(), wants_more: AtomicBool::new(true), has_lost: AtomicBool::new(false) });
+        Self::with_capacity(id, usize::MAX)
+    }
+
+    fn with_capacity(id: SubscriberId, capacity: usize) -> (Arc<Self>, Arc<dyn Subscriber>) {
+        let watcher = Arc::new(Self {
+            id,
+            seen: Mutex::default(),
+            wants_more: AtomicBool::new(true),
+            has_lost: AtomicBool::new(false),
+            capacity,
+            taken_away: AtomicU64::new(0),
+            reader: AtomicWaker::new(),
+        });
         (Arc::clone(&watcher), watcher)
+    }
+
+    fn waiting(&self) -> usize {
+        self.seen.lock().unwrap().len() - usize::try_from(self.taken_away.load(Ordering::SeqCst)).unwrap()
+    }
+
+    /// Takes away everything that waits, as a client does that reads.
+    fn read(&self) {
+        self.taken_away.fetch_add(self.waiting() as u64, Ordering::SeqCst);
+        self.reader.wake();
     }
 
     fn seqs(&self) -> Vec<Seq> {
@@ -129,7 +164,7 @@ impl Subscriber for Watcher {
     }
 
     fn deliver(&self, topic: Topic, frames: &[Bytes]) -> bool {
-        if !self.wants_more.load(Ordering::SeqCst) {
+        if !self.wants_more.load(Ordering::SeqCst) || self.waiting().saturating_add(frames.len()) > self.capacity {
             return false;
         }
         for frame in frames {
@@ -141,8 +176,9 @@ impl Subscriber for Watcher {
         true
     }
 
-    fn poll_room(&self, _: &mut Context<'_>) -> Poll<()> {
-        Poll::Ready(())
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.reader.register(cx.waker());
+        if self.waiting() <= self.capacity / 4 { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn lost(&self, _: Topic) {

@@ -15,9 +15,12 @@ async fn silence_is_answered_by_one_ping_and_then_by_the_end() {
     assert_eq!(client.text().await, "after one ping");
     client.send(&[last(PONG, b""), last(TEXT, b"alive")].concat()).await;
     assert_eq!(client.text().await, "alive");
-    server.sweep_at(75_999);
+    // Nobody listened for an hour: that is no fault of the client's.
+    server.sweep_at(3_600_000);
     assert_eq!(client.frame().await, Some((0x80 | PING, vec![])));
-    server.sweep_at(76_000);
+    server.sweep_at(3_624_999);
+    assert_eq!(connection.closing(), None);
+    server.sweep_at(3_625_000);
     assert_eq!(client.close_code().await, CloseCode::IdleTimeout.number());
 }
 
@@ -31,6 +34,20 @@ async fn a_socket_must_authenticate_or_watch_something_within_ten_seconds() {
     assert_eq!(idle.close_code().await, CloseCode::BadAuthentication.number());
     watching.send(&last(TEXT, b"here")).await;
     assert_eq!(watching.text().await, "here");
+}
+
+#[tokio::test]
+async fn a_watcher_may_think_for_ten_seconds_and_is_then_invited_to_come_back() {
+    let server = Server::start().await;
+    let (mut client, connection) = server.connect().await;
+    connection.set_watching(true);
+    server.sweep_at(60_000);
+    client.send(&last(PONG, b"")).await;
+    connection.set_watching(false);
+    server.sweep_at(69_999);
+    assert_eq!(connection.closing(), None);
+    server.sweep_at(70_000);
+    assert_eq!(client.close_code().await, CloseCode::IdleTimeout.number());
 }
 
 #[tokio::test]
@@ -78,4 +95,14 @@ async fn a_draining_node_says_when_to_come_back_and_takes_nobody_new() {
     assert_eq!(client.close_code().await, CloseCode::Draining.number());
     drop(client);
     timeout(Duration::from_secs(5), server.registry.emptied()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_hang_up_keeps_nothing_but_its_socket() {
+    let server = Server::start().await;
+    let (mut client, connection) = server.connect().await;
+    assert_eq!(Arc::strong_count(&server.is_paused), 2, "the handler has one");
+    connection.close(CloseCode::Draining);
+    assert_eq!(client.close_code().await, CloseCode::Draining.number());
+    assert_eq!((Arc::strong_count(&server.is_paused), server.registry.count()), (1, 1), "the task lingers, its handler does not");
 }

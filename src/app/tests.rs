@@ -1,0 +1,124 @@
+//! A whole node, spoken to in plain HTTP: what the edge as a whole answers, and how the node ends.
+
+use clap::Parser as _;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::*;
+use crate::api::rest::METHODS;
+use crate::clock::SystemClock;
+use crate::config::{Cli, Command};
+
+async fn node(options: &str) -> (App, TempDir) {
+    let data = tempfile::tempdir().unwrap();
+    let fixed = "latchkey serve --listen 127.0.0.1:0 --database mem:// --min-free-bytes 0 --data";
+    let words = fixed.split(' ').map(str::to_owned).chain([data.path().display().to_string()]);
+    let words = words.chain(options.split_whitespace().map(str::to_owned));
+    let Command::Serve(args) = Cli::try_parse_from(words).unwrap().command;
+    (App::start(&args, Arc::new(SystemClock), None).await.unwrap(), data)
+}
+
+/// One request on a connection of its own; the whole answer as text.
+async fn ask(address: SocketAddr, method: &str, path: &str, headers: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("{method} {path} HTTP/1.1\r\nhost: hub\r\nconnection: close\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(Duration::from_secs(10), stream.read_to_string(&mut answer)).await.expect("an answer").unwrap();
+    answer
+}
+
+fn status(answer: &str) -> u16 {
+    answer.split(' ').nth(1).and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no status: {answer}"))
+}
+
+fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
+    let head = answer.split("\r\n\r\n").next().unwrap_or_default();
+    head.lines().filter_map(|line| line.split_once(": ")).find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_path_takes_the_methods_it_allows_and_names_them_to_others() {
+    let (app, _data) = node("").await;
+    for (pattern, allow) in METHODS {
+        let path = format!("/{}/", pattern.replace('*', "01890a5d-ac96-774b-bcce-b302099a8057"));
+        let answer = ask(app.address, "OPTIONS", &path, "").await;
+        assert_eq!((status(&answer), header(&answer, "allow")), (204, Some(allow)), "{path}");
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            let answer = ask(app.address, method, &path, "content-length: 0\r\n").await;
+            if allow.split(", ").any(|allowed| allowed == method) {
+                assert!(status(&answer) != 405 && !answer.contains("no such route"), "{method} {path}: {answer}");
+            } else {
+                assert_eq!((status(&answer), header(&answer, "allow")), (405, Some(allow)), "{method} {path}");
+                assert!(answer.contains(r#""code":"method_not_allowed""#), "{answer}");
+            }
+        }
+    }
+    assert_eq!(status(&ask(app.address, "OPTIONS", "/nowhere/", "").await), 404);
+    app.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn head_is_get_without_a_body_and_nothing_private_is_stored() {
+    let (app, _data) = node("").await;
+    let upgrade = "upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for (path, headers, expected) in [("/healthz", "", 200), ("/properties/", "", 200), ("/users/me/", "", 401), ("/ws", upgrade, 426)] {
+        let (get, head) = (ask(app.address, "GET", path, headers).await, ask(app.address, "HEAD", path, headers).await);
+        assert_eq!(status(&head), expected, "{path}");
+        let (head_fields, body) = head.split_once("\r\n\r\n").unwrap();
+        assert_eq!(body, "", "{path}");
+        assert!(get.split_once("\r\n\r\n").unwrap().1.len() > 2, "{get}");
+        assert_eq!(header(head_fields, "content-length"), header(&get, "content-length"), "{path}");
+    }
+    for path in ["/users/me/", "/bookings/", "/properties/"] {
+        assert_eq!(header(&ask(app.address, "GET", path, "").await, "cache-control"), Some("no-store"), "{path}");
+    }
+    let refused = ask(app.address, "GET", "/ws", "").await;
+    assert!(refused.contains("urn:latchkey:problem:upgrade_required"), "{refused}");
+    assert_eq!(header(&refused, "upgrade"), Some("websocket"));
+    for too_much in ["a: b\r\n".repeat(65), format!("a: {}\r\n", "b".repeat(17 * 1024))] {
+        assert_eq!(status(&ask(app.address, "GET", "/healthz", &too_much).await), 431);
+    }
+    app.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_address_has_only_its_share_of_connections() {
+    let (app, _data) = node("--max-connections-per-address 2").await;
+    let held = [TcpStream::connect(app.address).await.unwrap(), TcpStream::connect(app.address).await.unwrap()];
+    // Accepted in order.
+    assert_eq!(status(&ask(app.address, "GET", "/healthz", "").await), 503);
+    drop(held);
+    let freed = async { while status(&ask(app.address, "GET", "/healthz", "").await) != 200 {} };
+    timeout(Duration::from_secs(5), freed).await.expect("both places are free again");
+    app.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_drains_says_so_before_it_hangs_up() {
+    let (app, _data) = node("--drain-notice-seconds 2 --drain-seconds 0").await;
+    let address = app.address;
+    assert_eq!(status(&ask(address, "GET", "/readyz", "").await), 200);
+    let ending = tokio::spawn(app.shut_down());
+    let noticed = async { while status(&ask(address, "GET", "/readyz", "").await) != 503 {} };
+    timeout(Duration::from_secs(1), noticed).await.expect("503 while it still listens");
+    assert_eq!(status(&ask(address, "GET", "/healthz", "").await), 200);
+    ending.await.unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_fails_when_a_task_that_it_needs_ends() {
+    let (mut returned, _data) = node("").await;
+    assert!(timeout(Duration::from_millis(50), returned.failed()).await.is_err(), "all is well");
+    returned.keep("a task that returns", async {});
+    let (mut panicked, _other) = node("").await;
+    panicked.keep("a task that panics", async { panic!("as the test wants") });
+    for app in [returned, panicked] {
+        timeout(Duration::from_secs(5), app.failed()).await.expect("it fails");
+        assert_eq!(status(&ask(app.address, "GET", "/readyz", "").await), 503);
+        app.shut_down().await;
+    }
+}
