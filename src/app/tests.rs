@@ -1,4 +1,6 @@
-//! A whole node, spoken to in plain HTTP: what the edge as a whole answers, and how the node ends.
+//! A whole node, spoken to in plain HTTP: what the edge as a whole answers, and how the node ends. `live`: the same over WebSocket.
+
+mod live;
 
 use clap::Parser as _;
 use tempfile::TempDir;
@@ -12,12 +14,16 @@ use crate::clock::SystemClock;
 use crate::config::{Cli, Command};
 
 async fn node(options: &str) -> (App, TempDir) {
+    node_at(options, Arc::new(SystemClock)).await
+}
+
+async fn node_at(options: &str, clock: Arc<dyn Clock>) -> (App, TempDir) {
     let data = tempfile::tempdir().unwrap();
     let fixed = "latchkey serve --listen 127.0.0.1:0 --database mem:// --min-free-bytes 0 --data";
     let words = fixed.split(' ').map(str::to_owned).chain([data.path().display().to_string()]);
     let words = words.chain(options.split_whitespace().map(str::to_owned));
     let Command::Serve(args) = Cli::try_parse_from(words).unwrap().command;
-    (App::start(&args, Arc::new(SystemClock), None).await.unwrap(), data)
+    (App::start(&args, clock, None).await.unwrap(), data)
 }
 
 /// One request on a connection of its own; the whole answer as text.
