@@ -41,7 +41,8 @@ pub(super) struct Rate {
     limiter: RateLimiter<NotKeyed, InMemoryState, TermsClock, NoOpMiddleware<Duration>>,
     /// Refusals beyond what the sender has made up for by messages in time.
     refused: u32,
-    burst: NonZeroU32,
+    /// The most that one charge comes to.
+    dearest: NonZeroU32,
     max_refused: u32,
 }
 
@@ -52,12 +53,13 @@ impl Rate {
         let burst = at_least_one(limits.message_burst);
         let quota = Quota::per_second(at_least_one(limits.messages_per_second)).allow_burst(burst);
         let limiter = RateLimiter::direct_with_clock(quota, TermsClock(Arc::clone(terms)));
-        Self { limiter, refused: 0, burst, max_refused: limits.max_refused }
+        Self { limiter, refused: 0, dearest: at_least_one(burst.get() - 1), max_refused: limits.max_refused }
     }
 
-    /// Charges the price of so many messages, or of a full burst if that is less, all or nothing.
+    /// Charges the price of so many messages, all or nothing. It is capped one short of a burst, so that a message that was charged
+    /// once and then costs more passes after a quiet time, whatever it asks for.
     pub(super) fn charge(&mut self, count: NonZeroU32) -> Verdict {
-        let Ok(Err(not_until)) = self.limiter.check_n(count.min(self.burst)) else {
+        let Ok(Err(not_until)) = self.limiter.check_n(count.min(self.dearest)) else {
             self.refused = self.refused.saturating_sub(1);
             return Verdict::Allowed;
         };
@@ -110,7 +112,8 @@ mod tests {
     #[test]
     fn one_who_slows_down_is_forgiven() {
         let (mut rate, clock) = rate(3);
-        assert_eq!(rate.charge(NonZeroU32::new(400).unwrap()), Verdict::Allowed);
+        assert_eq!(rate.charge(NonZeroU32::new(399).unwrap()), Verdict::Allowed);
+        assert_eq!(rate.charge(ONE), Verdict::Allowed);
         for now in (5..5_000).step_by(5) {
             assert_eq!(rate.charge(ONE), Verdict::Refused { retry_after_ms: 5 }, "at {now} ms");
             clock.0.store(now, Ordering::SeqCst);
@@ -122,9 +125,9 @@ mod tests {
     fn a_message_that_costs_more_than_a_burst_needs_a_whole_one() {
         let (mut rate, clock) = rate(3);
         let dear = NonZeroU32::new(1_000).unwrap();
-        assert_eq!(rate.charge(dear), Verdict::Allowed);
-        assert_eq!(rate.charge(dear), Verdict::Refused { retry_after_ms: 2_000 });
+        assert_eq!((rate.charge(ONE), rate.charge(dear)), (Verdict::Allowed, Verdict::Allowed));
+        assert_eq!(rate.charge(dear), Verdict::Refused { retry_after_ms: 1_995 });
         clock.0.store(2_000, Ordering::SeqCst);
-        assert_eq!(rate.charge(dear), Verdict::Allowed);
+        assert_eq!((rate.charge(ONE), rate.charge(dear)), (Verdict::Allowed, Verdict::Allowed));
     }
 }
