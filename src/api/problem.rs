@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, StatusCode, header};
 use latchkey_protocol::rest::Problem as ProblemBody;
-use latchkey_protocol::{EpochMs, ErrorCode, WireError, error::Detail};
+use latchkey_protocol::{ErrorCode, WireError, error::Detail};
 use warp::reply::{Reply, Response};
 
 use crate::service::ServiceError;
@@ -28,18 +28,6 @@ impl Problem {
     #[must_use]
     pub fn invalid(field: &str, message: impl Into<String>) -> Self {
         Self(WireError::new(ErrorCode::Invalid, message).with("field", field))
-    }
-
-    /// The same problem, saying how long to wait where it says until when.
-    #[must_use]
-    pub fn at(self, now: EpochMs) -> Self {
-        match (self.0.code, self.0.details.get("until")) {
-            (ErrorCode::HoldCooldown, Some(Detail::Number(until))) => {
-                let wait_ms = (until - now).max(0);
-                Self(self.0.with("retry_after_ms", wait_ms))
-            }
-            _ => self,
-        }
     }
 }
 
@@ -108,7 +96,7 @@ mod tests {
 
     #[test]
     fn one_who_must_wait_is_told_how_long_in_seconds_rounded_up() {
-        let cooldown = |until| Problem(WireError::new(ErrorCode::HoldCooldown, "later").with("until", until));
+        let cooldown = |ms: i64| Problem(WireError::new(ErrorCode::HoldCooldown, "later").with("retry_after_ms", ms));
         for (problem, seconds) in [
             (cooldown(30_000_i64), Some("30")),
             (cooldown(1_001), Some("2")),
@@ -119,7 +107,7 @@ mod tests {
             (Problem::new(ErrorCode::NotFound, "never"), None),
         ] {
             let text = format!("{problem:?}");
-            let response = problem.at(0).into_response();
+            let response = problem.into_response();
             assert_eq!(response.headers().get(header::RETRY_AFTER).map(|value| value.to_str().unwrap()), seconds, "{text}");
         }
     }

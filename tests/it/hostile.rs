@@ -5,7 +5,8 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use latchkey_protocol::error::Detail;
 use latchkey_protocol::{CloseCode, ErrorCode, PropertyId, Topic};
 use serde_json::json;
-use tokio::net::TcpSocket;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::hub::list_home;
@@ -190,8 +191,34 @@ async fn p10_a_client_that_never_says_who_it_is_is_sent_away_and_a_watcher_may_s
     idle.expect_end(CloseCode::BadAuthentication).await;
     watcher.client.ping().await;
     host.live.ping().await;
-    // A clock that jumps closes nobody who was not asked by a ping; who answers it stays.
-    hub.advance_s(50);
+    // A clock that jumps closes nobody who answers pings.
+    hub.advance_s(60);
     watcher.client.ping().await;
-    host.live.ping().await;
+    assert!(watcher.client.is_open() && host.live.is_open());
+}
+
+/// Reads bytes until they hold `wanted`; the socket is read below the WebSocket, so nothing answers for it.
+async fn read_until(stream: &mut TcpStream, wanted: &[u8]) {
+    let mut bytes = Vec::new();
+    let reading = async {
+        while !bytes.windows(wanted.len()).any(|window| window == wanted) {
+            assert_ne!(stream.read_buf(&mut bytes).await.unwrap(), 0, "closed before {wanted:?} came: {bytes:?}");
+        }
+    };
+    within(format!("the bytes {wanted:?}"), reading).await;
+}
+
+#[tokio::test]
+async fn p10_a_client_that_answers_no_ping_is_taken_for_dead() {
+    let hub = Hub::start().await;
+    let home = list_home(&hub.guest("helga").await).await;
+    let stream = within("a connection", TcpStream::connect(hub.address)).await.unwrap();
+    let mut dead = connect(hub.address, stream).await;
+    let subscribe = json!({ "id": 1, "cmd": "subscribe", "data": { "topic": Topic::Property(home.id) } });
+    dead.send(Message::text(subscribe.to_string())).await.unwrap();
+    read_until(dead.get_mut(), b"snapshot").await;
+    hub.advance_s(25);
+    read_until(dead.get_mut(), &[0x89, 0x00]).await;
+    hub.advance_s(25);
+    read_until(dead.get_mut(), &CloseCode::IdleTimeout.number().to_be_bytes()).await;
 }

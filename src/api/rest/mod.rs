@@ -141,9 +141,8 @@ pub fn routes(services: Arc<Services>, context: Arc<Context>) -> BoxedFilter<(Re
         .or(warp::path!("webhooks" / "payments").and(warp::post()).and(ask).then(payments::webhook))
         .unify()
         .boxed();
-    let clock = Arc::clone(&context.clock);
     let nouns = auth.or(properties).unify().or(bookings).unify().or(payments).unify().map(move |handled: Handled| {
-        let mut response = handled.unwrap_or_else(|problem| problem.at(clock.now()).into_response());
+        let mut response = handled.unwrap_or_else(warp::Reply::into_response);
         // Tokens and private answers must not be stored (RFC 6749, 5.1); public ones are stale within milliseconds.
         response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         response

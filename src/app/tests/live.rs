@@ -69,7 +69,7 @@ async fn log_in(app: &App, clock: &dyn Clock) -> (Caller, String) {
     let (email, password) = (format!("{}@example.org", clock.now()), "correct horse battery".to_owned());
     let accounts = &app.services.accounts;
     accounts.register(Register { email: email.clone(), password: password.clone(), name: "Ada".to_owned() }).await.unwrap();
-    let token = accounts.log_in(Login { email, password }).await.unwrap().access_token;
+    let token = accounts.log_in(Login { email, password }, None).await.unwrap().access_token;
     (accounts.authenticate(&token).unwrap(), token)
 }
 

@@ -89,7 +89,10 @@ impl<'a> Draft<'a> {
     /// Appends to `booking:{id}` and to the inboxes of both parties.
     pub(super) fn tell_parties(&mut self, booking: &mut Booking, event: &Event) {
         self.tell_guest(booking, event);
-        self.notify(booking.host, event.clone());
+        // A host who stays in their own home has one inbox, and is told once.
+        if booking.host != booking.guest {
+            self.notify(booking.host, event.clone());
+        }
     }
 
     /// Appends to `booking:{id}` and to the guest's inbox.
