@@ -90,7 +90,7 @@ impl Ask {
 /// How long a body may take to come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Collects a request, bounded by [`MAX_BODY_BYTES`] and [`BODY_TIMEOUT`]. Only a `POST` has a body that anybody reads.
+/// Collects a request, bounded by [`MAX_BODY_BYTES`] and ten seconds. Only a `POST` has a body that anybody reads.
 pub fn ask(services: Arc<Services>, context: Arc<Context>) -> BoxedFilter<(Ask,)> {
     warp::method()
         .and(warp::header::headers_cloned())
