@@ -37,6 +37,7 @@ use crate::service::Services;
 use crate::service::accounts::Accounts;
 use crate::service::availability::Availability;
 use crate::service::bookings::Bookings;
+use crate::service::decisions::Decisions;
 use crate::service::expiry::{Deadlines, Expiry};
 use crate::service::idempotency::Keys;
 use crate::service::listings::Listings;
@@ -143,9 +144,9 @@ impl App {
         if args.demo {
             demo::seed(&parts.services).await.context("cannot add the demo data")?;
         }
-        parts.services.listings.restore().await.map_err(|error| anyhow::anyhow!("cannot read which homes there are: {error}"))?;
-        parts.services.accounts.restore().await.map_err(|error| anyhow::anyhow!("cannot read revoked sessions: {error}"))?;
-        parts.services.expiry.restore().await.map_err(|error| anyhow::anyhow!("cannot read live leases: {error}"))?;
+        parts.services.listings.restore().await.context("cannot read which homes there are")?;
+        parts.services.accounts.restore().await.context("cannot read revoked sessions")?;
+        parts.services.expiry.restore().await.context("cannot read live leases")?;
 
         let mut app = Self {
             address,
@@ -238,6 +239,7 @@ impl Parts {
         let deadlines: Arc<Deadlines> = Arc::default();
         let availability = Arc::new(Availability::new(store(), clock(), leases, Arc::clone(&deadlines)));
         let keys = Arc::new(Keys::new(store()));
+        let decisions = Arc::new(Decisions::new(Arc::clone(&availability), Arc::clone(&keys), clock()));
         let quota = LeaseQuota::new(args.max_active_holds);
         let secret = keys::secret(args.token_secret.as_deref(), &args.data, "token.key")?;
         let close_sockets = move |session: SessionId| {
@@ -248,8 +250,24 @@ impl Parts {
         let services = Services {
             accounts: Accounts::new(store(), clock(), &secret, Box::new(close_sockets))?,
             listings: Listings::new(store(), Arc::clone(&keys), clock()),
-            bookings: Bookings::new(Arc::clone(&availability), store(), Arc::clone(&keys), Arc::clone(&quota), clock(), leases),
-            payments: Payments::new(Arc::clone(&availability), store(), keys, Arc::clone(sandbox) as _, Arc::clone(&quota), clock()),
+            bookings: Bookings::new(
+                Arc::clone(&availability),
+                store(),
+                Arc::clone(&keys),
+                Arc::clone(&decisions),
+                Arc::clone(&quota),
+                clock(),
+                leases,
+            ),
+            payments: Payments::new(
+                Arc::clone(&availability),
+                store(),
+                keys,
+                decisions,
+                Arc::clone(sandbox) as _,
+                Arc::clone(&quota),
+                clock(),
+            ),
             topics: Topics::new(store(), Arc::clone(&availability), clock()),
             expiry: Arc::new(Expiry::new(deadlines, Arc::clone(&availability), store(), clock(), Arc::clone(&quota), &leases)),
         };

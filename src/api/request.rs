@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 
+use super::address::customer;
 use super::json;
 use super::problem::Problem;
 use super::rest::Context;
@@ -80,10 +81,10 @@ impl Ask {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// Where the request came from.
+    /// Who sent the request, as far as its address tells: what limits count by.
     #[must_use]
-    pub fn peer(&self) -> Option<IpAddr> {
-        self.peer.map(|peer| peer.0.ip())
+    pub fn customer(&self) -> Option<IpAddr> {
+        self.peer.map(|peer| customer(peer.0.ip()))
     }
 }
 

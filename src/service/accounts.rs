@@ -13,8 +13,7 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dashmap::DashMap;
-use governor::clock::{Clock as _, DefaultClock, QuantaInstant};
-use governor::{DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use latchkey_protocol::rest::{Login, Refresh, Register, Tokens};
 use latchkey_protocol::{EpochMs, SessionId, UserId, view};
 use tokio::sync::Semaphore;
@@ -22,9 +21,8 @@ use tokio::sync::Semaphore;
 use super::tokens::AccessTokens;
 use super::{Caller, ServiceError};
 use crate::clock::Clock;
-use crate::domain::Timestamp;
-use crate::domain::Write;
 use crate::domain::account::{Account, RefreshFamily, Rotation, normal_email, validate_registration};
+use crate::domain::{Timestamp, Write};
 use crate::entropy::{self, fresh_id};
 use crate::provider::webhook::hex;
 use crate::store::{ChangeSet, CommitError, Contended, Lane, Store};
@@ -107,7 +105,7 @@ impl Accounts {
         };
         let me = me(&account);
         match self.store.commit(write(Write::AddAccount(account)), Lane::Normal).await {
-            Ok(_) => Ok(me),
+            Ok(()) => Ok(me),
             Err(CommitError::Contended(Contended::Login)) => Err(ServiceError::AlreadyRegistered),
             Err(error) => Err(error.into()),
         }
@@ -119,8 +117,8 @@ impl Accounts {
     /// `BadCredentials`, `RateLimited`, `Busy`.
     pub async fn log_in(&self, ask: Login, from: Option<IpAddr>) -> Result<Tokens, ServiceError> {
         let email = normal_email(&ask.email).map_err(|_| ServiceError::BadCredentials)?;
-        within(self.attempts.check_key(&(email.clone(), from)))?;
-        within(self.attempts_from_anywhere.check_key(&email))?;
+        self.attempts.check_key(&(email.clone(), from))?;
+        self.attempts_from_anywhere.check_key(&email)?;
         let account = self.store.account_by_email(&email).await?;
         let stored = account.as_ref().map_or_else(|| self.decoy.clone(), |account| account.password_hash.clone());
         let is_right = self.hashed(move || verify_password(&ask.password, &stored)).await?;
@@ -163,7 +161,7 @@ impl Accounts {
                 tracing::warn!(%user, %session, "a refresh token was used twice: the session ends");
                 self.end_session(family, now).await
             } else {
-                self.store.commit(write(Write::SetFamily(family)), Lane::Normal).await.map(|_| ())
+                self.store.commit(write(Write::SetFamily(family)), Lane::Normal).await
             };
             match committed {
                 Ok(()) if is_reused => return Err(refused),
@@ -262,14 +260,6 @@ impl Accounts {
         });
         task.await.map_err(|_| ServiceError::Internal)
     }
-}
-
-/// A limiter's answer as ours.
-fn within(checked: Result<(), NotUntil<QuantaInstant>>) -> Result<(), ServiceError> {
-    checked.map_err(|until| {
-        let wait = until.wait_time_from(DefaultClock::default().now());
-        ServiceError::RateLimited { retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX) }
-    })
 }
 
 /// What a refresh token's mark is over: the key signs access tokens as well, and neither may be taken for the other.

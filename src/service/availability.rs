@@ -17,7 +17,7 @@ use super::wire;
 use crate::clock::Clock;
 use crate::domain::calendar::Leases;
 use crate::domain::{Calendar, Changes, Date, PropertyId, Timestamp};
-use crate::store::{ChangeSet, CommitError, Committed, Contended, Idempotency, Lane, Store};
+use crate::store::{ChangeSet, CommitError, Contended, Idempotency, Lane, Store};
 
 /// Commands that may wait for one property; a further one is told `busy`.
 const MAX_WAITERS: usize = 4_096;
@@ -131,7 +131,7 @@ impl Availability {
         let now = Timestamp::from_epoch_ms(self.clock.now());
         // A day early for the westernmost time zone.
         let today = i32::try_from(now.epoch_ms().div_euclid(86_400_000)).unwrap_or(i32::MAX);
-        let from = Date::MIN.saturating_add(today - Date::MIN.epoch_day() - DAYS_BACK);
+        let from = Date::from_epoch_day(today.saturating_sub(DAYS_BACK)).unwrap_or(Date::MIN);
         let state = self.store.calendar(property, from, Date::MAX).await?;
         let Some(state) = state else {
             self.slots.remove_if(&property, |_, slot| Arc::strong_count(slot) <= 2);
@@ -166,7 +166,7 @@ impl PropertyClaim {
     ///
     /// # Errors
     /// As [`Store::commit`].
-    pub async fn commit(mut self, changes: Changes, idempotency: Option<Idempotency>, lane: Lane) -> Result<Committed, CommitError> {
+    pub async fn commit(mut self, changes: Changes, idempotency: Option<Idempotency>, lane: Lane) -> Result<(), CommitError> {
         let set = ChangeSet {
             events: changes.events.iter().map(wire::new_event).collect(),
             writes: changes.writes.clone(),
@@ -178,7 +178,7 @@ impl PropertyClaim {
             let mut calendar = self.guard.take();
             let result = self.store.commit(set, lane).await;
             match &result {
-                Ok(_) => {
+                Ok(()) => {
                     if let Some(calendar) = calendar.as_mut() {
                         calendar.apply(&changes);
                         if let Some(deadline) = calendar.next_deadline() {

@@ -2,30 +2,30 @@
 
 use std::sync::Arc;
 
-use latchkey_protocol::client::{AskQuote, BookHold, BookingRef, HoldDates, HoldRef};
-use latchkey_protocol::view;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use super::availability::Availability;
-use super::idempotency::{IdempotencyKey, Keys, Use};
+use super::decisions::{Decisions, reply};
+use super::idempotency::{IdempotencyKey, Keys};
 use super::quota::LeaseQuota;
 use super::{Caller, ServiceError, wire};
 use crate::clock::Clock;
-use crate::domain::booking::Deal;
 use crate::domain::calendar::{self, Leases};
-use crate::domain::{BookingId, Calendar, Claim, ClaimId, Decision, HoldId, PaymentId, PropertyId, Refusal, Stay, Timestamp, UserId};
+use crate::domain::{
+    BookingId, Calendar, Claim, ClaimId, Decision, Hold, HoldId, PaymentId, PropertyId, Refusal, Seq, Stay, Timestamp, UserId,
+};
 use crate::entropy::fresh_id;
-use crate::store::{CommitError, Contended, Lane, Store};
+use crate::store::Store;
+use latchkey_protocol::client::{AskQuote, BookHold, BookingRef, HoldDates, HoldRef};
+use latchkey_protocol::view;
 
-/// How often a command is decided again because another writer was first.
-const MAX_DECISIONS: u32 = 5;
+/// A command of the calendar on one's own live hold.
+type ChangeHold = fn(&Calendar, ClaimId, UserId, Timestamp) -> Result<Decision<(Hold, Seq)>, Refusal>;
 
 /// Quotes, holds and bookings.
 pub struct Bookings {
     availability: Arc<Availability>,
     store: Arc<Store>,
     keys: Arc<Keys>,
+    decisions: Arc<Decisions>,
     quota: Arc<LeaseQuota>,
     clock: Arc<dyn Clock>,
     leases: Leases,
@@ -38,11 +38,12 @@ impl Bookings {
         availability: Arc<Availability>,
         store: Arc<Store>,
         keys: Arc<Keys>,
+        decisions: Arc<Decisions>,
         quota: Arc<LeaseQuota>,
         clock: Arc<dyn Clock>,
         leases: Leases,
     ) -> Self {
-        Self { availability, store, keys, quota, clock, leases }
+        Self { availability, store, keys, decisions, quota, clock, leases }
     }
 
     /// What a stay costs now.
@@ -70,6 +71,7 @@ impl Bookings {
         };
         let dates = calendar::HoldDates { claim, guest: caller.user, stay, guests: ask.guests };
         let held = self
+            .decisions
             .decide(&used, ask.property, |calendar, now| {
                 calendar.hold(&dates, now).map(|decision| reply(decision, |(hold, seq)| wire::hold(hold, *seq)))
             })
@@ -90,14 +92,7 @@ impl Bookings {
     /// # Errors
     /// `NotFound`, `Expired`, `InvalidState`, `KeyReused`, `Busy`.
     pub async fn extend_hold(&self, caller: &Caller, key: IdempotencyKey, ask: HoldRef) -> Result<view::Hold, ServiceError> {
-        let used = self.keys.begin(caller.user, "extend_hold", key, &ask).await?;
-        let hold = self
-            .decide(&used, ask.property, |calendar, now| {
-                let decision = calendar.extend_hold(ask.hold, caller.user, now)?;
-                Ok(reply(decision, |(hold, seq)| wire::hold(hold, *seq)))
-            })
-            .await;
-        let hold = self.or_ended_hold(hold, ask, caller.user).await?;
+        let hold = self.change_hold(caller, "extend_hold", key, ask, Calendar::extend_hold).await?;
         self.quota.extend(caller.user, hold.id, Timestamp::from_epoch_ms(hold.expires_at));
         Ok(hold)
     }
@@ -107,14 +102,7 @@ impl Bookings {
     /// # Errors
     /// `NotFound`, `Expired`, `InvalidState`, `KeyReused`, `Busy`.
     pub async fn release_hold(&self, caller: &Caller, key: IdempotencyKey, ask: HoldRef) -> Result<view::Hold, ServiceError> {
-        let used = self.keys.begin(caller.user, "release_hold", key, &ask).await?;
-        let hold = self
-            .decide(&used, ask.property, |calendar, now| {
-                let decision = calendar.release_hold(ask.hold, caller.user, now)?;
-                Ok(reply(decision, |(hold, seq)| wire::hold(hold, *seq)))
-            })
-            .await;
-        let hold = self.or_ended_hold(hold, ask, caller.user).await?;
+        let hold = self.change_hold(caller, "release_hold", key, ask, Calendar::release_hold).await?;
         self.quota.end(caller.user, hold.id);
         Ok(hold)
     }
@@ -128,6 +116,7 @@ impl Bookings {
         let payment = PaymentId::from_bytes(fresh_id(self.clock.now()));
         let book = calendar::BookHold { claim: ask.hold, guest: caller.user, payment, expected_total_minor: ask.expected_total_minor };
         let booking = self
+            .decisions
             .decide(&used, ask.property, |calendar, now| {
                 calendar.book(&book, now).map(|decision| reply(decision, |deal| wire::booking(&deal.booking)))
             })
@@ -144,8 +133,9 @@ impl Bookings {
     /// `NotFound`, `Expired`, `InvalidState`, `KeyReused`, `Busy`.
     pub async fn cancel(&self, caller: &Caller, key: IdempotencyKey, ask: BookingRef) -> Result<view::Booking, ServiceError> {
         let used = self.keys.begin(caller.user, "cancel", key, &ask).await?;
-        let deal = self.own_deal(caller, ask.booking).await?;
+        let deal = self.store.deal_of(caller.user, ask.booking).await?.ok_or(ServiceError::NotFound("booking"))?;
         let cancelled = self
+            .decisions
             .decide(&used, deal.booking.property, |calendar, now| {
                 let decision = calendar.cancel(ask.booking, caller.user, now)?;
                 Ok(reply(decision, |deal| wire::booking(&deal.booking)))
@@ -154,7 +144,7 @@ impl Bookings {
         match cancelled {
             // Not live any more: the stored state says why.
             Err(ServiceError::Refused(Refusal::NotFound)) => {
-                let ended = self.own_deal(caller, ask.booking).await?;
+                let ended = self.store.deal_of(caller.user, ask.booking).await?.ok_or(ServiceError::NotFound("booking"))?;
                 Err(ended.booking.cancel(crate::domain::booking::Party::Guest, self.now()).err().unwrap_or(Refusal::NotFound).into())
             }
             other => {
@@ -186,7 +176,7 @@ impl Bookings {
     /// # Errors
     /// `NotFound`.
     pub async fn find_booking(&self, caller: &Caller, booking: BookingId) -> Result<view::Booking, ServiceError> {
-        Ok(wire::booking(&self.own_deal(caller, booking).await?.booking))
+        Ok(wire::booking(&self.store.deal_of(caller.user, booking).await?.ok_or(ServiceError::NotFound("booking"))?.booking))
     }
 
     /// The caller's bookings, as guest and as host, newest first, older than `before`.
@@ -219,9 +209,22 @@ impl Bookings {
         Ok(self.availability.look(property, look).await??)
     }
 
-    async fn own_deal(&self, caller: &Caller, booking: BookingId) -> Result<Deal, ServiceError> {
-        let deal = self.store.deal(booking).await?.filter(|deal| deal.booking.party(caller.user).is_some());
-        deal.ok_or(ServiceError::NotFound("booking"))
+    /// Changes one's own live hold by a command of the calendar.
+    async fn change_hold(
+        &self,
+        caller: &Caller,
+        command: &str,
+        key: IdempotencyKey,
+        ask: HoldRef,
+        change: ChangeHold,
+    ) -> Result<view::Hold, ServiceError> {
+        let used = self.keys.begin(caller.user, command, key, &ask).await?;
+        let decide = |calendar: &Calendar, now| {
+            let decision = change(calendar, ask.hold, caller.user, now)?;
+            Ok(reply(decision, |(hold, seq)| wire::hold(hold, *seq)))
+        };
+        let hold = self.decisions.decide(&used, ask.property, decide).await;
+        self.or_ended_hold(hold, ask, caller.user).await
     }
 
     /// A hold that is not live is refused as what it has become.
@@ -237,42 +240,7 @@ impl Bookings {
         }
     }
 
-    /// Claims, decides and commits, again if another writer was first; the same key gives the first answer.
-    async fn decide<T, F>(&self, used: &Use, property: PropertyId, decide: F) -> Result<T, ServiceError>
-    where
-        T: Serialize + DeserializeOwned,
-        F: Fn(&Calendar, Timestamp) -> Result<Decision<T>, Refusal>,
-    {
-        for _ in 0..MAX_DECISIONS {
-            let claim = self.availability.claim(property).await?;
-            let now = self.now();
-            let decision = match decide(claim.calendar(), now) {
-                Ok(decision) => decision,
-                Err(refusal) => {
-                    drop(claim);
-                    return self.keys.or_first_answer(used, refusal.into()).await;
-                }
-            };
-            let idempotency = used.record(&decision.outcome, now)?;
-            match claim.commit(decision.changes, Some(idempotency), Lane::Normal).await {
-                Ok(_) => return Ok(decision.outcome),
-                Err(CommitError::Contended(Contended::Key)) => {
-                    return self.keys.first_answer(used).await?.ok_or(ServiceError::Busy);
-                }
-                // Another writer was first, or a lease ran out on the way: decide on what is true now.
-                Err(CommitError::Contended(_) | CommitError::TooLate) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(ServiceError::Busy)
-    }
-
     fn now(&self) -> Timestamp {
         Timestamp::from_epoch_ms(self.clock.now())
     }
-}
-
-/// The same decision, with its outcome as clients see it.
-fn reply<T, R>(decision: Decision<T>, view: impl Fn(&T) -> R) -> Decision<R> {
-    Decision { outcome: view(&decision.outcome), changes: decision.changes }
 }

@@ -1,5 +1,7 @@
 //! Why a service refused, and what that is on the wire: one exhaustive map for WebSocket and REST.
 
+use governor::NotUntil;
+use governor::clock::{Clock as _, DefaultClock, QuantaInstant};
 use latchkey_protocol::{ErrorCode, WireError};
 
 use crate::domain::Refusal;
@@ -85,6 +87,13 @@ impl From<CommitError> for ServiceError {
                 Self::Internal
             }
         }
+    }
+}
+
+impl From<NotUntil<QuantaInstant>> for ServiceError {
+    fn from(until: NotUntil<QuantaInstant>) -> Self {
+        let wait = until.wait_time_from(DefaultClock::default().now());
+        Self::RateLimited { retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX) }
     }
 }
 

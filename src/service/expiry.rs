@@ -132,7 +132,7 @@ impl Expiry {
             return Ok(());
         }
         match claim.commit(decision.changes, None, Lane::Reserved).await {
-            Ok(_) => {
+            Ok(()) => {
                 metrics::counter!("latchkey_leases_expired").increment(decision.outcome as u64);
                 tracing::debug!(%property, ended = decision.outcome, "leases expired");
                 Ok(())

@@ -75,7 +75,7 @@ impl Listings {
             idempotency: Some(used.record(&property, now)?),
         };
         match self.store.commit(set, Lane::Normal).await {
-            Ok(_) => {
+            Ok(()) => {
                 self.ids.write().unwrap_or_else(PoisonError::into_inner).insert(property.id);
                 Ok(property)
             }

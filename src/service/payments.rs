@@ -8,6 +8,7 @@ use latchkey_protocol::client::Pay;
 use latchkey_protocol::{BookingId, PaymentId, view};
 
 use super::availability::Availability;
+use super::decisions::{Decisions, reply};
 use super::idempotency::{IdempotencyKey, Keys};
 use super::quota::LeaseQuota;
 use super::{Caller, ServiceError, wire};
@@ -19,7 +20,7 @@ use crate::provider::webhook::WebhookEvent;
 use crate::provider::{Charge, PaymentProvider};
 use crate::store::{CommitError, Contended, Lane, Store};
 
-/// How often a command is decided again because another writer was first.
+/// How often a report is decided on again because another writer was first.
 const MAX_DECISIONS: u32 = 8;
 
 /// Longest payment method token, in bytes.
@@ -30,6 +31,7 @@ pub struct Payments {
     availability: Arc<Availability>,
     store: Arc<Store>,
     keys: Arc<Keys>,
+    decisions: Arc<Decisions>,
     provider: Arc<dyn PaymentProvider>,
     quota: Arc<LeaseQuota>,
     clock: Arc<dyn Clock>,
@@ -42,11 +44,12 @@ impl Payments {
         availability: Arc<Availability>,
         store: Arc<Store>,
         keys: Arc<Keys>,
+        decisions: Arc<Decisions>,
         provider: Arc<dyn PaymentProvider>,
         quota: Arc<LeaseQuota>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { availability, store, keys, provider, quota, clock }
+        Self { availability, store, keys, decisions, provider, quota, clock }
     }
 
     /// Pays for one's own booking. Repeating it with the same key goes on where a crash left it and charges once.
@@ -58,35 +61,18 @@ impl Payments {
             return Err(Refusal::Invalid { field: "payment_method", reason: "1 to 255 bytes" }.into());
         }
         let used = self.keys.begin(caller.user, "pay", key, &ask).await?;
-        let deal = self.own_deal(caller, ask.booking).await?;
-        let mut begun = None;
-        for _ in 0..MAX_DECISIONS {
-            let claim = self.availability.claim(deal.booking.property).await?;
-            let now = self.now();
-            let decision = match claim.calendar().begin_payment(ask.booking, caller.user, ask.payment_method.clone(), now) {
-                Ok(decision) => decision,
-                Err(refusal) => {
-                    drop(claim);
-                    let refusal = self.as_stored(refusal, &deal);
-                    let first: view::Payment = self.keys.or_first_answer(&used, refusal.into()).await?;
-                    return self.go_on(caller, first.booking).await;
-                }
-            };
-            let idempotency = used.record(&wire::payment(&decision.outcome.payment, Party::Guest), now)?;
-            match claim.commit(decision.changes, Some(idempotency), Lane::Normal).await {
-                Ok(_) => {
-                    begun = Some(decision.outcome);
-                    break;
-                }
-                Err(CommitError::Contended(Contended::Key)) => {
-                    let first: Option<view::Payment> = self.keys.first_answer(&used).await?;
-                    return self.go_on(caller, first.ok_or(ServiceError::Busy)?.booking).await;
-                }
-                Err(CommitError::Contended(_) | CommitError::TooLate) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        self.ask_provider(begun.ok_or(ServiceError::Busy)?).await
+        let deal = self.store.deal_of(caller.user, ask.booking).await?.ok_or(ServiceError::NotFound("booking"))?;
+        let decide = |calendar: &Calendar, now| {
+            let decision = calendar.begin_payment(ask.booking, caller.user, ask.payment_method.clone(), now)?;
+            Ok(reply(decision, |deal| wire::payment(&deal.payment, Party::Guest)))
+        };
+        let begun = self.decisions.decide(&used, deal.booking.property, decide).await;
+        let begun: view::Payment = begun.map_err(|refused| match refused {
+            // Not live any more: what it has become says why.
+            ServiceError::Refused(Refusal::NotFound) => deal.booking.payable(self.now()).err().unwrap_or(Refusal::NotFound).into(),
+            other => other,
+        })?;
+        self.go_on(caller, begun.booking).await
     }
 
     /// A payment of a booking that the caller is a party of.
@@ -94,7 +80,7 @@ impl Payments {
     /// # Errors
     /// `NotFound`.
     pub async fn find(&self, caller: &Caller, booking: BookingId) -> Result<view::Payment, ServiceError> {
-        let deal = self.own_deal(caller, booking).await?;
+        let deal = self.store.deal_of(caller.user, booking).await?.ok_or(ServiceError::NotFound("booking"))?;
         let party = deal.booking.party(caller.user).ok_or(ServiceError::NotFound("booking"))?;
         Ok(wire::payment(&deal.payment, party))
     }
@@ -129,9 +115,9 @@ impl Payments {
         self.record(payment.booking, &report, None).await.map(|_| ())
     }
 
-    /// Goes on with a payment whose intent was committed by an earlier use of the key.
+    /// Goes on with a payment whose intent is committed, by this use of the key or an earlier one.
     async fn go_on(&self, caller: &Caller, booking: BookingId) -> Result<view::Payment, ServiceError> {
-        let deal = self.own_deal(caller, booking).await?;
+        let deal = self.store.deal_of(caller.user, booking).await?.ok_or(ServiceError::NotFound("booking"))?;
         match deal.payment.state {
             PaymentState::RequiresConfirmation { .. } => self.ask_provider(deal).await,
             PaymentState::RequiresPaymentMethod { .. }
@@ -169,7 +155,7 @@ impl Payments {
                 return Ok(decision.outcome);
             }
             match claim.commit(decision.changes, None, Lane::Reserved).await {
-                Ok(_) => {
+                Ok(()) => {
                     if decision.outcome.booking.deadline().is_none() {
                         self.quota.end(decision.outcome.booking.guest, booking);
                     }
@@ -197,19 +183,6 @@ impl Payments {
             Some(Claim::Hold(_)) | None => self.store.deal(booking).await?,
         };
         Ok(calendar.report_payment(booking, ended, report, now)?)
-    }
-
-    async fn own_deal(&self, caller: &Caller, booking: BookingId) -> Result<Deal, ServiceError> {
-        let deal = self.store.deal(booking).await?.filter(|deal| deal.booking.party(caller.user).is_some());
-        deal.ok_or(ServiceError::NotFound("booking"))
-    }
-
-    /// A booking that is not live is refused as what it has become.
-    fn as_stored(&self, refusal: Refusal, deal: &Deal) -> Refusal {
-        match refusal {
-            Refusal::NotFound => deal.booking.payable(self.now()).err().unwrap_or(refusal),
-            other => other,
-        }
     }
 
     fn now(&self) -> Timestamp {

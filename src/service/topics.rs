@@ -43,9 +43,7 @@ impl Topics {
             (Topic::User(user), Some(caller)) if user == caller.user => Ok(()),
             (Topic::User(_), Some(_)) => Err(ServiceError::NotFound("topic")),
             (Topic::Booking(booking), Some(caller)) => {
-                let deal = self.store.deal(booking).await?;
-                let is_party = deal.is_some_and(|deal| deal.booking.party(caller.user).is_some());
-                if is_party { Ok(()) } else { Err(ServiceError::NotFound("topic")) }
+                self.store.deal_of(caller.user, booking).await?.map(|_| ()).ok_or(ServiceError::NotFound("topic"))
             }
         }
     }

@@ -3,7 +3,6 @@
 //! Order inside the transaction: checks, deletes, inserts, replaces. Pure: numbers and ids come from the committer.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
 
 use latchkey_protocol::{EpochMs, Seq, Topic};
 use surrealdb::types::{Array, RecordId, SurrealValue, ToSql, Uuid, Value, Variables};
@@ -229,7 +228,5 @@ pub(super) enum Inserted {
 
 /// An event's record id in SurrealQL.
 pub(super) fn event_id(event: &StoredEvent) -> String {
-    let mut sql = String::new();
-    let _ = write!(sql, "{}", event_record(&event.topic.to_string(), event.seq).to_sql());
-    sql
+    event_record(&event.topic.to_string(), event.seq).to_sql()
 }

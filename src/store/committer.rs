@@ -81,16 +81,9 @@ fn stop_process(reason: &str) {
     std::process::exit(EXIT_UNKNOWN_OUTCOME);
 }
 
-/// What was committed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Committed {
-    /// The set's events, as numbered.
-    pub events: Vec<StoredEvent>,
-}
-
 struct Request {
     set: ChangeSet,
-    reply: oneshot::Sender<Result<Committed, CommitError>>,
+    reply: oneshot::Sender<Result<(), CommitError>>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -173,7 +166,7 @@ impl Committer {
         Ok(Self { queue, normal, reserved, flight: in_flight, done, stop })
     }
 
-    pub(super) async fn commit(&self, set: ChangeSet, lane: Lane) -> Result<Committed, CommitError> {
+    pub(super) async fn commit(&self, set: ChangeSet, lane: Lane) -> Result<(), CommitError> {
         if !set.is_guarded() {
             return Err(CommitError::Refused("replaces or deletes without a guarded append".to_owned()));
         }
@@ -248,13 +241,13 @@ impl Worker {
                 self.heads.set(event.topic, event.seq);
             }
         }
-        let published: Vec<StoredEvent> = events.iter().flatten().cloned().collect();
+        let published: Vec<StoredEvent> = events.into_iter().flatten().collect();
         if !published.is_empty() {
             self.sink.publish(published).await;
         }
-        for (request, events) in batch.into_iter().zip(events) {
+        for request in batch {
             // A caller that has gone away is told nothing; its change is on disk all the same.
-            let _ = request.reply.send(Ok(Committed { events }));
+            let _ = request.reply.send(Ok(()));
         }
     }
 

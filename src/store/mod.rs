@@ -21,7 +21,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use change_set::{ChangeSet, NewEvent, StoredEvent};
-pub use committer::{Committed, CommitterLimits, EventSink, Lane, Storage, Transact};
+pub use committer::{CommitterLimits, EventSink, Lane, Storage, Transact};
 pub use database::{Database, DatabaseConfig, MemoryCaps};
 pub use error::{CommitError, Contended, Outcome, StoreError, classify};
 pub use idempotency::{FirstUse, Idempotency, KeyFound};
@@ -79,7 +79,7 @@ impl Store {
     /// # Errors
     /// `Contended` names what another writer was first with: nothing was written, decide again. `Busy`: the queue is full.
     /// `TooLate`: its deadline passed. `Unavailable`: the disk is full or the process is stopping.
-    pub async fn commit(&self, set: ChangeSet, lane: Lane) -> Result<Committed, CommitError> {
+    pub async fn commit(&self, set: ChangeSet, lane: Lane) -> Result<(), CommitError> {
         self.committer.commit(set, lane).await
     }
 

@@ -12,7 +12,7 @@ pub(super) async fn register(ask: Ask) -> Handled {
 
 pub(super) async fn log_in(ask: Ask) -> Handled {
     ask.within_auth_rate()?;
-    ok(&ask.services.accounts.log_in(ask.json()?, ask.peer()).await?)
+    ok(&ask.services.accounts.log_in(ask.json()?, ask.customer()).await?)
 }
 
 pub(super) async fn refresh(ask: Ask) -> Handled {

@@ -11,7 +11,6 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use http::{HeaderValue, StatusCode, header};
 use latchkey_protocol::rest::{CalendarWindow, PageQuery, PaymentsOf};
@@ -22,7 +21,6 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::{Reply, Response};
 
-use super::address::customer;
 use super::problem::Problem;
 use super::request::{Ask, ask};
 use crate::clock::Clock;
@@ -56,11 +54,8 @@ impl Context {
 impl Ask {
     /// Counts an authentication request against its address.
     fn within_auth_rate(&self) -> Result<(), Problem> {
-        let Some(address) = self.peer() else { return Ok(()) };
-        self.context.auth_rate.check_key(&customer(address)).map_err(|until| {
-            let wait = until.wait_time_from(DefaultClock::default().now());
-            ServiceError::RateLimited { retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX) }.into()
-        })
+        let Some(customer) = self.customer() else { return Ok(()) };
+        Ok(self.context.auth_rate.check_key(&customer).map_err(ServiceError::from)?)
     }
 }
 

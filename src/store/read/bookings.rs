@@ -58,6 +58,14 @@ impl Store {
         row.map(|row| Ok(Deal { booking: row.booking.try_into()?, payment: row.payment.try_into()? })).transpose()
     }
 
+    /// A booking with its payment, if that user is one of its parties: to anybody else it is not there (P8).
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn deal_of(&self, user: UserId, booking: BookingId) -> Result<Option<Deal>, StoreError> {
+        Ok(self.deal(booking).await?.filter(|deal| deal.booking.party(user).is_some()))
+    }
+
     /// A payment.
     ///
     /// # Errors

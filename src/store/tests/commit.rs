@@ -44,7 +44,7 @@ async fn p1_of_racing_nodes_one_gets_the_night_and_the_losers_write_nothing() {
             let mut won = 0;
             for racer in racers.collect::<Vec<_>>() {
                 match racer.await.unwrap() {
-                    Ok(_) => won += 1,
+                    Ok(()) => won += 1,
                     Err(CommitError::Contended(Contended::State)) => {}
                     Err(other) => panic!("{engine} round {round}: {other:?}"),
                 }

@@ -107,7 +107,7 @@ async fn a_change_set_that_collides_is_evicted_and_the_rest_of_its_batch_goes_on
         gate.add_permits(100);
         let mut answers = vec![];
         for task in tasks {
-            answers.push(task.await.unwrap().map(|_| ()));
+            answers.push(task.await.unwrap());
         }
         let holds_won = answers[1..3].iter().filter(|answer| answer.is_ok()).count();
         let registered = answers[4..6].iter().filter(|answer| answer.is_ok()).count();

@@ -18,7 +18,7 @@ async fn a_disk_that_fills_up_takes_no_writes_until_there_is_room_again() {
     let path = dir.path().join("ballast");
     let ballast = std::fs::File::create(&path).unwrap();
     rustix::fs::fallocate(&ballast, rustix::fs::FallocateFlags::empty(), 0, 2 * MARGIN).unwrap();
-    let until = async |expected: fn(&Result<Committed, CommitError>) -> bool| loop {
+    let until = async |expected: fn(&Result<(), CommitError>) -> bool| loop {
         let answer = store.commit(note(1), Lane::Normal).await;
         if expected(&answer) {
             break;
