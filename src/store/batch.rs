@@ -10,7 +10,7 @@ use surrealdb::types::{Array, RecordId, SurrealValue, ToSql, Uuid, Value, Variab
 use super::change_set::{ChangeSet, StoredEvent};
 use super::database::row;
 use super::rows::{
-    BookingRow, FamilyRow, HoldRow, ListingRow, LoginRow, NightRow, PaymentRow, StoredId, UserRow, array_record, event_record, int,
+    BookingRow, FamilyRow, HoldRow, ListingRow, LoginRow, NightRow, PaymentRow, UserRow, array_record, event_record, int,
     ledger_row, night_record, record, refund_job_record,
 };
 use crate::domain::Write;
@@ -44,7 +44,8 @@ impl BatchName {
 
 #[derive(Default)]
 struct Rows {
-    checks: Vec<(Uuid, i64, usize)>,
+    /// A record, the version of it that was decided on, and the number of the change set.
+    checks: Vec<(RecordId, i64, usize)>,
     deadline: Option<i64>,
     deletes: Vec<Value>,
     inserts: BTreeMap<&'static str, Vec<Value>>,
@@ -115,7 +116,7 @@ impl Rows {
                 self.insert("revoked", row([("id", id), ("until", until.epoch_ms().into_value())]));
             }
             Write::SetFamily(family) => {
-                self.checks.push((family.session.to_uuid(), family.version - 1, number));
+                self.checks.push((record("family", family.session), family.version - 1, number));
                 self.replaces.push(FamilyRow::from(family).into_value());
             }
         }
@@ -153,9 +154,9 @@ impl Rows {
             variables.insert("ahead", ahead_ms);
             push(&mut text, "fn::before($deadline, $ahead)");
         }
-        for (index, (family, version, number)) in self.checks.into_iter().enumerate() {
-            variables.insert(format!("family{index}"), family);
-            push(&mut text, &format!("fn::family_version($family{index}, {version}, {number})"));
+        for (index, (record, version, number)) in self.checks.into_iter().enumerate() {
+            variables.insert(format!("checked{index}"), record);
+            push(&mut text, &format!("fn::version($checked{index}, {version}, {number})"));
         }
         if !self.deletes.is_empty() {
             variables.insert("deletes", self.deletes);
