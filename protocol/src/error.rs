@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Listed in order of precedence: of several faults in one command, the first in this list is the one reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// Not JSON, or not a command's envelope.
@@ -137,6 +138,7 @@ impl ErrorCode {
 
 /// A detail of an error: a number or a word.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum Detail {
     /// A count, a sequence, a duration in milliseconds.
@@ -171,6 +173,7 @@ impl From<&str> for Detail {
 
 /// An error as a client receives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WireError {
     /// The fact.
     pub code: ErrorCode,

@@ -9,6 +9,7 @@ use crate::id::{BookingId, PropertyId, UserId};
 
 /// `POST /auth/register/`; answered by [`crate::view::Me`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Register {
     /// Where mail reaches them; case is ignored.
@@ -21,6 +22,7 @@ pub struct Register {
 
 /// `POST /auth/login/`; answered by [`Tokens`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Login {
     /// As registered; case is ignored.
@@ -31,6 +33,7 @@ pub struct Login {
 
 /// `POST /auth/refresh/`; answered by [`Tokens`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Refresh {
     /// The newest refresh token of the session; each is good for one use.
@@ -39,6 +42,7 @@ pub struct Refresh {
 
 /// A session's tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Tokens {
     /// Who they are for.
     pub user: UserId,
@@ -52,6 +56,7 @@ pub struct Tokens {
 
 /// `POST /properties/`; answered by [`crate::view::Property`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateProperty {
     /// Headline, 1 to 120 characters.
@@ -87,6 +92,7 @@ const fn longest() -> u16 {
 
 /// Query of `GET /properties/{id}/calendar/`; the window is at most 732 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 pub struct CalendarWindow {
     /// First day; today in the property's time zone if left out.
@@ -99,6 +105,8 @@ pub struct CalendarWindow {
 
 /// `POST /holds/{id}/extend/` and `/release/`: on which home the hold is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 pub struct OnProperty {
     /// Which home.
@@ -107,6 +115,7 @@ pub struct OnProperty {
 
 /// Query of a list: where to go on, and how many.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 pub struct PageQuery {
     /// `next` of the page before; opaque.
@@ -119,6 +128,7 @@ pub struct PageQuery {
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Page<T> {
     /// The things on this page, newest first.
     pub items: Vec<T>,
@@ -129,6 +139,7 @@ pub struct Page<T> {
 
 /// Query of `GET /payments/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 pub struct PaymentsOf {
     /// For which booking.
@@ -137,6 +148,7 @@ pub struct PaymentsOf {
 
 /// An error body: RFC 9457 problem details, `application/problem+json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// `urn:latchkey:problem:` and the error code.
     #[serde(rename = "type")]

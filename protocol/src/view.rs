@@ -8,6 +8,7 @@ use crate::{EpochMs, Seq};
 
 /// What one night of a public calendar looks like from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NightState {
     /// Can be held.
@@ -22,6 +23,7 @@ pub enum NightState {
 
 /// A run of nights in one state, `[from, to)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NightRange {
     /// First night.
     pub from: Date,
@@ -33,6 +35,7 @@ pub struct NightRange {
 
 /// Snapshot of `property:{id}`, and the body of `GET /properties/{id}/calendar/`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Calendar {
     /// Whose.
     pub property: PropertyId,
@@ -48,6 +51,7 @@ pub struct Calendar {
 
 /// A home as everyone may see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Property {
     /// Its id.
     pub id: PropertyId,
@@ -77,6 +81,7 @@ pub struct Property {
 
 /// What a line of a quote is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum QuoteLineKind {
     /// Nights at the nightly price.
@@ -87,6 +92,7 @@ pub enum QuoteLineKind {
 
 /// One line of a quote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct QuoteLine {
     /// What for.
     pub kind: QuoteLineKind,
@@ -100,6 +106,7 @@ pub struct QuoteLine {
 
 /// What a stay costs; the total is the sum of the lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Quote {
     /// Which home.
     pub property: PropertyId,
@@ -119,6 +126,7 @@ pub struct Quote {
 
 /// Where a hold is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HoldState {
     /// Owns its nights until `expires_at`.
@@ -133,6 +141,7 @@ pub enum HoldState {
 
 /// A hold as its guest sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Hold {
     /// Its id; the booking that grows from it keeps it.
     pub id: HoldId,
@@ -154,6 +163,7 @@ pub struct Hold {
 
 /// Where a booking is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BookingState {
     /// Waits for its payment until `expires_at`.
@@ -170,6 +180,7 @@ pub enum BookingState {
 
 /// A booking as its two parties see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Booking {
     /// Its id, which was the hold's.
     pub id: BookingId,
@@ -202,6 +213,7 @@ pub struct Booking {
 
 /// Where a payment is: Stripe's names for the states of a PaymentIntent, and what becomes of its money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentState {
     /// Waits for a payment method (again, after a declined one).
@@ -222,6 +234,7 @@ pub enum PaymentState {
 
 /// A payment as the booking's parties see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Payment {
     /// Its id.
     pub id: PaymentId,
@@ -246,6 +259,7 @@ pub struct Payment {
 
 /// Snapshot of `user:{id}`: the newest bookings of that user, as guest and as host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Inbox {
     /// Newest first, at most 50 of each side.
     pub bookings: Vec<Booking>,
@@ -253,6 +267,7 @@ pub struct Inbox {
 
 /// Snapshot of `booking:{id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BookingFile {
     /// The booking.
     pub booking: Booking,
@@ -262,6 +277,7 @@ pub struct BookingFile {
 
 /// A user as they see themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Me {
     /// Their id.
     pub id: UserId,
