@@ -21,6 +21,8 @@ pub enum ErrorCode {
     UpgradeRequired,
     /// The body is longer than the limit (REST; a WebSocket is closed with 1009).
     TooLarge,
+    /// The body is of a media type that this route does not take (REST).
+    UnsupportedMediaType,
     /// Too many requests; `details.retry_after_ms` says when to come back.
     RateLimited,
     /// No token, or one that is not valid.
@@ -31,6 +33,8 @@ pub enum ErrorCode {
     KeyRequired,
     /// A field is missing, unknown or out of range; `details.field` names it.
     Invalid,
+    /// This change needs `If-Match` with the `ETag` that it is based on (REST).
+    PreconditionRequired,
     /// The key was used before with another body.
     KeyReused,
     /// No such thing, or not yours.
@@ -39,6 +43,8 @@ pub enum ErrorCode {
     AlreadyRegistered,
     /// E-mail and password do not match.
     BadCredentials,
+    /// Somebody else changed it since: it no longer has the `ETag` of `If-Match` (REST). Read it again.
+    PreconditionFailed,
     /// The property's rules refuse the stay; `details.rule` names the rule.
     RuleViolated,
     /// Somebody else has one of the nights; `details.seq` is when it was taken, `details.from` the first such night.
@@ -67,21 +73,24 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in order of precedence.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::Malformed,
         Self::UnknownCommand,
         Self::MethodNotAllowed,
         Self::UpgradeRequired,
         Self::TooLarge,
+        Self::UnsupportedMediaType,
         Self::RateLimited,
         Self::Unauthenticated,
         Self::Forbidden,
         Self::KeyRequired,
         Self::Invalid,
+        Self::PreconditionRequired,
         Self::KeyReused,
         Self::NotFound,
         Self::AlreadyRegistered,
         Self::BadCredentials,
+        Self::PreconditionFailed,
         Self::RuleViolated,
         Self::DatesUnavailable,
         Self::Expired,
@@ -111,15 +120,18 @@ impl ErrorCode {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::UpgradeRequired => "upgrade_required",
             Self::TooLarge => "too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
             Self::RateLimited => "rate_limited",
             Self::Unauthenticated => "unauthenticated",
             Self::Forbidden => "forbidden",
             Self::KeyRequired => "key_required",
             Self::Invalid => "invalid",
+            Self::PreconditionRequired => "precondition_required",
             Self::KeyReused => "key_reused",
             Self::NotFound => "not_found",
             Self::AlreadyRegistered => "already_registered",
             Self::BadCredentials => "bad_credentials",
+            Self::PreconditionFailed => "precondition_failed",
             Self::RuleViolated => "rule_violated",
             Self::DatesUnavailable => "dates_unavailable",
             Self::Expired => "expired",
