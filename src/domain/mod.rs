@@ -13,6 +13,7 @@ pub mod event;
 pub mod hold;
 pub mod ledger;
 pub mod listing;
+pub mod mail;
 pub mod money;
 pub mod payment;
 pub mod pricing;

@@ -2,6 +2,8 @@
 //!
 //! Order inside the transaction: checks, deletes, inserts, replaces. Pure: numbers and ids come from the committer.
 
+mod account;
+
 use std::collections::{BTreeMap, HashMap};
 
 use latchkey_protocol::{EpochMs, Seq, Topic};
@@ -10,7 +12,7 @@ use surrealdb::types::{Array, RecordId, SurrealValue, ToSql, Uuid, Value, Variab
 use super::change_set::{ChangeSet, StoredEvent};
 use super::database::row;
 use super::rows::{
-    BookingRow, FamilyRow, HoldRow, ListingRow, LoginRow, NightRow, PaymentRow, UserRow, array_record, event_record, int,
+    BookingRow, HoldRow, ListingRow, NightRow, PaymentRow, array_record, event_record, int,
     ledger_row, night_record, record, refund_job_record,
 };
 use crate::domain::Write;
@@ -59,8 +61,9 @@ pub(super) fn transaction(name: BatchName, now: EpochMs, ahead_ms: i64, sets: &[
     let mut rows = Rows::default();
     for (number, set) in sets.iter().enumerate() {
         for write in &set.writes {
-            rows.add(write, number);
+            rows.add(write);
         }
+        rows.checks.extend(checks(set).into_iter().map(|(record, version)| (record, version, number)));
         if let Some(idempotency) = &set.idempotency {
             rows.insert("idempotency", idempotency.row());
         }
@@ -85,7 +88,7 @@ impl Rows {
         self.inserts.entry(table).or_default().push(row);
     }
 
-    fn add(&mut self, write: &Write, number: usize) {
+    fn add(&mut self, write: &Write) {
         match write {
             Write::TakeNight(night) => self.insert("night", NightRow::from(night).into_value()),
             Write::FreeNight(property, date) => self.deletes.push(night_record(*property, *date).into_value()),
@@ -106,19 +109,7 @@ impl Rows {
                 self.insert("webhook", row([("id", id), ("at", at.epoch_ms().into_value())]));
             }
             Write::AddListing(listing) => self.insert("property", ListingRow::from(listing).into_value()),
-            Write::AddAccount(account) => {
-                self.insert("user", UserRow::from(account).into_value());
-                self.insert("login", LoginRow::from(account).into_value());
-            }
-            Write::AddFamily(family) => self.insert("family", FamilyRow::from(family).into_value()),
-            Write::Revoke { session, until } => {
-                let id = record("revoked", *session).into_value();
-                self.insert("revoked", row([("id", id), ("until", until.epoch_ms().into_value())]));
-            }
-            Write::SetFamily(family) => {
-                self.checks.push((record("family", family.session), family.version - 1, number));
-                self.replaces.push(FamilyRow::from(family).into_value());
-            }
+            Write::Account(write) => self.add_account_write(write),
         }
     }
 
@@ -184,6 +175,27 @@ fn hint_row(topic: Topic, seq: Seq) -> Value {
     row([("id", array_record("topic", [topic.to_string().into_value()]).into_value()), ("seq", int(seq).into_value())])
 }
 
+/// The records that a change set replaces on a version of theirs, each with the version it was decided on.
+pub(super) fn checks(set: &ChangeSet) -> Vec<(RecordId, i64)> {
+    let check = |write: &Write| match write {
+        Write::Account(write) => account::check(write),
+        Write::TakeNight(_)
+        | Write::FreeNight(..)
+        | Write::AddHold(_)
+        | Write::SetHold(_)
+        | Write::AddBooking(_)
+        | Write::SetBooking(_)
+        | Write::AddPayment(_)
+        | Write::SetPayment(_)
+        | Write::AddTransfer(_)
+        | Write::AddJob(_)
+        | Write::EndJob(_)
+        | Write::SeeWebhook { .. }
+        | Write::AddListing(_) => None,
+    };
+    set.writes.iter().filter_map(check).collect()
+}
+
 /// The ids that a change set inserts besides its events, in SurrealQL, as the database names them in its errors.
 pub(super) fn inserted_ids(set: &ChangeSet) -> Vec<(String, Inserted)> {
     let mut ids: Vec<(String, Inserted)> = Vec::new();
@@ -198,18 +210,16 @@ pub(super) fn inserted_ids(set: &ChangeSet) -> Vec<(String, Inserted)> {
             Write::AddJob(job) => add(refund_job_record(job.refund_payment), Inserted::State),
             Write::SeeWebhook { event_id, .. } => add(RecordId::new("webhook", event_id.as_str()), Inserted::Webhook),
             Write::AddListing(listing) => add(record("property", listing.id), Inserted::State),
-            Write::AddAccount(account) => {
-                add(record("user", account.user), Inserted::State);
-                add(RecordId::new("login", account.email.as_str()), Inserted::Login);
+            Write::Account(write) => {
+                if let Some((id, what)) = account::inserted(write) {
+                    add(id, what);
+                }
             }
-            Write::AddFamily(family) => add(record("family", family.session), Inserted::State),
-            Write::Revoke { session, .. } => add(record("revoked", *session), Inserted::State),
             Write::FreeNight(..)
             | Write::SetHold(_)
             | Write::SetBooking(_)
             | Write::SetPayment(_)
-            | Write::EndJob(_)
-            | Write::SetFamily(_) => {}
+            | Write::EndJob(_) => {}
         }
     }
     if let Some(idempotency) = &set.idempotency {

@@ -9,10 +9,17 @@ use crate::entropy;
 
 /// The version that `schema.surql` describes. A change of it that needs data rewritten raises this and adds a step to
 /// [`MIGRATIONS`]; a change that does not (a new table, an optional field) needs neither, since the file is applied at every start.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Steps from version `index + 1` to the next: SurrealQL, run in one transaction before the schema is applied.
-const MIGRATIONS: [&str; 0] = [];
+const MIGRATIONS: [&str; 1] = [
+    // 2: accounts have a state, roles and a version. Whoever has a home is a host.
+    "DEFINE FIELD OVERWRITE about ON user TYPE option<string>; DEFINE FIELD OVERWRITE is_host ON user TYPE option<bool>; \
+     DEFINE FIELD OVERWRITE is_admin ON user TYPE option<bool>; DEFINE FIELD OVERWRITE state ON user TYPE option<string>; \
+     DEFINE FIELD OVERWRITE edition ON user TYPE option<int>; DEFINE FIELD OVERWRITE version ON user TYPE option<int>; \
+     LET $hosts = array::distinct(SELECT VALUE host FROM property); \
+     UPDATE user SET about = '', is_host = record::id(id) IN $hosts, is_admin = false, state = 'active', edition = 1, version = 1",
+];
 
 const SCHEMA: &str = include_str!("../../schema.surql");
 

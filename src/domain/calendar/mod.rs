@@ -236,10 +236,7 @@ impl Calendar {
                 | Write::EndJob(_)
                 | Write::SeeWebhook { .. }
                 | Write::AddListing(_)
-                | Write::AddAccount(_)
-                | Write::AddFamily(_)
-                | Write::SetFamily(_)
-                | Write::Revoke { .. } => {}
+                | Write::Account(_) => {}
             }
         }
         let appended = changes.events.iter().filter(|event| event.topic == Topic::Property(self.listing.id)).filter_map(|event| event.seq);

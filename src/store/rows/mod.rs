@@ -5,7 +5,7 @@ mod booking;
 mod hold;
 mod listing;
 
-pub(super) use account::{FamilyRow, LoginRow, UserRow};
+pub(super) use account::{AdminsRow, AuditRow, FamilyRow, LoginRow, OneTimeRow, UserRow, admins_record};
 pub(super) use booking::{BookingRow, PaymentRow, ledger_row};
 pub(super) use hold::{HoldRow, NightRow};
 use latchkey_protocol::{ClaimId, Date, PaymentId, PropertyId, SessionId, UserId};
