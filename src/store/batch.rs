@@ -10,8 +10,8 @@ use surrealdb::types::{Array, RecordId, SurrealValue, ToSql, Uuid, Value, Variab
 use super::change_set::{ChangeSet, StoredEvent};
 use super::database::row;
 use super::rows::{
-    BookingRow, FamilyRow, HoldRow, ListingRow, LoginRow, NightRow, PaymentRow, UserRow, array_record, event_record, int,
-    ledger_row, night_record, record, refund_job_record,
+    BookingRow, FamilyRow, HoldRow, ListingRow, LoginRow, NightRow, PaymentRow, UserRow, array_record, event_record, int, ledger_row,
+    night_record, record, refund_job_record,
 };
 use crate::domain::Write;
 
