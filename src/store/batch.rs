@@ -12,8 +12,8 @@ use surrealdb::types::{Array, RecordId, SurrealValue, ToSql, Uuid, Value, Variab
 use super::change_set::{ChangeSet, StoredEvent};
 use super::database::row;
 use super::rows::{
-    BookingRow, HoldRow, ListingRow, NightRow, PaymentRow, array_record, event_record, int,
-    ledger_row, night_record, record, refund_job_record,
+    BookingRow, HoldRow, ListingRow, NightRow, PaymentRow, array_record, event_record, int, ledger_row, night_record, record,
+    refund_job_record,
 };
 use crate::domain::Write;
 
@@ -61,9 +61,8 @@ pub(super) fn transaction(name: BatchName, now: EpochMs, ahead_ms: i64, sets: &[
     let mut rows = Rows::default();
     for (number, set) in sets.iter().enumerate() {
         for write in &set.writes {
-            rows.add(write);
+            rows.add(write, number);
         }
-        rows.checks.extend(checks(set).into_iter().map(|(record, version)| (record, version, number)));
         if let Some(idempotency) = &set.idempotency {
             rows.insert("idempotency", idempotency.row());
         }
@@ -88,7 +87,7 @@ impl Rows {
         self.inserts.entry(table).or_default().push(row);
     }
 
-    fn add(&mut self, write: &Write) {
+    fn add(&mut self, write: &Write, number: usize) {
         match write {
             Write::TakeNight(night) => self.insert("night", NightRow::from(night).into_value()),
             Write::FreeNight(property, date) => self.deletes.push(night_record(*property, *date).into_value()),
@@ -109,7 +108,7 @@ impl Rows {
                 self.insert("webhook", row([("id", id), ("at", at.epoch_ms().into_value())]));
             }
             Write::AddListing(listing) => self.insert("property", ListingRow::from(listing).into_value()),
-            Write::Account(write) => self.add_account_write(write),
+            Write::Account(write) => self.add_account_write(write, number),
         }
     }
 
@@ -173,27 +172,6 @@ impl Rows {
 
 fn hint_row(topic: Topic, seq: Seq) -> Value {
     row([("id", array_record("topic", [topic.to_string().into_value()]).into_value()), ("seq", int(seq).into_value())])
-}
-
-/// The records that a change set replaces on a version of theirs, each with the version it was decided on.
-pub(super) fn checks(set: &ChangeSet) -> Vec<(RecordId, i64)> {
-    let check = |write: &Write| match write {
-        Write::Account(write) => account::check(write),
-        Write::TakeNight(_)
-        | Write::FreeNight(..)
-        | Write::AddHold(_)
-        | Write::SetHold(_)
-        | Write::AddBooking(_)
-        | Write::SetBooking(_)
-        | Write::AddPayment(_)
-        | Write::SetPayment(_)
-        | Write::AddTransfer(_)
-        | Write::AddJob(_)
-        | Write::EndJob(_)
-        | Write::SeeWebhook { .. }
-        | Write::AddListing(_) => None,
-    };
-    set.writes.iter().filter_map(check).collect()
 }
 
 /// The ids that a change set inserts besides its events, in SurrealQL, as the database names them in its errors.

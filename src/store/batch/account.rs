@@ -8,7 +8,10 @@ use crate::store::database::row;
 use crate::store::rows::{AdminsRow, AuditRow, FamilyRow, LoginRow, OneTimeRow, UserRow, admins_record, record};
 
 impl Rows {
-    pub(super) fn add_account_write(&mut self, write: &AccountWrite) {
+    pub(super) fn add_account_write(&mut self, write: &AccountWrite, number: usize) {
+        if let Some((record, version)) = check(write) {
+            self.checks.push((record, version, number));
+        }
         match write {
             AccountWrite::Add(account) => self.insert("user", UserRow::from(account).into_value()),
             AccountWrite::Set(account) => self.replaces.push(UserRow::from(account).into_value()),
@@ -30,7 +33,7 @@ impl Rows {
 }
 
 /// The version that a replacement was decided on.
-pub(super) fn check(write: &AccountWrite) -> Option<(RecordId, i64)> {
+fn check(write: &AccountWrite) -> Option<(RecordId, i64)> {
     match write {
         AccountWrite::Set(account) => Some((record("user", account.user), account.version - 1)),
         AccountWrite::SetFamily(family) => Some((record("family", family.session), family.version - 1)),

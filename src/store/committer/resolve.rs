@@ -5,7 +5,6 @@
 //! embedded process and resends an identical batch to a server. An evicted command goes back to its service task, which
 //! decides again; never here.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use super::{Request, Storage, Worker};
@@ -14,7 +13,7 @@ use crate::store::batch::{self, BatchName, Inserted, Transaction};
 use crate::store::change_set::{ChangeSet, StoredEvent};
 use crate::store::database::variables;
 use crate::store::error::{CommitError, Contended, Outcome, StoreError, classify};
-use surrealdb::types::{SurrealValue, ToSql};
+use surrealdb::types::SurrealValue;
 
 /// How often a batch is tried again over heads or conflicts before its sets are told that somebody else was first.
 const MAX_TRIES: u32 = 8;
@@ -28,7 +27,6 @@ impl Worker {
         // A worklist instead of recursion: bisecting puts both halves back, in order.
         let mut work = vec![(batch, 0)];
         while let Some((batch, tries)) = work.pop() {
-            let batch = without_twins(batch);
             if batch.is_empty() {
                 continue;
             }
@@ -161,22 +159,6 @@ impl Worker {
         let _ = evicted.reply.send(Err(CommitError::Contended(contended)));
         work.push((batch, tries));
     }
-}
-
-/// Evicts every change set that replaces a record which an earlier one in the batch replaces as well: versions are compared before
-/// anything is written, so both would pass, and the second would overwrite the first unseen.
-fn without_twins(batch: Vec<Request>) -> Vec<Request> {
-    let mut checked = HashSet::new();
-    let (first, twins): (Vec<Request>, Vec<Request>) = batch.into_iter().partition(|request| {
-        let checks = batch::checks(&request.set);
-        let is_first = checks.iter().all(|(record, _)| !checked.contains(&record.to_sql()));
-        if is_first {
-            checked.extend(checks.iter().map(|(record, _)| record.to_sql()));
-        }
-        is_first
-    });
-    answer_all(twins, &CommitError::Contended(Contended::State));
-    first
 }
 
 fn owns(request: &Request, events: &[StoredEvent], id: &str) -> bool {
