@@ -1,6 +1,8 @@
 //! The only wiring place: builds every part of a node and connects them.
 
+pub mod admin;
 mod keys;
+mod lock;
 #[cfg(test)]
 mod tests;
 mod vital;
@@ -21,6 +23,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::keys::ring::TokenKeys;
+use self::lock::FolderLock;
 use self::vital::Vital;
 use crate::api::layers::{self, Origins};
 use crate::api::limits::{Allowances, Limits};
@@ -36,7 +40,7 @@ use crate::hub::{self, EventSource, Hub, HubLimits, SourceError};
 use crate::provider::sandbox::Sandbox;
 use crate::provider::webhook::WebhookSecret;
 use crate::service::Services;
-use crate::service::accounts::Accounts;
+use crate::service::accounts::{Accounts, AccountsConfig};
 use crate::service::availability::Availability;
 use crate::service::bookings::Bookings;
 use crate::service::decisions::Decisions;
@@ -71,6 +75,7 @@ pub struct App {
     drain_notice: Duration,
     serving: TaskTracker,
     background: Vec<tokio::task::JoinHandle<()>>,
+    _lock: FolderLock,
 }
 
 /// Hands committed events to the task that pushes them: pushing is work for the threads that serve sockets, not for the
@@ -117,6 +122,7 @@ impl App {
         let listener = server::listen(args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
         let address = listener.local_addr()?;
         std::fs::create_dir_all(&args.data).with_context(|| format!("cannot create the data folder {}", args.data.display()))?;
+        let lock = FolderLock::take(&args.data)?;
         let (outlet, events) = mpsc::channel(MAX_BATCHES_UNDER_WAY);
         let store = Arc::new(Store::open(&database_config(args), Arc::clone(&clock), Arc::new(Outlet(outlet))).await?);
         let source = Arc::new(EventTable(Arc::clone(&store)));
@@ -126,7 +132,13 @@ impl App {
         let sandbox = Sandbox::open(Some(&args.data.join("sandbox-provider.jsonl")), Arc::clone(&clock), secret.clone())
             .context("cannot open the sandbox provider's journal")?;
         let edge_cell: Arc<OnceLock<Arc<Edge>>> = Arc::default();
-        let parts = Parts::new(args, &store, &clock, &sandbox, Arc::clone(&edge_cell))?;
+        let token_keys = TokenKeys::open(args.token_secret.as_deref(), &args.data, clock.as_ref())?;
+        let accounts = AccountsConfig {
+            token_keys: token_keys.tend(clock.as_ref())?,
+            refresh_key: token_keys.refresh_key(&args.data)?,
+            public_url: public_url(args, address),
+        };
+        let parts = Parts::new(args, &store, &clock, &sandbox, Arc::clone(&edge_cell), accounts)?;
         let limits = WsLimits {
             messages_per_second: args.messages_per_second,
             message_burst: args.messages_per_second.saturating_mul(2),
@@ -161,12 +173,14 @@ impl App {
             drain_notice: Duration::from_secs(u64::from(args.drain_notice_seconds)),
             serving: TaskTracker::new(),
             background: Vec::new(),
+            _lock: lock,
         };
         app.keep("pushing events", push_events(events, bus));
         app.keep("expiry", Arc::clone(&parts.services.expiry).run());
         app.keep("looking for leases", Arc::clone(&parts.services.expiry).rescan());
         app.keep("sandbox provider", sandbox.deliver(format!("http://{}/webhooks/payments/", reachable(address))));
         app.keep("refunds", job::send_refunds(Arc::clone(&parts.services), Arc::clone(&clock)));
+        app.keep("token keys", token_keys.keep(Arc::clone(&parts.services), Arc::clone(&clock)));
         app.keep("watch over sockets", ws::keep_watch(Arc::clone(&edge)));
         app.keep("sweep", sweep(parts, Arc::clone(&hub), clock, Arc::clone(&app.context)));
         app.serve(listener, edge, &origins, args);
@@ -245,6 +259,7 @@ impl Parts {
         clock: &Arc<dyn Clock>,
         sandbox: &Arc<Sandbox>,
         edge: Arc<OnceLock<Arc<Edge>>>,
+        accounts: AccountsConfig,
     ) -> anyhow::Result<Self> {
         let leases = leases(args);
         let (store, clock) = (|| Arc::clone(store), || Arc::clone(clock));
@@ -253,14 +268,13 @@ impl Parts {
         let keys = Arc::new(Keys::new(store()));
         let decisions = Arc::new(Decisions::new(Arc::clone(&availability), Arc::clone(&keys), clock()));
         let quota = LeaseQuota::new(args.max_active_holds);
-        let secret = keys::secret(args.token_secret.as_deref(), &args.data, "token.key")?;
         let close_sockets = move |session: SessionId| {
             if let Some(edge) = edge.get() {
                 edge.registry().close_session(session);
             }
         };
         let services = Services {
-            accounts: Accounts::new(store(), clock(), &secret, Box::new(close_sockets))?,
+            accounts: Accounts::new(store(), clock(), accounts, Box::new(close_sockets))?,
             listings: Listings::new(store(), Arc::clone(&keys), clock()),
             bookings: Bookings::new(
                 Arc::clone(&availability),
@@ -306,6 +320,12 @@ fn database_config(args: &ServeArgs) -> DatabaseConfig {
         caps: MemoryCaps::default(),
         min_free_bytes: args.min_free_bytes,
     }
+}
+
+/// Where clients reach this hub, without a slash at the end.
+fn public_url(args: &ServeArgs, address: SocketAddr) -> String {
+    let local = || format!("http://{}", reachable(address));
+    args.public_url.clone().unwrap_or_else(local).trim_end_matches('/').to_owned()
 }
 
 /// The address as this process itself can reach it.

@@ -26,7 +26,7 @@ pub use change::{Changes, Decision, TopicEvent, Write};
 pub use error::Refusal;
 pub use event::Event;
 pub use hold::{Hold, HoldState};
-pub use latchkey_protocol::{BookingId, ClaimId, Date, HoldId, PaymentId, PropertyId, Seq, SessionId, Topic, UserId};
+pub use latchkey_protocol::{AuditId, BookingId, ClaimId, Date, HoldId, PaymentId, PropertyId, Seq, SessionId, Topic, UserId};
 pub use ledger::Transfer;
 pub use listing::Listing;
 pub use money::{Currency, Money};

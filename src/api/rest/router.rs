@@ -126,7 +126,6 @@ impl Router {
     }
 
     /// Who calls, if they may.
-    #[allow(clippy::unused_async, reason = "the role of an administrator is looked up, as soon as there is one")]
     async fn admit(&self, operation: &Operation, ask: &Ask, standing: &mut Option<Standing>) -> Result<Option<Caller>, Problem> {
         let caller = match operation.access {
             Access::Provider => Ok(None),
@@ -140,7 +139,11 @@ impl Router {
         if let Some(standing) = standing {
             standing.refuse()?;
         }
-        caller
+        let caller = caller?;
+        if operation.access == Access::Admin {
+            self.services.accounts.require_admin(caller.as_ref().ok_or(ServiceError::Forbidden)?).await?;
+        }
+        Ok(caller)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What happened to an account that its owner, or an admin, may have to know of later: appended, never changed.
 
-use latchkey_protocol::{SessionId, UserId};
+use latchkey_protocol::{AuditId, SessionId, UserId};
 
 use crate::domain::time::Timestamp;
 
@@ -76,7 +76,7 @@ kinds! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
     /// A UUIDv7: entries are in the order of their ids.
-    pub id: [u8; 16],
+    pub id: AuditId,
     /// When.
     pub at: Timestamp,
     /// What.

@@ -3,11 +3,11 @@
 use surrealdb::types::{RecordId, SurrealValue, ToSql, Uuid};
 
 use crate::domain::account::{Account, Admins, AuditEntry, LoginRecord, OneTime, RefreshFamily, session::minted_at};
-use crate::domain::{Listing, Payment, PaymentId, SessionId, Timestamp, UserId};
+use crate::domain::{AuditId, Listing, Payment, PaymentId, SessionId, Timestamp, UserId};
 use crate::store::database::variables;
 use crate::store::read::calendars::first_id_of;
 use crate::store::rows::{
-    AdminsRow, AuditRow, FamilyRow, ListingRow, LoginRow, OneTimeRow, PaymentRow, StoredId, UserRow, admins_record, id_of, record,
+    AdminsRow, AuditRow, FamilyRow, ListingRow, LoginRow, OneTimeRow, PaymentRow, StoredId, UserRow, id_of, record,
 };
 use crate::store::{Store, StoreError};
 
@@ -15,6 +15,42 @@ use crate::store::{Store, StoreError};
 struct RevokedRow {
     id: RecordId,
     until: i64,
+}
+
+/// Everything that decisions about a user are made on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The account.
+    pub account: Account,
+    /// How they log in; `None` once erased.
+    pub login: Option<LoginRecord>,
+    /// Every session that is still stored, live or over, newest first.
+    pub sessions: Vec<RefreshFamily>,
+    /// Who the admins are.
+    pub admins: Admins,
+}
+
+#[derive(SurrealValue)]
+struct PersonRow {
+    user: UserRow,
+    login: Option<LoginRow>,
+    families: Vec<FamilyRow>,
+    admins: AdminsRow,
+}
+
+impl TryFrom<PersonRow> for Person {
+    type Error = StoreError;
+
+    fn try_from(row: PersonRow) -> Result<Self, StoreError> {
+        let mut sessions: Vec<RefreshFamily> = row.families.into_iter().map(RefreshFamily::try_from).collect::<Result<_, _>>()?;
+        sessions.sort_unstable_by_key(|family| std::cmp::Reverse(family.session));
+        Ok(Self {
+            account: row.user.try_into()?,
+            login: row.login.map(LoginRecord::try_from).transpose()?,
+            sessions,
+            admins: row.admins.into(),
+        })
+    }
 }
 
 /// The first stretch of time that a page is looked for in; each further one is four times as long.
@@ -53,15 +89,15 @@ impl Store {
         row.map(Account::try_from).transpose()
     }
 
-    /// Who the admins are.
+    /// Everything that decisions about a user are made on, of one instant.
     ///
     /// # Errors
     /// As any read.
-    pub async fn admins(&self) -> Result<Admins, StoreError> {
-        let id = variables([("id", admins_record().into_value())]);
-        let row: Option<AdminsRow> = self.database().read("SELECT * FROM ONLY $id", id).await?;
+    pub async fn person(&self, user: UserId) -> Result<Option<Person>, StoreError> {
+        let whose = variables([("user", user.to_uuid().into_value())]);
+        let row: Option<PersonRow> = self.database().read("RETURN fn::person($user)", whose).await?;
         self.settled().await;
-        row.map(Admins::from).ok_or_else(|| StoreError::Corrupt("admins:all is missing".to_owned()))
+        row.map(Person::try_from).transpose()
     }
 
     /// A session's refresh tokens.
@@ -72,19 +108,6 @@ impl Store {
         let id = variables([("id", record("family", session).into_value())]);
         let row: Option<FamilyRow> = self.database().read("SELECT * FROM ONLY $id", id).await?;
         row.map(RefreshFamily::try_from).transpose()
-    }
-
-    /// Every session of a user that is still stored, newest first.
-    ///
-    /// # Errors
-    /// As any read.
-    pub async fn families(&self, user: UserId) -> Result<Vec<RefreshFamily>, StoreError> {
-        let whose = variables([("user", user.to_uuid().into_value())]);
-        let rows: Vec<FamilyRow> = self.database().read("SELECT * FROM family WHERE user = $user", whose).await?;
-        self.settled().await;
-        let mut families: Vec<RefreshFamily> = rows.into_iter().map(RefreshFamily::try_from).collect::<Result<_, _>>()?;
-        families.sort_unstable_by_key(|family| std::cmp::Reverse(family.session));
-        Ok(families)
     }
 
     /// The one-use token with this hash.
@@ -114,16 +137,16 @@ impl Store {
     pub async fn audit(
         &self,
         user: Option<UserId>,
-        before: Option<[u8; 16]>,
+        before: Option<AuditId>,
         limit: u16,
         now: Timestamp,
     ) -> Result<Vec<AuditEntry>, StoreError> {
         let rows: Vec<AuditRow> = match user {
-            None => self.newest("audit", before, limit, now).await?,
+            None => self.newest("audit", before.map(|id| *id.as_bytes()), limit, now).await?,
             Some(user) => {
                 let bounds = variables([
                     ("user", user.to_uuid().into_value()),
-                    ("before", stored(before.unwrap_or([0xff; 16])).into_value()),
+                    ("before", before.unwrap_or(AuditId::from_bytes([0xff; 16])).to_uuid().into_value()),
                     ("limit", i64::from(limit).into_value()),
                 ]);
                 let text = "SELECT * FROM audit WHERE user = $user AND record::id(id) < $before ORDER BY id DESC LIMIT $limit";
@@ -169,7 +192,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<T>, StoreError> {
         let newest = now.plus_ms(FIRST_STRETCH_MS);
-        let mut until = before.map_or_else(|| first_id_of(newest), |id| stored(id).into_value());
+        let mut until = before.map_or_else(|| first_id_of(newest), stored);
         let mut until_ms = before.map_or(newest, |id| minted_at(&id).plus_ms(1)).epoch_ms();
         let (mut found, mut stretch_ms) = (Vec::new(), FIRST_STRETCH_MS);
         while found.len() < usize::from(limit) && until_ms > 0 {

@@ -6,5 +6,6 @@ mod calendars;
 mod events;
 mod listings;
 
+pub use accounts::Person;
 pub use bookings::InboxState;
 pub use calendars::{CalendarState, Lease};

@@ -6,7 +6,7 @@ use super::{StoredId, id_of, record, unknown};
 use crate::domain::account::{
     Account, AccountState, Admins, AuditEntry, AuditKind, LoginRecord, OneTime, PreviousEmail, Purpose, RefreshFamily,
 };
-use crate::domain::{SessionId, Timestamp, UserId};
+use crate::domain::{Timestamp, UserId};
 use crate::store::error::StoreError;
 
 /// `user:[uuid]`.
@@ -206,7 +206,7 @@ pub(in crate::store) struct AuditRow {
 impl From<&AuditEntry> for AuditRow {
     fn from(entry: &AuditEntry) -> Self {
         Self {
-            id: RecordId::new("audit", RecordIdKey::Uuid(uuid::Uuid::from_bytes(entry.id).into())),
+            id: record("audit", entry.id),
             at: entry.at.epoch_ms(),
             kind: entry.kind.name().to_owned(),
             user: entry.user.to_uuid(),
@@ -222,7 +222,7 @@ impl TryFrom<AuditRow> for AuditEntry {
 
     fn try_from(row: AuditRow) -> Result<Self, StoreError> {
         Ok(Self {
-            id: *id_of::<SessionId>(&row.id)?.as_bytes(),
+            id: id_of(&row.id)?,
             at: Timestamp::from_epoch_ms(row.at),
             kind: AuditKind::named(&row.kind).ok_or_else(|| unknown("audit.kind", &row.kind))?,
             user: StoredId::from_uuid(row.user),

@@ -8,7 +8,7 @@ mod listing;
 pub(super) use account::{AdminsRow, AuditRow, FamilyRow, LoginRow, OneTimeRow, UserRow, admins_record};
 pub(super) use booking::{BookingRow, PaymentRow, ledger_row};
 pub(super) use hold::{HoldRow, NightRow};
-use latchkey_protocol::{ClaimId, Date, PaymentId, PropertyId, SessionId, UserId};
+use latchkey_protocol::{AuditId, ClaimId, Date, PaymentId, PropertyId, SessionId, UserId};
 pub(super) use listing::ListingRow;
 use surrealdb::types::{Array, RecordId, RecordIdKey, SurrealValue, Uuid, Value};
 
@@ -34,7 +34,7 @@ macro_rules! stored_ids {
     )*};
 }
 
-stored_ids!(ClaimId, PaymentId, PropertyId, SessionId, UserId);
+stored_ids!(AuditId, ClaimId, PaymentId, PropertyId, SessionId, UserId);
 
 /// `table:u'…'`.
 pub(super) fn record(table: &str, id: impl StoredId) -> RecordId {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::account::{Account, AccountWrite, Admins, AuditEntry, AuditKind, LoginRecord, OneTime, Purpose, RefreshFamily};
 use crate::entropy::fresh_id;
-use latchkey_protocol::SessionId;
+use latchkey_protocol::{AuditId, SessionId};
 
 fn family(number: u16) -> RefreshFamily {
     RefreshFamily {
@@ -101,12 +101,17 @@ async fn a_login_is_replaced_and_moved_only_together_with_its_account() {
 #[tokio::test]
 async fn the_list_of_admins_is_there_from_the_start_and_is_changed_by_one_at_a_time() {
     let bench = bench("mem").await;
-    let none = bench.store.admins().await.unwrap();
+    let user = UserId::from_bytes(id(1));
+    let account = Account::register(user, "ada@example.test".to_owned(), "Ada", now()).unwrap();
+    commit(&bench, [AccountWrite::Add(account.clone()), AccountWrite::AddFamily(family(1))]).await.unwrap();
+    let person = bench.store.person(user).await.unwrap().unwrap();
+    assert_eq!((person.account, person.login, person.sessions.len()), (account, None, 1));
+    let none = person.admins;
     let (one, other) =
         (none.with(UserId::from_bytes(id(1)), true).unwrap(), none.with(UserId::from_bytes(id(2)), true).unwrap());
     commit(&bench, [AccountWrite::SetAdmins(one.clone())]).await.unwrap();
     assert_eq!(commit(&bench, [AccountWrite::SetAdmins(other)]).await, STALE);
-    assert_eq!(bench.store.admins().await.unwrap(), one);
+    assert_eq!(bench.store.person(user).await.unwrap().unwrap().admins, one);
     assert_eq!(one, Admins { users: vec![UserId::from_bytes(id(1))], version: 2 });
 }
 
@@ -121,7 +126,7 @@ async fn pages_of_users_and_of_the_audit_log_are_newest_first_however_old_the_re
         users.push(user);
         let account = Account::register(user, format!("{number}@example.test"), "Ada", at).unwrap();
         let entry = AuditEntry {
-            id: *user.as_bytes(),
+            id: AuditId::from_bytes(*user.as_bytes()),
             at,
             kind: AuditKind::Registered,
             user: if number.is_multiple_of(2) { users[0] } else { user },
@@ -141,9 +146,9 @@ async fn pages_of_users_and_of_the_audit_log_are_newest_first_however_old_the_re
     }
     assert_eq!(found, users);
     let all = bench.store.audit(None, None, 100, now()).await.unwrap();
-    assert_eq!(all.iter().map(|entry| entry.id).collect::<Vec<_>>(), users.iter().map(|user| *user.as_bytes()).collect::<Vec<_>>());
+    assert_eq!(all.iter().map(|entry| *entry.id.as_bytes()).collect::<Vec<_>>(), users.iter().map(|user| *user.as_bytes()).collect::<Vec<_>>());
     let first = bench.store.audit(Some(users[0]), None, 2, now()).await.unwrap();
     let rest = bench.store.audit(Some(users[0]), Some(first[1].id), 100, now()).await.unwrap();
-    let of_one: Vec<_> = first.iter().chain(&rest).map(|entry| entry.id).collect();
+    let of_one: Vec<_> = first.iter().chain(&rest).map(|entry| *entry.id.as_bytes()).collect();
     assert_eq!(of_one, [0, 2, 4, 6].map(|number: usize| *users[number].as_bytes()));
 }
