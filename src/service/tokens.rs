@@ -44,6 +44,13 @@ struct Known {
     verifying: DecodingKey,
 }
 
+impl std::fmt::Debug for TokenKey {
+    /// Its name only.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenKey").field("kid", &self.kid).finish_non_exhaustive()
+    }
+}
+
 /// Signs and verifies access tokens: the newest key signs, the older ones verify what they signed.
 pub struct AccessTokens {
     /// The newest last. Never empty.

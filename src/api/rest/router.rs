@@ -18,7 +18,7 @@ use crate::api::limits::Standing;
 use crate::api::problem::Problem;
 use crate::api::request::{Ask, Path, collect};
 use crate::api::server::PeerAddr;
-use crate::service::{Caller, Services};
+use crate::service::{Caller, ServiceError, Services};
 
 /// How long an operation may take. What it has begun to commit goes on.
 const TIME_LIMIT: Duration = Duration::from_mins(1);

@@ -115,7 +115,7 @@ async fn a_change_set_that_collides_is_evicted_and_the_rest_of_its_batch_goes_on
         assert!(answers[4..6].contains(&Err(CommitError::Contended(Contended::Login))), "{engine} {answers:?}");
         assert!(answers[0].is_ok() && answers[3].is_ok() && answers[6].is_ok(), "{engine} {answers:?}");
         assert_eq!(bench.store.topic_head(Topic::User(UserId::from_bytes(id(1)))).await.unwrap(), 2);
-        assert!(bench.store.account_by_email("ada@example.test").await.unwrap().is_some());
+        assert!(bench.store.login("ada@example.test").await.unwrap().is_some());
     }
 }
 
