@@ -141,6 +141,32 @@ const fn payment_state(state: &PaymentState) -> view::PaymentState {
     }
 }
 
+/// A job, as an admin sees it.
+#[must_use]
+pub fn job(job: &Job) -> view::Job {
+    let (what, user, payment) = match &job.kind {
+        JobKind::Refund { payment } => ("refund", None, Some(*payment)),
+        JobKind::Mail(mail) => (mail.name(), Some(mail.user()), None),
+        JobKind::Sweep(sweep) => (sweep.name(), None, None),
+    };
+    view::Job {
+        kind: job.id.work.name().to_owned(),
+        key: job.id.key.clone(),
+        what: what.to_owned(),
+        user,
+        payment,
+        state: match job.state {
+            JobState::Waiting { .. } => view::JobState::Waiting,
+            JobState::Running { .. } => view::JobState::Running,
+            JobState::Dead { .. } => view::JobState::Dead,
+        },
+        run_at: job.state.due_at().map(Timestamp::epoch_ms),
+        attempts: job.attempts,
+        last_error: job.last_error.clone(),
+        created_at: job.created_at.epoch_ms(),
+    }
+}
+
 /// A payment, as one side sees it: why a method was declined is the guest's alone to know.
 #[must_use]
 pub fn payment(payment: &Payment, party: Party) -> view::Payment {

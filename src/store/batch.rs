@@ -11,9 +11,10 @@ use super::change_set::{ChangeSet, StoredEvent};
 use super::database::row;
 use super::rows::{
     BookingRow, FamilyRow, HoldRow, ListingRow, LoginRow, NightRow, PaymentRow, UserRow, array_record, event_record, int,
-    ledger_row, night_record, record, refund_job_record,
+    JobRow, ledger_row, night_record, outlived_record, record, job_record,
 };
 use crate::domain::Write;
+use crate::domain::retention::Outlived;
 
 /// A topic's hint is rewritten when its head passes a multiple of this.
 pub(super) const HINT_EVERY: u64 = 64;
@@ -27,6 +28,8 @@ pub(super) struct Transaction {
     pub(super) variables: Variables,
     /// Index of COMMIT among the results.
     pub(super) commit_index: usize,
+    /// A change set that cannot be in this batch: one before it replaces a record whose version both compare.
+    pub(super) twin: Option<usize>,
 }
 
 /// What names a batch: `commit:[node, number]`.
@@ -42,6 +45,11 @@ impl BatchName {
     }
 }
 
+/// A job that is there already is made to run again, after this batch: the run that is under way, if any, may not have seen what is written
+/// here, and can no longer end the job.
+const ADD_JOBS: &str = "INSERT INTO job $jobs ON DUPLICATE KEY UPDATE \
+    state = 'waiting', at = $input.at, due = $input.due, attempts = 0, version += 1, last_error = NONE RETURN NONE";
+
 #[derive(Default)]
 struct Rows {
     /// A record, the version of it that was decided on, and the number of the change set.
@@ -52,6 +60,12 @@ struct Rows {
     replaces: Vec<Value>,
     hints: HashMap<Topic, Seq>,
     topics: Vec<Value>,
+    keys: Vec<Value>,
+    webhooks: Vec<Value>,
+    jobs: Vec<Value>,
+    ensured: Vec<Value>,
+    /// Topics and the first event of each that stays.
+    swept: Vec<Value>,
 }
 
 /// The transaction that commits `sets` with `events` numbered as given.
@@ -63,6 +77,7 @@ pub(super) fn transaction(name: BatchName, now: EpochMs, ahead_ms: i64, sets: &[
         }
         if let Some(idempotency) = &set.idempotency {
             rows.insert("idempotency", idempotency.row());
+            rows.keys.push(vec![idempotency.used.scope.as_str().into_value(), idempotency.used.key.as_str().into_value()].into_value());
         }
         if let Some(deadline) = set.deadline {
             rows.deadline = Some(rows.deadline.map_or(deadline.epoch_ms(), |earlier| earlier.min(deadline.epoch_ms())));
@@ -75,6 +90,8 @@ pub(super) fn transaction(name: BatchName, now: EpochMs, ahead_ms: i64, sets: &[
         ("id", name.record().into_value()),
         ("at", now.into_value()),
         ("topics", Value::Array(Array::from(std::mem::take(&mut rows.topics)))),
+        ("keys", some_of(std::mem::take(&mut rows.keys))),
+        ("webhooks", some_of(std::mem::take(&mut rows.webhooks))),
     ]);
     rows.insert("commit", commit);
     rows.into_transaction(ahead_ms)
@@ -96,12 +113,10 @@ impl Rows {
             Write::AddPayment(payment) => self.insert("payment", PaymentRow::from(payment).into_value()),
             Write::SetPayment(payment) => self.replaces.push(PaymentRow::from(payment).into_value()),
             Write::AddTransfer(transfer) => self.insert("ledger", ledger_row(transfer).1),
-            Write::AddJob(job) => {
-                let id = refund_job_record(job.refund_payment).into_value();
-                self.insert("job", row([("id", id), ("run_at", job.run_at.epoch_ms().into_value())]));
-            }
-            Write::EndJob(payment) => self.deletes.push(refund_job_record(*payment).into_value()),
+            Write::AddJob(job) => self.jobs.push(JobRow::from(job).into_value()),
+            Write::EndJob(id) => self.deletes.push(job_record(id).into_value()),
             Write::SeeWebhook { event_id, at } => {
+                self.webhooks.push(event_id.as_str().into_value());
                 let id = RecordId::new("webhook", event_id.as_str()).into_value();
                 self.insert("webhook", row([("id", id), ("at", at.epoch_ms().into_value())]));
             }
@@ -119,7 +134,40 @@ impl Rows {
                 self.checks.push((record("family", family.session), family.version - 1, number));
                 self.replaces.push(FamilyRow::from(family).into_value());
             }
+            Write::EnsureJob(job) => self.ensured.push(JobRow::from(job).into_value()),
+            Write::SetJob(job) => {
+                self.checks.push((job_record(&job.id), job.epoch - 1, number));
+                self.replaces.push(JobRow::from(job).into_value());
+            }
+            Write::RemoveJob(id, epoch) => {
+                self.checks.push((job_record(id), *epoch, number));
+                self.deletes.push(job_record(id).into_value());
+            }
+            Write::Sweep(Outlived::Events { topic, below }) => {
+                self.swept.push(row([("topic", topic.to_string().into_value()), ("below", int(*below).into_value())]));
+                // Up to the last one that goes: the head is the hint and what follows it.
+                self.hint(*topic, below.saturating_sub(1));
+            }
+            Write::Sweep(outlived) => self.deletes.extend(outlived_record(outlived).map(SurrealValue::into_value)),
         }
+    }
+
+    fn hint(&mut self, topic: Topic, seq: Seq) {
+        let hint = self.hints.entry(topic).or_insert(seq);
+        *hint = seq.max(*hint);
+    }
+
+    /// The number of a change set that compares the version of a record that one before it compares too: both would pass, and the second
+    /// would overwrite the first unseen.
+    fn twin(&self) -> Option<usize> {
+        let mut seen: Vec<(&RecordId, usize)> = Vec::with_capacity(self.checks.len());
+        for (record, _, number) in &self.checks {
+            if seen.iter().any(|(other, first)| *other == record && first != number) {
+                return Some(*number);
+            }
+            seen.push((record, *number));
+        }
+        None
     }
 
     fn append(&mut self, event: &StoredEvent) {
@@ -134,12 +182,13 @@ impl Rows {
             ]),
         );
         if event.seq.is_multiple_of(HINT_EVERY) {
-            self.hints.insert(event.topic, event.seq);
+            self.hint(event.topic, event.seq);
         }
         self.topics.push(vec![topic.into_value(), int(event.seq).into_value()].into_value());
     }
 
     fn into_transaction(self, ahead_ms: i64) -> Transaction {
+        let twin = self.twin();
         let mut text = String::with_capacity(512);
         let mut variables = Variables::new();
         let mut statements = 1;
@@ -162,9 +211,21 @@ impl Rows {
             variables.insert("deletes", self.deletes);
             push(&mut text, "DELETE $deletes RETURN NONE");
         }
+        if !self.swept.is_empty() {
+            variables.insert("swept", self.swept);
+            push(&mut text, "FOR $row IN $swept { DELETE event:[$row.topic, 0]..[$row.topic, $row.below] RETURN NONE }");
+        }
         for (table, rows) in self.inserts {
             variables.insert(table, rows);
             push(&mut text, &format!("INSERT INTO {table} ${table} RETURN NONE"));
+        }
+        if !self.jobs.is_empty() {
+            variables.insert("jobs", self.jobs);
+            push(&mut text, ADD_JOBS);
+        }
+        if !self.ensured.is_empty() {
+            variables.insert("ensured", self.ensured);
+            push(&mut text, "INSERT IGNORE INTO job $ensured RETURN NONE");
         }
         if !self.replaces.is_empty() {
             variables.insert("replaces", self.replaces);
@@ -173,11 +234,16 @@ impl Rows {
         if !self.hints.is_empty() {
             let hints: Vec<Value> = self.hints.into_iter().map(|(topic, seq)| hint_row(topic, seq)).collect();
             variables.insert("hints", hints);
-            push(&mut text, "INSERT INTO topic $hints ON DUPLICATE KEY UPDATE seq = $input.seq RETURN NONE");
+            push(&mut text, "INSERT INTO topic $hints ON DUPLICATE KEY UPDATE seq = math::max([seq, $input.seq]) RETURN NONE");
         }
         text.push_str("COMMIT");
-        Transaction { text, variables, commit_index: statements }
+        Transaction { text, variables, commit_index: statements, twin }
     }
+}
+
+/// The values, or nothing if there are none.
+fn some_of(values: Vec<Value>) -> Value {
+    if values.is_empty() { Value::None } else { values.into_value() }
 }
 
 fn hint_row(topic: Topic, seq: Seq) -> Value {
@@ -195,7 +261,6 @@ pub(super) fn inserted_ids(set: &ChangeSet) -> Vec<(String, Inserted)> {
             Write::AddBooking(booking) => add(record("booking", booking.id), Inserted::State),
             Write::AddPayment(payment) => add(record("payment", payment.id), Inserted::State),
             Write::AddTransfer(transfer) => add(ledger_row(transfer).0, Inserted::State),
-            Write::AddJob(job) => add(refund_job_record(job.refund_payment), Inserted::State),
             Write::SeeWebhook { event_id, .. } => add(RecordId::new("webhook", event_id.as_str()), Inserted::Webhook),
             Write::AddListing(listing) => add(record("property", listing.id), Inserted::State),
             Write::AddAccount(account) => {
@@ -208,8 +273,13 @@ pub(super) fn inserted_ids(set: &ChangeSet) -> Vec<(String, Inserted)> {
             | Write::SetHold(_)
             | Write::SetBooking(_)
             | Write::SetPayment(_)
+            | Write::AddJob(_)
             | Write::EndJob(_)
-            | Write::SetFamily(_) => {}
+            | Write::SetFamily(_)
+            | Write::EnsureJob(_)
+            | Write::SetJob(_)
+            | Write::RemoveJob(..)
+            | Write::Sweep(_) => {}
         }
     }
     if let Some(idempotency) = &set.idempotency {

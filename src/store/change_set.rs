@@ -64,7 +64,9 @@ impl ChangeSet {
         self.writes.iter().all(|write| match write {
             Write::FreeNight(..) | Write::SetHold(_) | Write::SetBooking(_) | Write::SetPayment(_) | Write::EndJob(_) => has_guard,
             // Carries its own version.
-            Write::SetFamily(_) => true,
+            Write::SetFamily(_) | Write::SetJob(_) | Write::RemoveJob(..) => true,
+            // Nobody replaces it any more, and deleting it twice is the same.
+            Write::Sweep(_) => true,
             Write::TakeNight(_)
             | Write::AddHold(_)
             | Write::AddBooking(_)
@@ -75,7 +77,8 @@ impl ChangeSet {
             | Write::AddListing(_)
             | Write::AddAccount(_)
             | Write::AddFamily(_)
-            | Write::Revoke { .. } => true,
+            | Write::Revoke { .. }
+            | Write::EnsureJob(_) => true,
         })
     }
 }

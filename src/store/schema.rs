@@ -9,10 +9,30 @@ use crate::entropy;
 
 /// The version that `schema.surql` describes. A change of it that needs data rewritten raises this and adds a step to
 /// [`MIGRATIONS`]; a change that does not (a new table, an optional field) needs neither, since the file is applied at every start.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Steps from version `index + 1` to the next: SurrealQL, run in one transaction before the schema is applied.
-const MIGRATIONS: [&str; 0] = [];
+const MIGRATIONS: &[&str] = &[JOBS_OF_EVERY_KIND];
+
+/// 2: jobs are of every kind, and were refunds named by a UUID. The log of batches names keys and webhooks from here on; a sweep of its own
+/// finds those from before. The fields are defined by the schema, later; until then the table takes any.
+const JOBS_OF_EVERY_KIND: &str = "
+    DEFINE TABLE OVERWRITE job SCHEMALESS;
+    REMOVE FIELD IF EXISTS run_at ON job;
+    LET $now = time::millis(time::now());
+    LET $old = SELECT VALUE id FROM job;
+    FOR $id IN $old {
+        LET $payment = <string> record::id($id)[1];
+        DELETE $id RETURN NONE;
+        CREATE type::record('job', ['refund', $payment]) CONTENT {
+            kind: 'refund', payload: '{\"payment\":\"' + $payment + '\"}', state: 'waiting', at: $now, due: $now,
+            attempts: 0, version: $now, created_at: $now
+        } RETURN NONE;
+    };
+    CREATE type::record('job', ['sweep', 'unnamed']) CONTENT {
+        kind: 'sweep', payload: '{\"sweep\":\"unnamed\",\"since\":' + <string> $now + '}', state: 'waiting', at: $now, due: $now,
+        attempts: 0, version: $now, created_at: $now
+    } RETURN NONE";
 
 const SCHEMA: &str = include_str!("../../schema.surql");
 

@@ -239,7 +239,11 @@ impl Calendar {
                 | Write::AddAccount(_)
                 | Write::AddFamily(_)
                 | Write::SetFamily(_)
-                | Write::Revoke { .. } => {}
+                | Write::Revoke { .. }
+                | Write::EnsureJob(_)
+                | Write::SetJob(_)
+                | Write::RemoveJob(..)
+                | Write::Sweep(_) => {}
             }
         }
         let appended = changes.events.iter().filter(|event| event.topic == Topic::Property(self.listing.id)).filter_map(|event| event.seq);
