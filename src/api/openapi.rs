@@ -7,6 +7,7 @@ use latchkey_protocol::rest::Problem as ProblemBody;
 use latchkey_protocol::{ErrorCode, MAX_KEY_BYTES, WireError};
 use serde_json::Value;
 use utoipa::openapi::header::Header;
+use utoipa::openapi::link::LinkBuilder;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathsBuilder};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::response::{Response, ResponseBuilder};
@@ -47,23 +48,23 @@ Amounts are in minor units of an ISO 4217 currency, dates are local dates of the
 /// The document.
 #[must_use]
 pub fn document() -> OpenApi {
-    let operations = operations();
+    let all = operations();
     let mut components: BTreeMap<String, RefOr<Schema>> = BTreeMap::new();
     let mut paths = PathsBuilder::new();
     let mut problem = vec![(ProblemBody::name().into_owned(), ProblemBody::schema())];
     ProblemBody::schemas(&mut problem);
     components.extend(problem);
-    for operation in &operations {
+    for operation in &all {
         components.extend(operation.components.iter().cloned());
     }
     let mut by_path: BTreeMap<&str, Vec<&Operation>> = BTreeMap::new();
-    for operation in &operations {
+    for operation in &all {
         by_path.entry(operation.path).or_default().push(operation);
     }
     for (path, operations) in by_path {
         let mut item = utoipa::openapi::path::PathItemBuilder::new();
         for operation in operations {
-            item = item.operation(method(&operation.method), describe(operation));
+            item = item.operation(method(&operation.method), describe(operation, &followers(operation, &all)));
         }
         paths = paths.path(public_path(path), item.build());
     }
@@ -160,7 +161,16 @@ fn method(method: &Method) -> HttpMethod {
     }
 }
 
-fn describe(operation: &Operation) -> utoipa::openapi::path::Operation {
+/// What can be done next with a thing that was created: the operations below its collection.
+fn followers<'a>(creation: &Operation, all: &'a [Operation]) -> Vec<&'a Operation> {
+    let is_below = |other: &&Operation| {
+        let rest = other.path.strip_prefix(creation.path).filter(|rest| rest.starts_with('{'));
+        rest.is_some() && other.path_names().count() == creation.path_names().count() + 1
+    };
+    if creation.status == StatusCode::CREATED { all.iter().filter(is_below).collect() } else { Vec::new() }
+}
+
+fn describe(operation: &Operation, followers: &[&Operation]) -> utoipa::openapi::path::Operation {
     let mut described = OperationBuilder::new().operation_id(Some(operation.id)).summary(Some(operation.summary)).tag(operation.tag());
     for name in operation.path_names() {
         described = described.parameter(path_parameter(operation, name));
@@ -188,7 +198,7 @@ fn describe(operation: &Operation) -> utoipa::openapi::path::Operation {
     if let Some(body) = &operation.body {
         described = described.request_body(Some(request_body(body)));
     }
-    described = described.response(operation.status.as_str(), success(operation));
+    described = described.response(operation.status.as_str(), success(operation, followers));
     if operation.has_etag && operation.method == Method::GET {
         described = described.response("304", Response::new("It still has the `ETag` of `If-None-Match`."));
     }
@@ -255,7 +265,7 @@ fn text_content() -> Content {
     Content::new(Some(ObjectBuilder::new().schema_type(Type::String).build()))
 }
 
-fn success(operation: &Operation) -> Response {
+fn success(operation: &Operation, followers: &[&Operation]) -> Response {
     let status = operation.status;
     let mut built = ResponseBuilder::new().description(status.canonical_reason().unwrap_or("Done"));
     let text = || Header::new(ObjectBuilder::new().schema_type(Type::String).build());
@@ -264,6 +274,12 @@ fn success(operation: &Operation) -> Response {
     }
     if operation.has_etag {
         built = built.header("ETag", text());
+    }
+    for follower in followers {
+        let known = operation.path_names().map(|name| (name, format!("$request.path.{name}")));
+        let new = follower.path_names().last().map(|name| (name, "$response.body#/id".to_owned()));
+        let link = known.chain(new).fold(LinkBuilder::new().operation_id(follower.id), |link, (name, place)| link.parameter(name, place));
+        built = built.link(follower.id, link.build());
     }
     match &operation.answer {
         Answer::Nothing => built.build(),
