@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::vital::Vital;
+use crate::api::layers::{self, Origins};
+use crate::api::limits::{Allowances, Limits};
 use crate::api::rest::Context;
 use crate::api::server::{self, ServerLimits};
 use crate::api::ws::{self, Edge, WsLimits};
@@ -31,6 +33,8 @@ use crate::domain::Timestamp;
 use crate::domain::calendar::Leases;
 use crate::hub::bus::{Bus, LocalBus};
 use crate::hub::{self, EventSource, Hub, HubLimits, SourceError};
+use crate::domain::retention::Periods;
+use crate::provider::mail::{self, FileMailer, Mailer, SmtpMailer};
 use crate::provider::sandbox::Sandbox;
 use crate::provider::webhook::WebhookSecret;
 use crate::service::Services;
@@ -40,9 +44,12 @@ use crate::service::bookings::Bookings;
 use crate::service::decisions::Decisions;
 use crate::service::expiry::{Deadlines, Expiry};
 use crate::service::idempotency::Keys;
+use crate::service::jobs::Jobs;
 use crate::service::listings::Listings;
+use crate::service::mails::Mails;
 use crate::service::payments::Payments;
 use crate::service::quota::LeaseQuota;
+use crate::service::retention::Retention;
 use crate::service::topics::Topics;
 use crate::store::{DatabaseConfig, EventSink, MemoryCaps, Store, StoredEvent};
 use crate::{demo, job};
@@ -69,6 +76,8 @@ pub struct App {
     drain_notice: Duration,
     serving: TaskTracker,
     background: Vec<tokio::task::JoinHandle<()>>,
+    /// Ends by itself once told to stop.
+    jobs: Option<tokio::task::JoinHandle<()>>,
 }
 
 /// Hands committed events to the task that pushes them: pushing is work for the threads that serve sockets, not for the
@@ -111,6 +120,7 @@ impl App {
     /// If the data folder, the database or the address cannot be used; with the reason.
     pub async fn start(args: &ServeArgs, clock: Arc<dyn Clock>, metrics: Option<PrometheusHandle>) -> anyhow::Result<Self> {
         anyhow::ensure!(args.redis.is_none(), "--redis is not supported yet: this version runs on one node");
+        let origins = Origins::new(&args.cors_origins).map_err(anyhow::Error::msg).context("--cors-origins")?;
         let listener = server::listen(args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
         let address = listener.local_addr()?;
         std::fs::create_dir_all(&args.data).with_context(|| format!("cannot create the data folder {}", args.data.display()))?;
@@ -131,7 +141,6 @@ impl App {
         };
         let edge = Arc::new(Edge::new(Arc::clone(&parts.services), Arc::clone(&hub), Arc::clone(&clock), limits));
         let _ = edge_cell.set(Arc::clone(&edge));
-        let auth_per_minute = args.auth_per_minute.unwrap_or(if args.demo { DEMO_AUTH_PER_MINUTE } else { AUTH_PER_MINUTE });
         let database = Arc::clone(store.database());
         let context = Arc::new(Context {
             clock: Arc::clone(&clock),
@@ -139,13 +148,15 @@ impl App {
             webhook_secret: secret,
             ready: AtomicBool::new(false),
             metrics,
-            auth_rate: Context::auth_limiter(auth_per_minute),
+            limits: Limits::new(allowances(args)),
+            trusted_proxies: args.trusted_proxies.clone(),
         });
         if args.demo {
             demo::seed(&parts.services).await.context("cannot add the demo data")?;
         }
         parts.services.listings.restore().await.context("cannot read which homes there are")?;
         parts.services.accounts.restore().await.context("cannot read revoked sessions")?;
+        parts.services.jobs.ensure_recurring().await.context("cannot add recurring jobs")?;
         parts.services.expiry.restore().await.context("cannot read live leases")?;
 
         let mut app = Self {
@@ -158,15 +169,16 @@ impl App {
             drain_notice: Duration::from_secs(u64::from(args.drain_notice_seconds)),
             serving: TaskTracker::new(),
             background: Vec::new(),
+            jobs: None,
         };
         app.keep("pushing events", push_events(events, bus));
         app.keep("expiry", Arc::clone(&parts.services.expiry).run());
         app.keep("looking for leases", Arc::clone(&parts.services.expiry).rescan());
         app.keep("sandbox provider", sandbox.deliver(format!("http://{}/webhooks/payments/", reachable(address))));
-        app.keep("refunds", job::send_refunds(Arc::clone(&parts.services), Arc::clone(&clock)));
+        app.jobs = Some(app.run_jobs(args));
         app.keep("watch over sockets", ws::keep_watch(Arc::clone(&edge)));
         app.keep("sweep", sweep(parts, Arc::clone(&hub), clock, Arc::clone(&app.context)));
-        app.serve(listener, edge, args);
+        app.serve(listener, edge, &origins, args);
         Ok(app)
     }
 
@@ -174,6 +186,11 @@ impl App {
     fn keep(&mut self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         let vital = self.vital(name);
         self.background.push(tokio::spawn(vital.watch(work)));
+    }
+
+    fn run_jobs(&self, args: &ServeArgs) -> tokio::task::JoinHandle<()> {
+        let window = Duration::from_secs(u64::from(args.drain_seconds));
+        tokio::spawn(self.vital("jobs").watch(job::run(Arc::clone(&self.services), self.stop.clone(), window)))
     }
 
     fn vital(&self, name: &'static str) -> Vital {
@@ -185,8 +202,9 @@ impl App {
         self.fault.cancelled().await;
     }
 
-    fn serve(&self, listener: TcpListener, edge: Arc<Edge>, args: &ServeArgs) {
+    fn serve(&self, listener: TcpListener, edge: Arc<Edge>, origins: &Origins, args: &ServeArgs) {
         let routes = crate::api::routes(Arc::clone(&edge), Arc::clone(&self.services), Arc::clone(&self.context));
+        let service = layers::wrap(routes, origins);
         let drain_window = Duration::from_secs(u64::from(args.drain_seconds));
         let limits = ServerLimits {
             max_connections: args.max_connections,
@@ -196,7 +214,7 @@ impl App {
             ..ServerLimits::default()
         };
         let stopped = self.stop.clone().cancelled_owned();
-        let serving = server::serve(listener, routes, Arc::clone(edge.registry()), limits, stopped);
+        let serving = server::serve(listener, service, Arc::clone(edge.registry()), limits, stopped);
         self.context.ready.store(true, Ordering::Relaxed);
         self.serving.spawn(self.vital("accepting connections").watch(serving));
         self.serving.close();
@@ -209,6 +227,9 @@ impl App {
         tokio::time::sleep(self.drain_notice).await;
         self.stop.cancel();
         self.serving.wait().await;
+        if let Some(jobs) = self.jobs {
+            let _ = jobs.await;
+        }
         for task in &self.background {
             task.abort();
         }
@@ -216,8 +237,16 @@ impl App {
     }
 }
 
-const AUTH_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).expect("600 is not 0");
-const DEMO_AUTH_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60_000).expect("60000 is not 0");
+/// Requests a minute if the configuration says nothing: of one user, of one address, and for authentication from one address. The demo
+/// is what load testers come to, all of them from one address.
+fn allowances(args: &ServeArgs) -> Allowances {
+    let usual = |usual, demo| NonZeroU32::new(if args.demo { demo } else { usual }).unwrap_or(NonZeroU32::MIN);
+    Allowances {
+        per_user: args.requests_per_user.unwrap_or_else(|| usual(1_200, 120_000)),
+        per_address: args.requests_per_address.unwrap_or_else(|| usual(1_200, 120_000)),
+        auth_per_address: args.auth_per_minute.unwrap_or_else(|| usual(600, 60_000)),
+    }
+}
 
 /// Services and what sweeps reach behind them.
 struct Parts {
@@ -268,11 +297,24 @@ impl Parts {
                 Arc::clone(&quota),
                 clock(),
             ),
+            jobs: Jobs::new(store(), clock()),
+            mails: Mails::new(mailer(args)?, clock()),
+            retention: Retention::new(store(), clock(), Periods::with_events_days(args.retention_days)),
             topics: Topics::new(store(), Arc::clone(&availability), clock()),
             expiry: Arc::new(Expiry::new(deadlines, Arc::clone(&availability), store(), clock(), Arc::clone(&quota), &leases)),
         };
         Ok(Self { services: Arc::new(services), availability, quota })
     }
+}
+
+/// By a mail server, or as files, so that a newcomer can read what they were sent.
+fn mailer(args: &ServeArgs) -> anyhow::Result<Arc<dyn Mailer>> {
+    let from = mail::parse_sender(&args.mail_from).map_err(anyhow::Error::msg).context("--mail-from")?;
+    if let Some(url) = &args.smtp_url {
+        return Ok(Arc::new(SmtpMailer::new(url, from).map_err(anyhow::Error::msg).context("--smtp-url")?));
+    }
+    let folder = args.data.join("mail");
+    Ok(Arc::new(FileMailer::new(folder.clone(), from).with_context(|| format!("cannot create {}", folder.display()))?))
 }
 
 fn leases(args: &ServeArgs) -> Leases {
@@ -320,7 +362,6 @@ async fn sweep(parts: Parts, hub: Arc<Hub>, clock: Arc<dyn Clock>, context: Arc<
         parts.availability.sweep();
         parts.quota.sweep(Timestamp::from_epoch_ms(now));
         parts.services.accounts.sweep();
-        context.auth_rate.retain_recent();
-        context.auth_rate.shrink_to_fit();
+        context.limits.sweep();
     }
 }

@@ -74,6 +74,22 @@ pub struct ServeArgs {
     #[arg(long, env = "LATCHKEY_AUTH_PER_MINUTE", value_name = "N")]
     pub auth_per_minute: Option<NonZeroU32>,
 
+    /// REST requests per user and minute [default: 1200, with --demo 120000]
+    #[arg(long, env = "LATCHKEY_REQUESTS_PER_USER", value_name = "N")]
+    pub requests_per_user: Option<NonZeroU32>,
+
+    /// REST requests per address and minute from whoever is not logged in [default: 1200, with --demo 120000]
+    #[arg(long, env = "LATCHKEY_REQUESTS_PER_ADDRESS", value_name = "N")]
+    pub requests_per_address: Option<NonZeroU32>,
+
+    /// Networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8, separated by commas
+    #[arg(long, env = "LATCHKEY_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+
+    /// Origins whose pages may use the interface, such as https://example.test, separated by commas; * is all
+    #[arg(long, env = "LATCHKEY_CORS_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
+    pub cors_origins: Vec<String>,
+
     /// WebSocket messages per connection and second
     #[arg(long, env = "LATCHKEY_MESSAGES_PER_SECOND", value_name = "N", default_value = "200", value_parser = clap::value_parser!(u32).range(1..))]
     pub messages_per_second: u32,
@@ -106,6 +122,19 @@ pub struct ServeArgs {
     /// Secret that webhooks are signed with [default: made up once, in the data folder]
     #[arg(long, env = "LATCHKEY_WEBHOOK_SECRET", value_name = "TEXT", hide_env_values = true)]
     pub webhook_secret: Option<String>,
+
+    /// Mail server: smtps://USER:PASSWORD@HOST:465, smtp://USER:PASSWORD@HOST:587?tls=required, or unencrypted smtp://HOST:25
+    /// [default: none, each mail becomes a file in the data folder's mail/]
+    #[arg(long, env = "LATCHKEY_SMTP_URL", value_name = "URL", hide_env_values = true)]
+    pub smtp_url: Option<String>,
+
+    /// From whom mails are, such as `Latchkey <no-reply@example.org>`
+    #[arg(long, env = "LATCHKEY_MAIL_FROM", value_name = "ADDRESS", default_value = "Latchkey <latchkey@localhost>")]
+    pub mail_from: String,
+
+    /// For how many days events are kept: who resumes from longer ago is given a fresh snapshot
+    #[arg(long, env = "LATCHKEY_RETENTION_DAYS", value_name = "N", default_value = "30", value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub retention_days: u16,
 
     /// Log as JSON, one object a line; what is logged is set by RUST_LOG
     #[arg(long, env = "LATCHKEY_LOG_JSON")]

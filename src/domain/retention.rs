@@ -63,6 +63,8 @@ pub enum Outlived {
     Family(SessionId),
     /// A revocation: every access token of the session has ended by itself.
     Revoked(SessionId),
+    /// A one-use token that has expired, by its hash.
+    OneTime(String),
     /// What a key led to.
     Key {
         /// User and command.

@@ -169,23 +169,17 @@ impl Retention {
     ) -> Result<(LogPosition, bool), ServiceError> {
         while *steps > 0 {
             let batches = self.store.log(position.node, position.next).await?;
-            let mut old = batches.iter().take_while(|batch| batch.at < until).peekable();
             let has_young = batches.last().is_some_and(|batch| batch.at >= until);
-            if old.peek().is_none() {
-                return Ok((position, batches.is_empty()));
-            }
-            while let (Some(first), true) = (old.next(), *steps > 0) {
-                *steps -= 1;
-                let (mut stretch, mut records) = (vec![first], first.events.len() + first.named.len());
-                while let Some(batch) = old.next_if(|batch| records + batch.events.len() + batch.named.len() < MAX_RECORDS) {
-                    records += batch.events.len() + batch.named.len();
-                    stretch.push(batch);
+            for stretch in stretches(&batches, until) {
+                if *steps == 0 {
+                    return Ok((position, false));
                 }
-                position.next = stretch.last().map_or(position.next, |batch| batch.number + 1);
+                *steps -= 1;
                 self.delete_logged(position.node, &stretch, parts).await?;
+                position.next = stretch.last().map_or(position.next, |batch| batch.number + 1);
             }
-            if has_young {
-                return Ok((position, false));
+            if has_young || batches.is_empty() {
+                return Ok((position, batches.is_empty()));
             }
         }
         Ok((position, false))
@@ -243,4 +237,21 @@ impl Retention {
     fn now(&self) -> Timestamp {
         Timestamp::from_epoch_ms(self.clock.now())
     }
+}
+
+/// The batches from before `until`, in order, in stretches that name about as many records as one change set may have.
+fn stretches(batches: &[LoggedBatch], until: Timestamp) -> Vec<Vec<&LoggedBatch>> {
+    let mut stretches: Vec<Vec<&LoggedBatch>> = Vec::new();
+    let mut records = 0;
+    for batch in batches.iter().take_while(|batch| batch.at < until) {
+        records += 1 + batch.events.len() + batch.named.len();
+        match stretches.last_mut() {
+            Some(stretch) if records <= MAX_RECORDS => stretch.push(batch),
+            _ => {
+                records = 1 + batch.events.len() + batch.named.len();
+                stretches.push(vec![batch]);
+            }
+        }
+    }
+    stretches
 }

@@ -7,9 +7,11 @@ use latchkey_protocol::{event as wire_event, view};
 use crate::domain::booking::{Deal, Party};
 use crate::domain::calendar::NightRun;
 use crate::domain::event::NightState;
+use crate::domain::job::JobState;
 use crate::domain::pricing::LineKind;
 use crate::domain::{
-    Booking, BookingState, Calendar, Date, Event, Hold, HoldState, Listing, Payment, PaymentState, Quote, Seq, TopicEvent,
+    Booking, BookingState, Calendar, Date, Event, Hold, HoldState, Job, JobKind, Listing, Payment, PaymentState, Quote, Seq,
+    Timestamp, TopicEvent,
 };
 use crate::store::NewEvent;
 

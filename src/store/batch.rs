@@ -10,8 +10,8 @@ use surrealdb::types::{Array, RecordId, SurrealValue, ToSql, Uuid, Value, Variab
 use super::change_set::{ChangeSet, StoredEvent};
 use super::database::row;
 use super::rows::{
-    BookingRow, FamilyRow, HoldRow, ListingRow, LoginRow, NightRow, PaymentRow, UserRow, array_record, event_record, int,
-    JobRow, ledger_row, night_record, outlived_record, record, job_record,
+    BookingRow, FamilyRow, HoldRow, JobRow, ListingRow, LoginRow, NightRow, PaymentRow, UserRow, array_record, event_record, int, job_record,
+    ledger_row, night_record, outlived_record, record,
 };
 use crate::domain::Write;
 use crate::domain::retention::Outlived;
@@ -49,6 +49,12 @@ impl BatchName {
 /// here, and can no longer end the job.
 const ADD_JOBS: &str = "INSERT INTO job $jobs ON DUPLICATE KEY UPDATE \
     state = 'waiting', at = $input.at, due = $input.due, attempts = 0, version += 1, last_error = NONE RETURN NONE";
+
+/// A topic's head is its hint and what follows, so the hint is raised to the last event that goes; another writer's is higher still, and stays.
+const SWEEP_EVENTS: &str = "FOR $row IN $swept { \
+    INSERT IGNORE INTO topic { id: topic:[$row.topic], seq: $row.below - 1 } RETURN NONE; \
+    UPDATE topic:[$row.topic] SET seq = $row.below - 1 WHERE seq < $row.below - 1 RETURN NONE; \
+    DELETE event:[$row.topic, 0]..[$row.topic, $row.below] RETURN NONE }";
 
 #[derive(Default)]
 struct Rows {
@@ -145,16 +151,9 @@ impl Rows {
             }
             Write::Sweep(Outlived::Events { topic, below }) => {
                 self.swept.push(row([("topic", topic.to_string().into_value()), ("below", int(*below).into_value())]));
-                // Up to the last one that goes: the head is the hint and what follows it.
-                self.hint(*topic, below.saturating_sub(1));
             }
             Write::Sweep(outlived) => self.deletes.extend(outlived_record(outlived).map(SurrealValue::into_value)),
         }
-    }
-
-    fn hint(&mut self, topic: Topic, seq: Seq) {
-        let hint = self.hints.entry(topic).or_insert(seq);
-        *hint = seq.max(*hint);
     }
 
     /// The number of a change set that compares the version of a record that one before it compares too: both would pass, and the second
@@ -182,7 +181,7 @@ impl Rows {
             ]),
         );
         if event.seq.is_multiple_of(HINT_EVERY) {
-            self.hint(event.topic, event.seq);
+            self.hints.insert(event.topic, event.seq);
         }
         self.topics.push(vec![topic.into_value(), int(event.seq).into_value()].into_value());
     }
@@ -213,7 +212,7 @@ impl Rows {
         }
         if !self.swept.is_empty() {
             variables.insert("swept", self.swept);
-            push(&mut text, "FOR $row IN $swept { DELETE event:[$row.topic, 0]..[$row.topic, $row.below] RETURN NONE }");
+            push(&mut text, SWEEP_EVENTS);
         }
         for (table, rows) in self.inserts {
             variables.insert(table, rows);
@@ -234,7 +233,7 @@ impl Rows {
         if !self.hints.is_empty() {
             let hints: Vec<Value> = self.hints.into_iter().map(|(topic, seq)| hint_row(topic, seq)).collect();
             variables.insert("hints", hints);
-            push(&mut text, "INSERT INTO topic $hints ON DUPLICATE KEY UPDATE seq = math::max([seq, $input.seq]) RETURN NONE");
+            push(&mut text, "INSERT INTO topic $hints ON DUPLICATE KEY UPDATE seq = $input.seq RETURN NONE");
         }
         text.push_str("COMMIT");
         Transaction { text, variables, commit_index: statements, twin }

@@ -82,7 +82,7 @@ fn message(from: &Mailbox, envelope: &Envelope) -> Result<Message, MailError> {
 fn body(text: &str) -> Body {
     const LONGEST_LINE: usize = 998;
     let is_plain = text.is_ascii() && text.lines().all(|line| line.len() <= LONGEST_LINE);
-    let with_line_ends = text.lines().map(|line| format!("{line}\r\n")).collect::<String>();
+    let with_line_ends = text.lines().flat_map(|line| [line, "\r\n"]).collect::<String>();
     if is_plain && let Ok(body) = Body::new_with_encoding(with_line_ends, ContentTransferEncoding::SevenBit) {
         return body;
     }

@@ -13,7 +13,7 @@ use super::{Envelope, MailError, Mailer, message};
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Longest time for one mail with all its answers.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Connections kept for the next mail.
 const MAX_CONNECTIONS: u32 = 4;

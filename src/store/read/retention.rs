@@ -206,7 +206,7 @@ impl Store {
             _ => None,
         };
         let webhook = |row: &KeyRow| match &row.id.key {
-            RecordIdKey::String(event_id) => Some(Outlived::Webhook(event_id.to_string())),
+            RecordIdKey::String(event_id) => Some(Outlived::Webhook(event_id.clone())),
             _ => None,
         };
         Ok(keys.iter().filter_map(key).chain(webhooks.iter().filter_map(webhook)).collect())

@@ -16,6 +16,7 @@ pub(in crate::store) fn outlived_record(outlived: &Outlived) -> Option<RecordId>
         Outlived::Hold(hold) => Some(record("hold", *hold)),
         Outlived::Family(session) => Some(record("family", *session)),
         Outlived::Revoked(session) => Some(record("revoked", *session)),
+        Outlived::OneTime(hash) => Some(RecordId::new("one_time", hash.as_str())),
         Outlived::Key { scope, key } => Some(array_record("idempotency", [scope.as_str().into_value(), key.as_str().into_value()])),
         Outlived::Webhook(event_id) => Some(RecordId::new("webhook", event_id.as_str())),
         Outlived::Events { .. } => None,

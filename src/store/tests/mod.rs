@@ -3,6 +3,8 @@
 mod commit;
 mod faults;
 mod folder;
+mod jobs;
+mod retention;
 
 use std::sync::{Arc, Mutex};
 
