@@ -37,6 +37,8 @@ use crate::domain::Timestamp;
 use crate::domain::calendar::Leases;
 use crate::hub::bus::{Bus, LocalBus};
 use crate::hub::{self, EventSource, Hub, HubLimits, SourceError};
+use crate::domain::retention::Periods;
+use crate::provider::mail::{self, FileMailer, Mailer, SmtpMailer};
 use crate::provider::sandbox::Sandbox;
 use crate::provider::webhook::WebhookSecret;
 use crate::service::Services;
@@ -46,9 +48,12 @@ use crate::service::bookings::Bookings;
 use crate::service::decisions::Decisions;
 use crate::service::expiry::{Deadlines, Expiry};
 use crate::service::idempotency::Keys;
+use crate::service::jobs::Jobs;
 use crate::service::listings::Listings;
+use crate::service::mails::Mails;
 use crate::service::payments::Payments;
 use crate::service::quota::LeaseQuota;
+use crate::service::retention::Retention;
 use crate::service::topics::Topics;
 use crate::store::{DatabaseConfig, EventSink, MemoryCaps, Store, StoredEvent};
 use crate::{demo, job};
@@ -76,6 +81,8 @@ pub struct App {
     serving: TaskTracker,
     background: Vec<tokio::task::JoinHandle<()>>,
     _lock: FolderLock,
+    /// Ends by itself once told to stop.
+    jobs: Option<tokio::task::JoinHandle<()>>,
 }
 
 /// Hands committed events to the task that pushes them: pushing is work for the threads that serve sockets, not for the
@@ -161,6 +168,7 @@ impl App {
         }
         parts.services.listings.restore().await.context("cannot read which homes there are")?;
         parts.services.accounts.restore().await.context("cannot read revoked sessions")?;
+        parts.services.jobs.ensure_recurring().await.context("cannot add recurring jobs")?;
         parts.services.expiry.restore().await.context("cannot read live leases")?;
 
         let mut app = Self {
@@ -174,13 +182,14 @@ impl App {
             serving: TaskTracker::new(),
             background: Vec::new(),
             _lock: lock,
+            jobs: None,
         };
         app.keep("pushing events", push_events(events, bus));
         app.keep("expiry", Arc::clone(&parts.services.expiry).run());
         app.keep("looking for leases", Arc::clone(&parts.services.expiry).rescan());
         app.keep("sandbox provider", sandbox.deliver(format!("http://{}/webhooks/payments/", reachable(address))));
-        app.keep("refunds", job::send_refunds(Arc::clone(&parts.services), Arc::clone(&clock)));
         app.keep("token keys", token_keys.keep(Arc::clone(&parts.services), Arc::clone(&clock)));
+        app.jobs = Some(app.run_jobs(args));
         app.keep("watch over sockets", ws::keep_watch(Arc::clone(&edge)));
         app.keep("sweep", sweep(parts, Arc::clone(&hub), clock, Arc::clone(&app.context)));
         app.serve(listener, edge, &origins, args);
@@ -191,6 +200,11 @@ impl App {
     fn keep(&mut self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         let vital = self.vital(name);
         self.background.push(tokio::spawn(vital.watch(work)));
+    }
+
+    fn run_jobs(&self, args: &ServeArgs) -> tokio::task::JoinHandle<()> {
+        let window = Duration::from_secs(u64::from(args.drain_seconds));
+        tokio::spawn(self.vital("jobs").watch(job::run(Arc::clone(&self.services), self.stop.clone(), window)))
     }
 
     fn vital(&self, name: &'static str) -> Vital {
@@ -227,6 +241,9 @@ impl App {
         tokio::time::sleep(self.drain_notice).await;
         self.stop.cancel();
         self.serving.wait().await;
+        if let Some(jobs) = self.jobs {
+            let _ = jobs.await;
+        }
         for task in &self.background {
             task.abort();
         }
@@ -294,11 +311,24 @@ impl Parts {
                 Arc::clone(&quota),
                 clock(),
             ),
+            jobs: Jobs::new(store(), clock()),
+            mails: Mails::new(mailer(args)?, clock()),
+            retention: Retention::new(store(), clock(), Periods::with_events_days(args.retention_days)),
             topics: Topics::new(store(), Arc::clone(&availability), clock()),
             expiry: Arc::new(Expiry::new(deadlines, Arc::clone(&availability), store(), clock(), Arc::clone(&quota), &leases)),
         };
         Ok(Self { services: Arc::new(services), availability, quota })
     }
+}
+
+/// By a mail server, or as files, so that a newcomer can read what they were sent.
+fn mailer(args: &ServeArgs) -> anyhow::Result<Arc<dyn Mailer>> {
+    let from = mail::parse_sender(&args.mail_from).map_err(anyhow::Error::msg).context("--mail-from")?;
+    if let Some(url) = &args.smtp_url {
+        return Ok(Arc::new(SmtpMailer::new(url, from).map_err(anyhow::Error::msg).context("--smtp-url")?));
+    }
+    let folder = args.data.join("mail");
+    Ok(Arc::new(FileMailer::new(folder.clone(), from).with_context(|| format!("cannot create {}", folder.display()))?))
 }
 
 fn leases(args: &ServeArgs) -> Leases {

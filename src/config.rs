@@ -191,6 +191,19 @@ pub struct ServeArgs {
     #[arg(long, env = "LATCHKEY_WEBHOOK_SECRET", value_name = "TEXT", hide_env_values = true)]
     pub webhook_secret: Option<String>,
 
+    /// Mail server: smtps://USER:PASSWORD@HOST:465, smtp://USER:PASSWORD@HOST:587?tls=required, or unencrypted smtp://HOST:25
+    /// [default: none, each mail becomes a file in the data folder's mail/]
+    #[arg(long, env = "LATCHKEY_SMTP_URL", value_name = "URL", hide_env_values = true)]
+    pub smtp_url: Option<String>,
+
+    /// From whom mails are, such as `Latchkey <no-reply@example.org>`
+    #[arg(long, env = "LATCHKEY_MAIL_FROM", value_name = "ADDRESS", default_value = "Latchkey <latchkey@localhost>")]
+    pub mail_from: String,
+
+    /// For how many days events are kept: who resumes from longer ago is given a fresh snapshot
+    #[arg(long, env = "LATCHKEY_RETENTION_DAYS", value_name = "N", default_value = "30", value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub retention_days: u16,
+
     /// Log as JSON, one object a line; what is logged is set by RUST_LOG
     #[arg(long, env = "LATCHKEY_LOG_JSON")]
     pub log_json: bool,

@@ -78,6 +78,7 @@ pub struct PageQuery {
     pub cursor: Option<String>,
     /// 1 to 100, 20 if left out.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 100))]
     pub limit: Option<u16>,
 }
 

@@ -35,7 +35,7 @@ use super::{Caller, ServiceError};
 use crate::clock::Clock;
 use crate::domain::account::{Account, AccountWrite, AuditEntry, AuditKind, RefreshFamily};
 use crate::domain::mail::Mail;
-use crate::domain::{AuditId, Timestamp, Write};
+use crate::domain::{AuditId, Job, Timestamp, Write};
 use crate::entropy::{self, fresh_id};
 use crate::provider::webhook::hex;
 use crate::store::{ChangeSet, CommitError, Contended, Lane, Person, Store};
@@ -184,7 +184,7 @@ impl Change {
 
     /// Owes the user a mail.
     fn owe(&mut self, mail: Mail, now: Timestamp) {
-        let _ = (mail, now);
+        self.writes.push(Write::AddJob(Job::mail(mail, fresh_id(now.epoch_ms()), now)));
     }
 }
 

@@ -64,6 +64,10 @@ impl ChangeSet {
         let has_guard = self.events.iter().any(|event| event.seq.is_some());
         self.writes.iter().all(|write| match write {
             Write::FreeNight(..) | Write::SetHold(_) | Write::SetBooking(_) | Write::SetPayment(_) | Write::EndJob(_) => has_guard,
+            // Carries its own version.
+            Write::SetJob(_) | Write::RemoveJob(..) => true,
+            // Nobody replaces it any more, and deleting it twice is the same.
+            Write::Sweep(_) => true,
             Write::TakeNight(_)
             | Write::AddHold(_)
             | Write::AddBooking(_)
@@ -71,7 +75,8 @@ impl ChangeSet {
             | Write::AddTransfer(_)
             | Write::AddJob(_)
             | Write::SeeWebhook { .. }
-            | Write::AddListing(_) => true,
+            | Write::AddListing(_)
+            | Write::EnsureJob(_) => true,
             Write::Account(write) => self.is_account_write_guarded(write),
         })
     }

@@ -8,7 +8,7 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("main", &["app", "clock", "config", "telemetry"]),
     ("app", &["api", "clock", "config", "demo", "domain", "entropy", "hub", "job", "provider", "service", "store"]),
     ("demo", &["service"]),
-    ("job", &["service", "clock", "entropy"]),
+    ("job", &["service", "domain", "clock", "entropy"]),
     ("api", &["service", "hub", "provider", "clock"]),
     ("service", &["store", "hub", "provider", "domain", "clock", "entropy"]),
     ("store", &["domain", "clock", "entropy"]),

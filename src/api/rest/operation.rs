@@ -155,14 +155,22 @@ pub(super) fn delete<F: Future<Output = Handled> + Send + 'static>(
     Operation::new(Method::DELETE, path, id, run)
 }
 
+/// A reference to `T` among the components; a list is written where it stands.
 fn component<T: ToSchema>(components: &mut Components) -> RefOr<Schema> {
-    let name = T::name().into_owned();
-    if name == "()" {
+    T::schemas(components);
+    let name = component_name(std::any::type_name::<T>());
+    if name.starts_with("Vec") {
         return T::schema();
     }
     components.push((name.clone(), T::schema()));
-    T::schemas(components);
     RefOr::Ref(Ref::from_schema_name(name))
+}
+
+/// `a::Page<b::Booking>` is `PageOfBooking`: utoipa's own name leaves out what a generic type is of.
+fn component_name(type_name: &str) -> String {
+    let words = type_name.split(['<', '>']).filter(|word| !word.is_empty());
+    let short: Vec<&str> = words.map(|word| word.rsplit("::").next().unwrap_or(word)).collect();
+    short.join("Of")
 }
 
 impl Operation {

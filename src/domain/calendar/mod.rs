@@ -236,6 +236,10 @@ impl Calendar {
                 | Write::EndJob(_)
                 | Write::SeeWebhook { .. }
                 | Write::AddListing(_)
+                | Write::EnsureJob(_)
+                | Write::SetJob(_)
+                | Write::RemoveJob(..)
+                | Write::Sweep(_)
                 | Write::Account(_) => {}
             }
         }

@@ -4,6 +4,8 @@ mod accounts;
 mod commit;
 mod faults;
 mod folder;
+mod jobs;
+mod retention;
 
 use std::sync::{Arc, Mutex};
 

@@ -1,0 +1,1 @@
+//! Letters as others receive them.
