@@ -36,6 +36,8 @@ const JOBS_OF_EVERY_KIND: &str = "
 
 /// 3: accounts have a state, roles and a version. Whoever has a home is a host.
 const ACCOUNTS_WITH_A_STATE: &str = "
+    DEFINE TABLE IF NOT EXISTS user SCHEMAFULL;
+    DEFINE TABLE IF NOT EXISTS property SCHEMAFULL;
     DEFINE FIELD OVERWRITE about ON user TYPE option<string>;
     DEFINE FIELD OVERWRITE is_host ON user TYPE option<bool>;
     DEFINE FIELD OVERWRITE is_admin ON user TYPE option<bool>;

@@ -63,14 +63,13 @@ mod tests {
     fn the_list_is_sorted_as_it_is_searched() {
         assert!(COMMON.len() > 8_000);
         assert!(COMMON.is_sorted_by(|one, next| one < next));
-        assert!(COMMON.iter().all(|password| password.chars().count() >= 8 && *password == password.to_lowercase()));
+        assert!(COMMON.iter().all(|password| password.len() >= 8 && *password == password.to_lowercase()));
     }
 
     proptest! {
         #[test]
         fn every_password_on_the_list_is_refused_in_any_case(index in 0..COMMON.len(), upper in any::<bool>()) {
             let password = if upper { COMMON[index].to_uppercase() } else { COMMON[index].to_owned() };
-            prop_assume!(password.to_lowercase() == COMMON[index]);
             prop_assert!(check(&password, "x@y.z", "X").is_err());
         }
 

@@ -119,9 +119,9 @@ async fn the_list_of_admins_is_there_from_the_start_and_is_changed_by_one_at_a_t
 async fn pages_of_users_and_of_the_audit_log_are_newest_first_however_old_the_records() {
     let bench = bench("mem").await;
     let ages_ms = [0, 1, 59_000, 61_000, 3_600_000, 86_400_000, 90 * 86_400_000, 20 * 365 * 86_400_000_i64];
-    let mut users = vec![];
+    let (mut users, base) = (vec![], now());
     for (number, age) in ages_ms.into_iter().enumerate() {
-        let at = now().plus_ms(-age);
+        let at = base.plus_ms(-age);
         let user = UserId::from_bytes(fresh_id(at.epoch_ms()));
         users.push(user);
         let account = Account::register(user, format!("{number}@example.test"), "Ada", at).unwrap();
@@ -151,4 +151,36 @@ async fn pages_of_users_and_of_the_audit_log_are_newest_first_however_old_the_re
     let rest = bench.store.audit(Some(users[0]), Some(first[1].id), 100, now()).await.unwrap();
     let of_one: Vec<_> = first.iter().chain(&rest).map(|entry| *entry.id.as_bytes()).collect();
     assert_eq!(of_one, [0, 2, 4, 6].map(|number: usize| *users[number].as_bytes()));
+}
+
+#[tokio::test]
+async fn accounts_of_an_older_version_are_active_and_those_with_a_home_are_hosts() {
+    use surrealdb::types::Variables;
+    const OF_VERSION_2: &str = "
+        DEFINE TABLE meta SCHEMAFULL; DEFINE FIELD value ON meta TYPE int | string;
+        CREATE meta:schema SET value = 2; CREATE meta:epoch SET value = 'then';
+        DEFINE TABLE user SCHEMAFULL; DEFINE FIELD email ON user TYPE string; DEFINE FIELD name ON user TYPE string;
+        DEFINE FIELD created_at ON user TYPE int READONLY;
+        DEFINE TABLE login SCHEMAFULL; DEFINE FIELD user ON login TYPE uuid; DEFINE FIELD password_hash ON login TYPE string;
+        DEFINE TABLE property SCHEMAFULL; DEFINE FIELD host ON property TYPE uuid READONLY;
+        CREATE user:u'07070707-0707-0707-0707-070707070001' SET email = 'ada@example.test', name = 'Ada', created_at = 5;
+        CREATE user:u'07070707-0707-0707-0707-070707070002' SET email = 'bob@example.test', name = 'Bob', created_at = 6;
+        CREATE type::record('login', 'bob@example.test') SET user = u'07070707-0707-0707-0707-070707070002', password_hash = 'x';
+        CREATE property:one SET host = u'07070707-0707-0707-0707-070707070002'";
+    for engine in ENGINES {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Arc::new(Database::open(&config(engine, &dir)).await.unwrap());
+        database.query(OF_VERSION_2, Variables::new()).await.unwrap().check().unwrap();
+        let open = || Store::on(Arc::clone(&database), Arc::new(SystemClock), Arc::new(Published::default()), CommitterLimits::default());
+        let store = open().await.unwrap();
+        let person = async |number: u16| store.person(UserId::from_bytes(id(number))).await.unwrap().unwrap();
+        let (ada, bob) = (person(1).await.account, person(2).await);
+        let expected = Account::register(ada.user, "ada@example.test".to_owned(), "Ada", Timestamp::from_epoch_ms(5)).unwrap();
+        assert_eq!(ada, expected, "{engine}");
+        assert!(bob.account.is_host && bob.login.is_some_and(|login| login.user == bob.account.user), "{engine}");
+        let touched = ChangeSet { writes: vec![Write::Account(AccountWrite::Set(ada.touched()))], ..ChangeSet::default() };
+        store.commit(touched, Lane::Normal).await.unwrap();
+        // Once only.
+        assert_eq!(open().await.unwrap().account(UserId::from_bytes(id(1))).await.unwrap().unwrap().version, 2, "{engine}");
+    }
 }
