@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod availability;
 pub mod bookings;
+pub mod cache;
 pub mod decisions;
 pub mod error;
 pub mod expiry;
