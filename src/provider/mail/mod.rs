@@ -5,8 +5,6 @@
 
 mod file;
 mod smtp;
-#[cfg(test)]
-mod tests;
 
 use std::time::{Duration, UNIX_EPOCH};
 

@@ -33,7 +33,10 @@ impl SmtpMailer {
     }
 
     /// With another longest time for one mail.
-    pub(super) fn with_timeout(url: &str, from: Mailbox, timeout: Duration) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_timeout(url: &str, from: Mailbox, timeout: Duration) -> Result<Self, String> {
         let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
             .map_err(|_| "expected smtps://user:password@host:465 or smtp://user:password@host:587?tls=required".to_owned())?;
         let pool = PoolConfig::new().max_size(MAX_CONNECTIONS).idle_timeout(Duration::from_secs(30));

@@ -8,6 +8,7 @@ use clap::Parser as _;
 use latchkey::app::App;
 use latchkey::clock::{Clock, OffsetClock};
 use latchkey::config::{Cli, Command, ServeArgs};
+use latchkey::store::Store;
 use latchkey_protocol::EpochMs;
 use latchkey_protocol::rest::CreateProperty;
 use latchkey_protocol::view::Property;
@@ -83,6 +84,11 @@ impl Hub {
     /// Lets time pass.
     pub(crate) fn advance_s(&self, seconds: i64) {
         self.clock.advance_ms(seconds * 1_000);
+    }
+
+    /// What is stored, behind the hub's back.
+    pub(crate) fn store(&self) -> Arc<Store> {
+        Arc::clone(&self.app.as_ref().unwrap().store)
     }
 
     pub(crate) fn now(&self) -> EpochMs {

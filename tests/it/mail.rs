@@ -1,94 +1,16 @@
-//! Letters as others receive them: files, and a small mail server that speaks RFC 5321.
+//! Letters as others receive them, and mails that are owed: by files, and by a mail server that takes them, refuses them or hangs up.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use latchkey::domain::mail::Letter;
+use latchkey::provider::mail::{Envelope, FileMailer, MailError, Mailer as _, SmtpMailer, parse_sender};
+use lettre::message::Mailbox;
 
-use super::*;
+use crate::support::mail::{MailServer, Manner};
 
-/// What the server does with a mail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manner {
-    Takes,
-    /// With this answer to RCPT.
-    Refuses(&'static str),
-    /// With this answer to the end of DATA.
-    RefusesContent(&'static str),
-    HangsUpOnConnect,
-    HangsUpInData,
-    SaysNothing,
-}
-
-struct MailServer {
-    url: String,
-    taken: Arc<Mutex<Vec<String>>>,
-}
-
-impl MailServer {
-    async fn start(manner: Manner) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("smtp://{}", listener.local_addr().unwrap());
-        let taken: Arc<Mutex<Vec<String>>> = Arc::default();
-        let all = Arc::clone(&taken);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, manner, Arc::clone(&all)));
-            }
-        });
-        Self { url, taken }
-    }
-
-    fn mailer(&self) -> SmtpMailer {
-        SmtpMailer::new(&self.url, sender()).unwrap()
-    }
-}
-
-/// One connection; ends when either side has had enough.
-async fn serve(stream: TcpStream, manner: Manner, taken: Arc<Mutex<Vec<String>>>) -> std::io::Result<()> {
-    if manner == Manner::HangsUpOnConnect {
-        return Ok(());
-    }
-    let (reader, mut writer) = stream.into_split();
-    let mut lines = BufReader::new(reader).lines();
-    if manner == Manner::SaysNothing {
-        while lines.next_line().await?.is_some() {}
-        return Ok(());
-    }
-    writer.write_all(b"220 test\r\n").await?;
-    while let Some(line) = lines.next_line().await? {
-        let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
-        let answer = match (verb.as_str(), manner) {
-            ("EHLO", _) => "250 test",
-            ("RCPT", Manner::Refuses(answer)) => answer,
-            ("DATA", _) => {
-                writer.write_all(b"354 go on\r\n").await?;
-                let mut mail = String::new();
-                while let Some(line) = lines.next_line().await? {
-                    if line == "." {
-                        break;
-                    }
-                    mail += line.strip_prefix('.').unwrap_or(&line);
-                    mail += "\n";
-                    if manner == Manner::HangsUpInData {
-                        return Ok(());
-                    }
-                }
-                match manner {
-                    Manner::RefusesContent(answer) => answer,
-                    _ => {
-                        taken.lock().unwrap().push(mail);
-                        "250 taken"
-                    }
-                }
-            }
-            ("QUIT", _) => "221 bye",
-            _ => "250 ok",
-        };
-        writer.write_all(format!("{answer}\r\n").as_bytes()).await?;
-    }
-    Ok(())
+fn mailer_of(server: &MailServer) -> SmtpMailer {
+    SmtpMailer::new(&server.url, sender()).unwrap()
 }
 
 fn sender() -> Mailbox {
@@ -107,10 +29,10 @@ fn usual() -> Envelope {
 #[tokio::test]
 async fn a_letter_by_smtp_arrives_as_it_was_written_and_is_named_alike_when_it_is_sent_again() {
     let server = MailServer::start(Manner::Takes).await;
-    let mailer = server.mailer();
+    let mailer = mailer_of(&server);
     mailer.send(usual()).await.unwrap();
     mailer.send(usual()).await.unwrap();
-    let taken = server.taken.lock().unwrap().clone();
+    let taken = server.taken();
     assert_eq!(taken.len(), 2);
     assert_eq!(taken[0], taken[1], "whoever has both can tell that they are one");
     for expected in [
@@ -136,17 +58,17 @@ async fn only_an_answer_of_five_hundred_and_more_is_for_good_and_no_error_repeat
         (Manner::HangsUpInData, false, "smtp: "),
     ] {
         let server = MailServer::start(manner).await;
-        let error = server.mailer().send(usual()).await.unwrap_err();
+        let error = mailer_of(&server).send(usual()).await.unwrap_err();
         assert_eq!(matches!(error, MailError::Permanent(_)), is_permanent, "{manner:?}: {error}");
         let (MailError::Permanent(said) | MailError::Temporary(said)) = &error;
         assert!(said.starts_with(reason) && !said.contains("ada"), "{manner:?}: {said}");
-        assert!(server.taken.lock().unwrap().is_empty());
+        assert!(server.taken().is_empty());
     }
 }
 
 #[tokio::test]
 async fn a_server_that_is_not_there_or_says_nothing_is_for_later() {
-    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let mailer = SmtpMailer::new(&format!("smtp://{gone}"), sender()).unwrap();
     assert!(matches!(mailer.send(usual()).await, Err(MailError::Temporary(_))));
     let silent = MailServer::start(Manner::SaysNothing).await;
@@ -157,7 +79,7 @@ async fn a_server_that_is_not_there_or_says_nothing_is_for_later() {
 #[tokio::test]
 async fn nobody_can_write_a_header_through_an_address_a_subject_or_a_name() {
     let server = MailServer::start(Manner::Takes).await;
-    let mailer = server.mailer();
+    let mailer = mailer_of(&server);
     let injected = "\r\nBcc: eve@example.test";
     let mut named = usual();
     named.message += injected;
@@ -167,10 +89,10 @@ async fn nobody_can_write_a_header_through_an_address_a_subject_or_a_name() {
     for not_one in ["", "ada", "ada@", "ada@example.test, eve@example.test", "<ada@example.test>"] {
         assert!(matches!(mailer.send(envelope(not_one, "Hello", "")).await, Err(MailError::Permanent(_))), "{not_one}");
     }
-    assert!(server.taken.lock().unwrap().is_empty());
+    assert!(server.taken().is_empty());
     // In the text it is only text, whatever its characters.
     mailer.send(envelope("ada@example.test", "Grüße", &format!("Grüße{injected}"))).await.unwrap();
-    let taken = server.taken.lock().unwrap()[0].clone();
+    let taken = server.taken()[0].clone();
     let head = taken.split("\n\n").next().unwrap();
     assert!(!head.contains("Bcc") && head.is_ascii(), "{taken}");
 }
