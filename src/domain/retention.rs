@@ -112,7 +112,7 @@ pub struct IdWalk {
 
 impl IdWalk {
     const SHORTEST_MS: i64 = 1_000;
-    const LONGEST_MS: i64 = 15 * 60_000;
+    const LONGEST_MS: i64 = 3 * 3_600_000;
 
     /// From an instant on.
     #[must_use]

@@ -9,11 +9,8 @@ use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 
 use super::{Envelope, MailError, Mailer, message};
 
-/// Longest wait for any one answer of the server.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Longest time for one mail with all its answers.
-const TIMEOUT: Duration = Duration::from_mins(1);
+/// Longest time for one mail with its connection and all its answers; lettre itself bounds only the connecting.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Connections kept for the next mail.
 const MAX_CONNECTIONS: u32 = 4;
@@ -22,6 +19,7 @@ const MAX_CONNECTIONS: u32 = 4;
 pub struct SmtpMailer {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
+    timeout: Duration,
 }
 
 impl SmtpMailer {
@@ -31,10 +29,18 @@ impl SmtpMailer {
     /// # Errors
     /// With what is wrong with the address; without the address, which has a password in it.
     pub fn new(url: &str, from: Mailbox) -> Result<Self, String> {
+        Self::with_timeout(url, from, TIMEOUT)
+    }
+
+    /// With another longest time for one mail.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_timeout(url: &str, from: Mailbox, timeout: Duration) -> Result<Self, String> {
         let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
             .map_err(|_| "expected smtps://user:password@host:465 or smtp://user:password@host:587?tls=required".to_owned())?;
         let pool = PoolConfig::new().max_size(MAX_CONNECTIONS).idle_timeout(Duration::from_secs(30));
-        Ok(Self { transport: builder.timeout(Some(ANSWER_TIMEOUT)).pool_config(pool).build(), from })
+        Ok(Self { transport: builder.timeout(Some(timeout)).pool_config(pool).build(), from, timeout })
     }
 }
 
@@ -42,7 +48,7 @@ impl Mailer for SmtpMailer {
     fn send(&self, envelope: Envelope) -> BoxFuture<'_, Result<(), MailError>> {
         Box::pin(async move {
             let mail = message(&self.from, &envelope)?;
-            match tokio::time::timeout(TIMEOUT, self.transport.send(mail)).await {
+            match tokio::time::timeout(self.timeout, self.transport.send(mail)).await {
                 Ok(Ok(_)) => Ok(()),
                 Ok(Err(error)) => Err(classify(&error)),
                 Err(_) => Err(MailError::Temporary("smtp: no answer in time".to_owned())),
