@@ -1,12 +1,25 @@
-//! Accounts over REST: register, log in, refresh; and what guessing gets.
+//! Accounts over REST: register, log in, refresh; and what guessing gets. Below: sessions, passwords, profiles, admins, leaving.
 
-use latchkey_protocol::ErrorCode;
-use latchkey_protocol::rest::{Login, Refresh, Register, Tokens};
-use latchkey_protocol::view::Me;
+mod admins;
+mod command_line;
+mod leaving;
+mod passwords;
+mod profiles;
+mod sessions;
+
+use latchkey_protocol::rest::{Login, Page, Refresh, Register, Tokens};
+use latchkey_protocol::view::{AuditEntry, Me};
+use latchkey_protocol::{ErrorCode, UserId};
 
 use crate::support::guest::PASSWORD;
 use crate::support::rest::Answer;
 use crate::support::{Guest, Hub, Rest};
+
+/// What has happened to somebody's account, by kind, the newest first; for an admin.
+async fn audit_of(admin: &Guest, user: UserId) -> Vec<String> {
+    let page: Page<AuditEntry> = admin.get(&format!("/admin/audit/?user={user}&limit=100")).send().await.expect_json(200);
+    page.items.into_iter().map(|entry| entry.kind).collect()
+}
 
 async fn log_in(hub: &Hub, email: &str, password: &str) -> Answer {
     hub.rest.post("/auth/login/").json(&Login { email: email.to_owned(), password: password.to_owned() }).send().await
@@ -45,6 +58,9 @@ async fn a_registration_with_a_fault_names_its_field() {
         (&format!("{long}@example.test"), PASSWORD, "Ada", "email"),
         ("ada@example.test", "short", "Ada", "password"),
         ("ada@example.test", &long, "Ada", "password"),
+        ("ada@example.test", "PassW0rd", "Ada", "password"),
+        ("lovelace@example.test", "my lovelace", "Ada", "password"),
+        ("ada@example.test", "Ada Lovelace", "ada lovelace", "password"),
         ("ada@example.test", PASSWORD, " ", "name"),
         ("ada@example.test", PASSWORD, &long, "name"),
     ];

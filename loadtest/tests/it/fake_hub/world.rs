@@ -56,6 +56,13 @@ fn text(day: i32) -> String {
     Date::from_epoch_day(day).unwrap().to_string()
 }
 
+/// A user as they see themselves.
+fn me(id: &str, email: &str) -> Value {
+    json!({
+        "id": id, "email": email, "name": "", "about": "", "is_host": true, "is_admin": false, "state": "active", "version": 1, "created_at": 0
+    })
+}
+
 impl World {
     pub(super) fn new(lie: Lie) -> Self {
         Self {
@@ -84,12 +91,13 @@ impl World {
             "/auth/register/" => {
                 let id = UserId::from_bytes(self.mint()).to_string();
                 self.users.insert(email.clone(), id.clone());
-                Ok(json!({"id": id, "email": email, "name": "", "created_at": 0}))
+                Ok(me(&id, &email))
             }
             "/auth/login/" => {
                 let user = self.users.get(&email).ok_or_else(|| refused(ErrorCode::BadCredentials))?;
                 Ok(json!({"user": user, "access_token": user, "expires_at": i64::MAX, "refresh_token": ""}))
             }
+            "/users/me/host/" => self.user_of(token).map(|user| me(&user, "")),
             "/properties/" => {
                 let host = self.user_of(token)?;
                 let id = PropertyId::from_bytes(self.mint()).to_string();
