@@ -35,9 +35,9 @@ use crate::clock::Clock;
 use crate::config::ServeArgs;
 use crate::domain::Timestamp;
 use crate::domain::calendar::Leases;
+use crate::domain::retention::Periods;
 use crate::hub::bus::{Bus, LocalBus};
 use crate::hub::{self, EventSource, Hub, HubLimits, SourceError};
-use crate::domain::retention::Periods;
 use crate::provider::mail::{self, FileMailer, Mailer, SmtpMailer};
 use crate::provider::sandbox::Sandbox;
 use crate::provider::webhook::WebhookSecret;
@@ -140,11 +140,7 @@ impl App {
             .context("cannot open the sandbox provider's journal")?;
         let edge_cell: Arc<OnceLock<Arc<Edge>>> = Arc::default();
         let token_keys = TokenKeys::open(args.token_secret.as_deref(), &args.data, clock.as_ref())?;
-        let accounts = AccountsConfig {
-            token_keys: token_keys.tend(clock.as_ref())?,
-            refresh_key: token_keys.refresh_key(&args.data)?,
-            public_url: public_url(args, address),
-        };
+        let accounts = token_keys.for_accounts(&args.data, public_url(args, address), clock.as_ref())?;
         let parts = Parts::new(args, &store, &clock, &sandbox, Arc::clone(&edge_cell), accounts)?;
         let limits = WsLimits {
             messages_per_second: args.messages_per_second,

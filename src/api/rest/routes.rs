@@ -10,12 +10,10 @@ use latchkey_protocol::ErrorCode::{
 };
 use latchkey_protocol::client::{AskQuote, BookHold, HoldDates, Pay};
 use latchkey_protocol::rest::{
-    AuditQuery, CalendarWindow, ChangeEmail, ChangePassword, CreateProperty, ForgotPassword, Login, OnProperty, Page, PageQuery, PaymentsOf,
-    Refresh, Register, ResetPassword, SetRoles, Tokens, UpdateMe, VerifyEmail, WithPassword,
+    AuditQuery, CalendarWindow, ChangeEmail, ChangePassword, CreateProperty, ForgotPassword, Login, OnProperty, Page, PageQuery,
+    PaymentsOf, Refresh, Register, ResetPassword, SetRoles, Tokens, UpdateMe, VerifyEmail, WithPassword,
 };
-use latchkey_protocol::view::{
-    AuditEntry, Booking, Calendar, Export, Hold, Me, Payment, Property, Quote, Sessions, User as PublicUser,
-};
+use latchkey_protocol::view::{AuditEntry, Booking, Calendar, Export, Hold, Me, Payment, Property, Quote, Sessions, User as PublicUser};
 
 use super::operation::Access::{Admin, Provider, User};
 use super::operation::{Operation, Rate, delete, get, patch, post, put};

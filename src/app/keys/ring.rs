@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::entropy;
 use crate::provider::webhook::hex;
 use crate::service::Services;
+use crate::service::accounts::AccountsConfig;
 use crate::service::tokens::{ACCESS_TTL_MS, TokenKey};
 
 /// How long a key signs before a new one is made, in milliseconds.
@@ -68,8 +69,13 @@ impl TokenKeys {
         Ok(Self::Folder(folder))
     }
 
+    /// What accounts need of it.
+    pub(in crate::app) fn for_accounts(&self, data: &Path, public_url: String, clock: &dyn Clock) -> anyhow::Result<AccountsConfig> {
+        Ok(AccountsConfig { token_keys: self.tend(clock)?, refresh_key: self.refresh_key(data)?, public_url })
+    }
+
     /// The key of the marks on refresh tokens: of its own, so that rotating the others logs nobody out.
-    pub(in crate::app) fn refresh_key(&self, data: &Path) -> anyhow::Result<Vec<u8>> {
+    fn refresh_key(&self, data: &Path) -> anyhow::Result<Vec<u8>> {
         match self {
             Self::Fixed(key) => Ok(key.secret.clone()),
             Self::Folder(_) => super::secret(None, data, REFRESH_KEY),
@@ -123,7 +129,10 @@ pub(in crate::app) fn rotate(data: &Path, clock: &dyn Clock) -> anyhow::Result<S
 fn read(folder: &Path) -> anyhow::Result<Vec<TokenKey>> {
     let mut keys = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
-        let (path, kid) = { let entry = entry?; (entry.path(), entry.file_name().to_string_lossy().into_owned()) };
+        let (path, kid) = {
+            let entry = entry?;
+            (entry.path(), entry.file_name().to_string_lossy().into_owned())
+        };
         if !is_kid(&kid) {
             continue;
         }

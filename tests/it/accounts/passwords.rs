@@ -66,7 +66,10 @@ async fn a_forgotten_password_is_set_anew_once_and_every_session_ends() {
 async fn a_reset_is_void_after_an_hour_and_once_the_password_is_another() {
     let hub = Hub::start().await;
     let (ada, bob) = (hub.guest("ada").await, hub.guest("bob").await);
-    assert_eq!((forgot(&hub, &ada.email).await.status, forgot(&hub, &bob.email).await.status), (http::StatusCode::ACCEPTED, http::StatusCode::ACCEPTED));
+    assert_eq!(
+        (forgot(&hub, &ada.email).await.status, forgot(&hub, &bob.email).await.status),
+        (http::StatusCode::ACCEPTED, http::StatusCode::ACCEPTED)
+    );
     let (of_ada, of_bob) = (hub.mailed_token(&ada.email, RESET).await, hub.mailed_token(&bob.email, RESET).await);
     assert_eq!(change(&ada, PASSWORD, NEW).await.status, 204);
     reset(&hub, &of_ada, "another battery").await.expect_problem(422, ErrorCode::Invalid);

@@ -96,4 +96,3 @@ async fn serve(stream: TcpStream, manner: Manner, taken: Arc<Mutex<Vec<String>>>
     }
     Ok(())
 }
-
