@@ -1,6 +1,8 @@
 //! The only wiring place: builds every part of a node and connects them.
 
+pub mod admin;
 mod keys;
+mod lock;
 #[cfg(test)]
 mod tests;
 mod vital;
@@ -21,6 +23,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::keys::ring::TokenKeys;
+use self::lock::FolderLock;
 use self::vital::Vital;
 use crate::api::layers::{self, Origins};
 use crate::api::limits::{Allowances, Limits};
@@ -38,7 +42,7 @@ use crate::provider::mail::{self, FileMailer, Mailer, SmtpMailer};
 use crate::provider::sandbox::Sandbox;
 use crate::provider::webhook::WebhookSecret;
 use crate::service::Services;
-use crate::service::accounts::Accounts;
+use crate::service::accounts::{Accounts, AccountsConfig};
 use crate::service::availability::Availability;
 use crate::service::bookings::Bookings;
 use crate::service::decisions::Decisions;
@@ -76,6 +80,7 @@ pub struct App {
     drain_notice: Duration,
     serving: TaskTracker,
     background: Vec<tokio::task::JoinHandle<()>>,
+    _lock: FolderLock,
     /// Ends by itself once told to stop.
     jobs: Option<tokio::task::JoinHandle<()>>,
 }
@@ -124,6 +129,7 @@ impl App {
         let listener = server::listen(args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
         let address = listener.local_addr()?;
         std::fs::create_dir_all(&args.data).with_context(|| format!("cannot create the data folder {}", args.data.display()))?;
+        let lock = FolderLock::take(&args.data)?;
         let (outlet, events) = mpsc::channel(MAX_BATCHES_UNDER_WAY);
         let store = Arc::new(Store::open(&database_config(args), Arc::clone(&clock), Arc::new(Outlet(outlet))).await?);
         let source = Arc::new(EventTable(Arc::clone(&store)));
@@ -133,7 +139,13 @@ impl App {
         let sandbox = Sandbox::open(Some(&args.data.join("sandbox-provider.jsonl")), Arc::clone(&clock), secret.clone())
             .context("cannot open the sandbox provider's journal")?;
         let edge_cell: Arc<OnceLock<Arc<Edge>>> = Arc::default();
-        let parts = Parts::new(args, &store, &clock, &sandbox, Arc::clone(&edge_cell))?;
+        let token_keys = TokenKeys::open(args.token_secret.as_deref(), &args.data, clock.as_ref())?;
+        let accounts = AccountsConfig {
+            token_keys: token_keys.tend(clock.as_ref())?,
+            refresh_key: token_keys.refresh_key(&args.data)?,
+            public_url: public_url(args, address),
+        };
+        let parts = Parts::new(args, &store, &clock, &sandbox, Arc::clone(&edge_cell), accounts)?;
         let limits = WsLimits {
             messages_per_second: args.messages_per_second,
             message_burst: args.messages_per_second.saturating_mul(2),
@@ -169,12 +181,14 @@ impl App {
             drain_notice: Duration::from_secs(u64::from(args.drain_notice_seconds)),
             serving: TaskTracker::new(),
             background: Vec::new(),
+            _lock: lock,
             jobs: None,
         };
         app.keep("pushing events", push_events(events, bus));
         app.keep("expiry", Arc::clone(&parts.services.expiry).run());
         app.keep("looking for leases", Arc::clone(&parts.services.expiry).rescan());
         app.keep("sandbox provider", sandbox.deliver(format!("http://{}/webhooks/payments/", reachable(address))));
+        app.keep("token keys", token_keys.keep(Arc::clone(&parts.services), Arc::clone(&clock)));
         app.jobs = Some(app.run_jobs(args));
         app.keep("watch over sockets", ws::keep_watch(Arc::clone(&edge)));
         app.keep("sweep", sweep(parts, Arc::clone(&hub), clock, Arc::clone(&app.context)));
@@ -262,6 +276,7 @@ impl Parts {
         clock: &Arc<dyn Clock>,
         sandbox: &Arc<Sandbox>,
         edge: Arc<OnceLock<Arc<Edge>>>,
+        accounts: AccountsConfig,
     ) -> anyhow::Result<Self> {
         let leases = leases(args);
         let (store, clock) = (|| Arc::clone(store), || Arc::clone(clock));
@@ -270,14 +285,13 @@ impl Parts {
         let keys = Arc::new(Keys::new(store()));
         let decisions = Arc::new(Decisions::new(Arc::clone(&availability), Arc::clone(&keys), clock()));
         let quota = LeaseQuota::new(args.max_active_holds);
-        let secret = keys::secret(args.token_secret.as_deref(), &args.data, "token.key")?;
         let close_sockets = move |session: SessionId| {
             if let Some(edge) = edge.get() {
                 edge.registry().close_session(session);
             }
         };
         let services = Services {
-            accounts: Accounts::new(store(), clock(), &secret, Box::new(close_sockets))?,
+            accounts: Accounts::new(store(), clock(), accounts, Box::new(close_sockets))?,
             listings: Listings::new(store(), Arc::clone(&keys), clock()),
             bookings: Bookings::new(
                 Arc::clone(&availability),
@@ -336,6 +350,12 @@ fn database_config(args: &ServeArgs) -> DatabaseConfig {
         caps: MemoryCaps::default(),
         min_free_bytes: args.min_free_bytes,
     }
+}
+
+/// Where clients reach this hub, without a slash at the end.
+fn public_url(args: &ServeArgs, address: SocketAddr) -> String {
+    let local = || format!("http://{}", reachable(address));
+    args.public_url.clone().unwrap_or_else(local).trim_end_matches('/').to_owned()
 }
 
 /// The address as this process itself can reach it.

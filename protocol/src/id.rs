@@ -160,6 +160,10 @@ id!(
     /// One login of a user: a refresh-token family and the sockets that authenticated with its tokens.
     SessionId
 );
+id!(
+    /// An entry of the audit log.
+    AuditId
+);
 
 /// A hold is named by its claim.
 pub type HoldId = ClaimId;

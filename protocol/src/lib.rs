@@ -21,7 +21,7 @@ pub mod view;
 pub use close::CloseCode;
 pub use date::Date;
 pub use error::{ErrorCode, WireError};
-pub use id::{BookingId, ClaimId, HoldId, PaymentId, PropertyId, SessionId, UserId};
+pub use id::{AuditId, BookingId, ClaimId, HoldId, PaymentId, PropertyId, SessionId, UserId};
 pub use topic::Topic;
 
 /// The WebSocket subprotocol a client offers in `Sec-WebSocket-Protocol`.

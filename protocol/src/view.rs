@@ -6,6 +6,9 @@ use crate::date::Date;
 use crate::id::{BookingId, HoldId, PaymentId, PropertyId, UserId};
 use crate::{EpochMs, Seq};
 
+mod account;
+pub use account::*;
+
 /// What one night of a public calendar looks like from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -318,18 +321,4 @@ pub struct BookingFile {
     pub booking: Booking,
     /// Its payment.
     pub payment: Payment,
-}
-
-/// A user as they see themselves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Me {
-    /// Their id.
-    pub id: UserId,
-    /// Their e-mail address.
-    pub email: String,
-    /// What others call them.
-    pub name: String,
-    /// When they registered.
-    pub created_at: EpochMs,
 }

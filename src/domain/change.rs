@@ -1,8 +1,8 @@
 //! What a decision writes: records, events, and the instant by which it must be committed.
 
-use latchkey_protocol::{ClaimId, Date, PropertyId, Seq, SessionId, Topic};
+use latchkey_protocol::{ClaimId, Date, PropertyId, Seq, Topic};
 
-use super::account::{Account, RefreshFamily};
+use super::account::AccountWrite;
 use super::booking::Booking;
 use super::event::Event;
 use super::hold::Hold;
@@ -54,19 +54,6 @@ pub enum Write {
     EndJob(JobId),
     /// Insert.
     AddListing(Listing),
-    /// Insert a user and their login: fails if the address is registered.
-    AddAccount(Account),
-    /// Insert.
-    AddFamily(RefreshFamily),
-    /// Replace, if the stored one still has the version before.
-    SetFamily(RefreshFamily),
-    /// Insert: no access token of this session is honoured any more. They have all ended by `until`.
-    Revoke {
-        /// Which.
-        session: SessionId,
-        /// When it no longer matters.
-        until: Timestamp,
-    },
     /// Insert: a webhook with this event id was taken into account.
     SeeWebhook {
         /// The provider's id for it.
@@ -82,6 +69,8 @@ pub enum Write {
     RemoveJob(JobId, i64),
     /// Delete: nobody replaces it any more.
     Sweep(Outlived),
+    /// A record of somebody's account.
+    Account(AccountWrite),
 }
 
 /// An event on its way to a topic.

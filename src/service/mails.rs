@@ -42,22 +42,3 @@ impl From<ServiceError> for Failure {
         Self { reason: wire.code.as_str().to_owned(), is_permanent: false }
     }
 }
-
-impl super::accounts::Accounts {
-    /// The letter that is owed, or nothing if there is nobody to send it to any more.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub async fn compose(&self, mail: &crate::domain::job::Mail) -> Result<Option<Letter>, ServiceError> {
-        let caller = super::Caller {
-            user: mail.user(),
-            session: latchkey_protocol::SessionId::from_bytes([0; 16]),
-            expires_at: 0,
-        };
-        match self.me(&caller).await {
-            Ok(me) => Ok(Some(Letter { to: me.email, subject: mail.name().to_owned(), text: "Hello.".to_owned() })),
-            Err(ServiceError::NotFound(_)) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-}

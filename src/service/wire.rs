@@ -1,8 +1,12 @@
 //! Domain values as clients see them. The only translation there is: replies, snapshots and stored events all come from here.
 
+mod account;
+
 use std::sync::Arc;
 
 use latchkey_protocol::{event as wire_event, view};
+
+pub use account::{audit_entry, me, session, user};
 
 use crate::domain::booking::{Deal, Party};
 use crate::domain::calendar::NightRun;

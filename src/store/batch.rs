@@ -2,6 +2,8 @@
 //!
 //! Order inside the transaction: checks, deletes, inserts, replaces. Pure: numbers and ids come from the committer.
 
+mod account;
+
 use std::collections::{BTreeMap, HashMap};
 
 use latchkey_protocol::{EpochMs, Seq, Topic};
@@ -10,8 +12,8 @@ use surrealdb::types::{Array, RecordId, SurrealValue, ToSql, Uuid, Value, Variab
 use super::change_set::{ChangeSet, StoredEvent};
 use super::database::row;
 use super::rows::{
-    BookingRow, FamilyRow, HoldRow, JobRow, ListingRow, LoginRow, NightRow, PaymentRow, UserRow, array_record, event_record, int, job_record,
-    ledger_row, night_record, outlived_record, record,
+    BookingRow, HoldRow, JobRow, ListingRow, NightRow, PaymentRow, array_record, event_record, int, job_record, ledger_row, night_record,
+    outlived_record, record,
 };
 use crate::domain::Write;
 use crate::domain::retention::Outlived;
@@ -127,19 +129,6 @@ impl Rows {
                 self.insert("webhook", row([("id", id), ("at", at.epoch_ms().into_value())]));
             }
             Write::AddListing(listing) => self.insert("property", ListingRow::from(listing).into_value()),
-            Write::AddAccount(account) => {
-                self.insert("user", UserRow::from(account).into_value());
-                self.insert("login", LoginRow::from(account).into_value());
-            }
-            Write::AddFamily(family) => self.insert("family", FamilyRow::from(family).into_value()),
-            Write::Revoke { session, until } => {
-                let id = record("revoked", *session).into_value();
-                self.insert("revoked", row([("id", id), ("until", until.epoch_ms().into_value())]));
-            }
-            Write::SetFamily(family) => {
-                self.checks.push((record("family", family.session), family.version - 1, number));
-                self.replaces.push(FamilyRow::from(family).into_value());
-            }
             Write::EnsureJob(job) => self.ensured.push(JobRow::from(job).into_value()),
             Write::SetJob(job) => {
                 self.checks.push((job_record(&job.id), job.epoch - 1, number));
@@ -153,6 +142,7 @@ impl Rows {
                 self.swept.push(row([("topic", topic.to_string().into_value()), ("below", int(*below).into_value())]));
             }
             Write::Sweep(outlived) => self.deletes.extend(outlived_record(outlived).map(SurrealValue::into_value)),
+            Write::Account(write) => self.add_account_write(write, number),
         }
     }
 
@@ -262,19 +252,17 @@ pub(super) fn inserted_ids(set: &ChangeSet) -> Vec<(String, Inserted)> {
             Write::AddTransfer(transfer) => add(ledger_row(transfer).0, Inserted::State),
             Write::SeeWebhook { event_id, .. } => add(RecordId::new("webhook", event_id.as_str()), Inserted::Webhook),
             Write::AddListing(listing) => add(record("property", listing.id), Inserted::State),
-            Write::AddAccount(account) => {
-                add(record("user", account.user), Inserted::State);
-                add(RecordId::new("login", account.email.as_str()), Inserted::Login);
+            Write::Account(write) => {
+                if let Some((id, what)) = account::inserted(write) {
+                    add(id, what);
+                }
             }
-            Write::AddFamily(family) => add(record("family", family.session), Inserted::State),
-            Write::Revoke { session, .. } => add(record("revoked", *session), Inserted::State),
             Write::FreeNight(..)
             | Write::SetHold(_)
             | Write::SetBooking(_)
             | Write::SetPayment(_)
             | Write::AddJob(_)
             | Write::EndJob(_)
-            | Write::SetFamily(_)
             | Write::EnsureJob(_)
             | Write::SetJob(_)
             | Write::RemoveJob(..)

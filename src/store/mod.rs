@@ -25,7 +25,7 @@ pub use committer::{CommitterLimits, EventSink, Lane, Storage, Transact};
 pub use database::{Database, DatabaseConfig, MemoryCaps};
 pub use error::{CommitError, Contended, Outcome, StoreError, classify};
 pub use idempotency::{FirstUse, Idempotency, KeyFound};
-pub use read::{CalendarState, Found, InboxState, Lease, LoggedBatch};
+pub use read::{CalendarState, Found, InboxState, Lease, LoggedBatch, Person};
 
 use crate::clock::Clock;
 

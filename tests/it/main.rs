@@ -17,6 +17,7 @@ mod keys;
 mod leases;
 mod loadtest;
 mod mail;
+mod matrix;
 mod money;
 mod privacy;
 mod race;

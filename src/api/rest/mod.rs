@@ -1,5 +1,6 @@
 //! REST: the table of operations, the way of a request through it, and a file of handlers for each noun.
 
+mod admin;
 mod auth;
 mod bookings;
 mod hub;
@@ -9,6 +10,7 @@ mod payments;
 mod properties;
 mod router;
 mod routes;
+mod users;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -66,13 +68,11 @@ fn created<T: Serialize>(location: &str, body: &T) -> Handled {
 }
 
 /// An answer without a body.
-#[allow(dead_code, reason = "the operations of this shape are on their way")]
 fn nothing() -> Handled {
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// The same answer with the `ETag` of a version.
-#[allow(dead_code, reason = "the operations of this shape are on their way")]
 fn tagged(version: i64, answer: Handled) -> Handled {
     let mut response = answer?;
     if let Ok(tag) = HeaderValue::from_str(&format!("\"v{version}\"")) {

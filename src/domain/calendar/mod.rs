@@ -236,14 +236,11 @@ impl Calendar {
                 | Write::EndJob(_)
                 | Write::SeeWebhook { .. }
                 | Write::AddListing(_)
-                | Write::AddAccount(_)
-                | Write::AddFamily(_)
-                | Write::SetFamily(_)
-                | Write::Revoke { .. }
                 | Write::EnsureJob(_)
                 | Write::SetJob(_)
                 | Write::RemoveJob(..)
-                | Write::Sweep(_) => {}
+                | Write::Sweep(_)
+                | Write::Account(_) => {}
             }
         }
         let appended = changes.events.iter().filter(|event| event.topic == Topic::Property(self.listing.id)).filter_map(|event| event.seq);

@@ -8,6 +8,7 @@ mod jobs;
 mod listings;
 mod retention;
 
+pub use accounts::Person;
 pub use bookings::InboxState;
 pub use calendars::{CalendarState, Lease};
 pub use retention::{Found, LoggedBatch};

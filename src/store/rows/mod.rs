@@ -7,11 +7,11 @@ mod job;
 mod listing;
 mod retention;
 
-pub(super) use account::{FamilyRow, LoginRow, UserRow};
+pub(super) use account::{AdminsRow, AuditRow, FamilyRow, LoginRow, OneTimeRow, UserRow, admins_record};
 pub(super) use booking::{BookingRow, PaymentRow, ledger_row};
 pub(super) use hold::{HoldRow, NightRow};
 pub(super) use job::{JobRow, job_record};
-use latchkey_protocol::{ClaimId, Date, PaymentId, PropertyId, SessionId, UserId};
+use latchkey_protocol::{AuditId, ClaimId, Date, PaymentId, PropertyId, SessionId, UserId};
 pub(super) use listing::ListingRow;
 pub(super) use retention::{node_uuid, outlived_record};
 use surrealdb::types::{Array, RecordId, RecordIdKey, SurrealValue, Uuid, Value};
@@ -38,7 +38,7 @@ macro_rules! stored_ids {
     )*};
 }
 
-stored_ids!(ClaimId, PaymentId, PropertyId, SessionId, UserId);
+stored_ids!(AuditId, ClaimId, PaymentId, PropertyId, SessionId, UserId);
 
 /// `table:u'…'`.
 pub(super) fn record(table: &str, id: impl StoredId) -> RecordId {

@@ -1,5 +1,6 @@
 //! The committer and the reads on real engines: races, every kind of failure in a batch, and what is visible when.
 
+mod accounts;
 mod commit;
 mod faults;
 mod folder;

@@ -52,7 +52,7 @@ pub(crate) fn arguments(data: &Path, options: &str) -> Vec<String> {
 }
 
 pub(crate) fn serve_args(data: &Path, options: &str) -> ServeArgs {
-    let Command::Serve(args) = Cli::try_parse_from(arguments(data, options)).unwrap().command;
+    let Command::Serve(args) = Cli::try_parse_from(arguments(data, options)).unwrap().command else { unreachable!("it says serve") };
     *args
 }
 
