@@ -54,7 +54,9 @@ impl Jobs {
         self.commit(writes.into()).await?;
         if self.store.is_alone() {
             let orphans = self.store.jobs(Some(RUNNING), None, MAX_ORPHANS).await?;
-            self.commit(orphans.into_iter().map(|job| Write::SetJob(job.orphaned(now))).collect()).await?;
+            if !orphans.is_empty() {
+                self.commit(orphans.into_iter().map(|job| Write::SetJob(job.orphaned(now))).collect()).await?;
+            }
         }
         Ok(())
     }
