@@ -115,6 +115,32 @@ impl Hub {
         self.app = Some(app);
     }
 
+    /// Makes somebody an admin, as the command line does on a hub that is stopped.
+    pub(crate) async fn make_admin(&self, guest: &Guest) {
+        self.app.as_ref().unwrap().services.accounts.grant_admin(&guest.email).await.unwrap();
+    }
+
+    /// The newest mail to that address with that subject, once it is there.
+    pub(crate) async fn letter(&self, to: &str, subject: &str) -> String {
+        let folder = self.data.path().join("mail");
+        let (to, subject) = (format!("To: {to}\r\n"), format!("Subject: {subject}\r\n"));
+        let probe = || async {
+            let mut files: Vec<PathBuf> = std::fs::read_dir(&folder).ok()?.map(|entry| entry.unwrap().path()).collect();
+            files.retain(|path| path.extension().is_some_and(|extension| extension == "eml"));
+            files.sort();
+            let letters = files.into_iter().rev().map(|path| std::fs::read_to_string(path).unwrap());
+            letters.into_iter().find(|text| text.contains(&to) && text.contains(&subject))
+        };
+        super::eventually(format!("{subject} {to}"), probe).await
+    }
+
+    /// The one-use token in such a mail.
+    pub(crate) async fn mailed_token(&self, to: &str, subject: &str) -> String {
+        let letter = self.letter(to, subject).await;
+        let is_token = |line: &&str| line.len() == 43 && line.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        letter.lines().map(str::trim).find(is_token).unwrap_or_else(|| panic!("no token in {letter}")).to_owned()
+    }
+
     /// Waits until the sandbox provider has had that many webhooks taken: what they cause has then been committed.
     pub(crate) async fn webhooks_taken(&self, count: usize) {
         let journal = self.data.path().join("sandbox-provider.jsonl");
@@ -165,6 +191,7 @@ pub(crate) fn cottage() -> CreateProperty {
 
 /// Lists a cottage.
 pub(crate) async fn list_home(host: &Guest) -> Property {
+    host.become_host().await;
     let ask = host.rest.post("/properties/").bearer(&host.tokens.access_token).key(&fresh_key()).json(&cottage());
     ask.send().await.expect_json(201)
 }
