@@ -159,14 +159,7 @@ impl App {
             limits: Limits::new(allowances(args)),
             trusted_proxies: args.trusted_proxies.clone(),
         });
-        if args.demo {
-            demo::seed(&parts.services).await.context("cannot add the demo data")?;
-        }
-        parts.services.listings.restore().await.context("cannot read which homes there are")?;
-        parts.services.accounts.restore().await.context("cannot read revoked sessions")?;
-        parts.services.jobs.ensure_recurring().await.context("cannot add recurring jobs")?;
-        parts.services.expiry.restore().await.context("cannot read live leases")?;
-
+        parts.restore(args).await?;
         let mut app = Self {
             address,
             services: Arc::clone(&parts.services),
@@ -314,6 +307,18 @@ impl Parts {
             expiry: Arc::new(Expiry::new(deadlines, Arc::clone(&availability), store(), clock(), Arc::clone(&quota), &leases)),
         };
         Ok(Self { services: Arc::new(services), availability, quota })
+    }
+
+    /// Reads what is kept in memory, and adds what must be there.
+    async fn restore(&self, args: &ServeArgs) -> anyhow::Result<()> {
+        let services = &self.services;
+        if args.demo {
+            demo::seed(services).await.context("cannot add the demo data")?;
+        }
+        services.listings.restore().await.context("cannot read which homes there are")?;
+        services.accounts.restore().await.context("cannot read revoked sessions")?;
+        services.jobs.restore().await.context("cannot add recurring jobs")?;
+        services.expiry.restore().await.context("cannot read live leases")
     }
 }
 

@@ -7,7 +7,9 @@ use crate::date::Date;
 use crate::id::{BookingId, PropertyId};
 
 mod account;
+mod job;
 pub use account::*;
+pub use job::*;
 
 /// `POST /properties/`; answered by [`crate::view::Property`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,6 +3,8 @@
 //! Whoever leases a job raises its epoch, and every later replace or delete names the epoch it was decided on; so a worker that was paused
 //! and wakes up with an old lease changes nothing. Transitions consume the job; services lease, run and record.
 
+use std::str::FromStr;
+
 use latchkey_protocol::PaymentId;
 
 use super::error::Refusal;
@@ -100,6 +102,28 @@ pub struct JobId {
 impl std::fmt::Display for JobId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.work.name(), self.key)
+    }
+}
+
+/// Text that names no job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not the name of a job")]
+pub struct NoSuchName;
+
+impl FromStr for Work {
+    type Err = NoSuchName;
+
+    fn from_str(name: &str) -> Result<Self, NoSuchName> {
+        Self::named(name).ok_or(NoSuchName)
+    }
+}
+
+impl FromStr for JobId {
+    type Err = NoSuchName;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchName> {
+        let (work, key) = text.split_once('/').ok_or(NoSuchName)?;
+        Ok(Self { work: work.parse()?, key: key.to_owned() })
     }
 }
 
@@ -273,6 +297,12 @@ impl Job {
     #[must_use]
     pub fn give_back(self, now: Timestamp) -> Self {
         Self { state: JobState::Waiting { run_at: now }, attempts: self.attempts.saturating_sub(1), epoch: self.epoch + 1, ..self }
+    }
+
+    /// Takes it from a process that is gone, to whoever comes next. The try counts.
+    #[must_use]
+    pub fn orphaned(self, now: Timestamp) -> Self {
+        Self { state: JobState::Waiting { run_at: now }, epoch: self.epoch + 1, ..self }
     }
 
     /// Has it run now, from the first try on: an admin has mended what was wrong.

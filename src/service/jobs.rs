@@ -11,14 +11,21 @@ use latchkey_protocol::view;
 
 use super::{ServiceError, wire};
 use crate::clock::Clock;
-use crate::domain::job::{Job, JobId, JobState, Run, Work};
+pub use crate::domain::job::JobId;
+use crate::domain::job::{Job, JobState, Run, Work};
 use crate::domain::retention::Sweep;
-use crate::domain::{Refusal, Timestamp, Write};
+use crate::domain::{Timestamp, Write};
 use crate::entropy;
 use crate::store::{ChangeSet, CommitError, Lane, Store};
 
 /// How long a worker has a job to itself, in milliseconds: longer than any run may take.
 pub const LEASE_MS: i64 = 5 * 60_000;
+
+/// The state of a job that is leased, by name.
+const RUNNING: &str = "running";
+
+/// Jobs of one process that was killed: it has places for eight.
+const MAX_ORPHANS: u16 = 100;
 
 /// How often an admin's command is decided again because a worker was first.
 const MAX_DECISIONS: u32 = 5;
@@ -29,32 +36,6 @@ pub struct Jobs {
     clock: Arc<dyn Clock>,
 }
 
-/// Which jobs an admin asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StateFilter {
-    /// All of them.
-    Any,
-    /// Those in the state of that name.
-    Named(&'static str),
-}
-
-impl StateFilter {
-    /// The filter for a state's name on the wire.
-    ///
-    /// # Errors
-    /// `Invalid` if there is no such state.
-    pub fn named(name: Option<&str>) -> Result<Self, ServiceError> {
-        match name {
-            None => Ok(Self::Any),
-            Some(name) => ["waiting", "running", "dead"]
-                .into_iter()
-                .find(|known| *known == name)
-                .map(Self::Named)
-                .ok_or_else(|| Refusal::Invalid { field: "state", reason: "waiting, running or dead" }.into()),
-        }
-    }
-}
-
 impl Jobs {
     /// Of this store.
     #[must_use]
@@ -62,14 +43,21 @@ impl Jobs {
         Self { store, clock }
     }
 
-    /// Makes the recurring jobs that are not there yet, at start.
+    /// At start: makes the recurring jobs that are not there yet, and takes up those that the process before was at when it was killed, if
+    /// nobody else can be at them.
     ///
     /// # Errors
-    /// `Unavailable` if nothing can be written.
-    pub async fn ensure_recurring(&self) -> Result<(), ServiceError> {
+    /// `Unavailable` if nothing can be read or written.
+    pub async fn restore(&self) -> Result<(), ServiceError> {
         let now = self.now();
         let writes = Sweep::recurring().map(|sweep| Write::EnsureJob(Job::sweep(sweep, now)));
         self.commit(writes.into()).await?;
+        if self.store.is_alone() {
+            let orphans = self.store.jobs(Some(RUNNING), None, MAX_ORPHANS).await?;
+            if !orphans.is_empty() {
+                self.commit(orphans.into_iter().map(|job| Write::SetJob(job.orphaned(now))).collect()).await?;
+            }
+        }
         Ok(())
     }
 
@@ -148,11 +136,12 @@ impl Jobs {
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub async fn list(&self, state: StateFilter, after: Option<&JobId>, limit: u16) -> Result<Vec<view::Job>, ServiceError> {
-        let state = match state {
-            StateFilter::Any => None,
-            StateFilter::Named(name) => Some(name),
-        };
+    pub async fn list(&self, state: Option<view::JobState>, after: Option<&JobId>, limit: u16) -> Result<Vec<view::Job>, ServiceError> {
+        let state = state.map(|state| match state {
+            view::JobState::Waiting => "waiting",
+            view::JobState::Running => RUNNING,
+            view::JobState::Dead => "dead",
+        });
         Ok(self.store.jobs(state, after, limit).await?.iter().map(wire::job).collect())
     }
 

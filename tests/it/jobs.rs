@@ -5,10 +5,11 @@ use std::sync::Arc;
 use latchkey::domain::job::{Job, JobId, JobState, Mail, Work};
 use latchkey::domain::{Timestamp, Write};
 use latchkey::store::{ChangeSet, Lane, Store};
-use latchkey_protocol::UserId;
+use latchkey_protocol::rest::Page;
+use latchkey_protocol::{ErrorCode, UserId, view};
 
 use crate::support::mail::{MailServer, Manner};
-use crate::support::{Hub, eventually};
+use crate::support::{Hub, HubProcess, eventually};
 
 /// Owes a mail to somebody, as the change set of a command does.
 async fn owe(hub: &Hub, user: UserId, number: u8) -> JobId {
@@ -126,4 +127,66 @@ async fn what_recurs_is_there_once_however_often_the_hub_starts() {
         assert_eq!(names, ["sweep/events", "sweep/holds", "sweep/keys", "sweep/log", "sweep/sessions", "sweep/tokens"]);
         hub.restart().await;
     }
+}
+
+#[tokio::test]
+async fn an_admin_sees_what_was_given_up_retries_one_and_discards_another() {
+    let server = MailServer::start(Manner::Refuses("550 5.1.1 no such user")).await;
+    let mut hub = Hub::with(&format!("--smtp-url {}", server.url)).await;
+    let (ada, admin) = (hub.guest("ada").await, hub.admin("root").await);
+    let (one, two) = (owe(&hub, ada.user, 1).await, owe(&hub, ada.user, 2).await);
+    for id in [&one, &two] {
+        job(&hub.store(), id, |job| job.is_some_and(|job| matches!(job.state, JobState::Dead { .. }))).await;
+    }
+    let mut seen: Vec<view::Job> = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page: Page<view::Job> = admin.get(&format!("/admin/jobs/?state=dead&limit=1{cursor}")).send().await.expect_json(200);
+        seen.extend(page.items);
+        let Some(next) = page.next else { break };
+        cursor = format!("&cursor={next}");
+    }
+    // Those of the registrations, too.
+    assert!(seen.iter().all(|job| job.state == view::JobState::Dead && job.kind == "mail" && job.run_at.is_none()), "{seen:?}");
+    let found = seen.iter().find(|job| job.key == one.key).unwrap();
+    assert_eq!((found.what.as_str(), found.user, found.last_error.as_deref()), ("password_changed", Some(ada.user), Some("smtp 550")));
+    assert!(seen.iter().any(|job| job.key == two.key));
+    let sweeps: Page<view::Job> = admin.get("/admin/jobs/?state=waiting").send().await.expect_json(200);
+    assert_eq!(sweeps.items.iter().filter(|job| job.kind == "sweep").count(), 6, "{sweeps:?}");
+
+    server.behaves(Manner::Takes);
+    let retried: view::Job = admin.post(&format!("/admin/jobs/{one}/retry/"), &()).send().await.expect_json(200);
+    assert_eq!((retried.state, retried.attempts), (view::JobState::Waiting, 0));
+    job(&hub.store(), &one, |job| job.is_none()).await;
+    assert_eq!(copies(&server, &one), 1);
+    let discard =
+        |id: String| admin.rest.request(http::Method::DELETE, &format!("/admin/jobs/{id}/")).bearer(&admin.tokens.access_token).send();
+    assert_eq!(discard(two.to_string()).await.status, 204);
+    discard(two.to_string()).await.expect_problem(404, ErrorCode::NotFound);
+    for (id, status, code) in
+        [("sweep/holds", 409, ErrorCode::InvalidState), ("mail/none", 404, ErrorCode::NotFound), ("x/y", 404, ErrorCode::NotFound)]
+    {
+        discard(id.to_owned()).await.expect_problem(status, code);
+    }
+    ada.get("/admin/jobs/").send().await.expect_problem(403, ErrorCode::Forbidden);
+    admin.get("/admin/jobs/?state=tired").send().await.expect_problem(422, ErrorCode::Invalid);
+    assert_eq!(copies(&server, &two), 0);
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn p2_a_mail_that_was_on_its_way_when_the_process_was_killed_is_sent_by_the_next_one_at_once() {
+    let server = MailServer::start(Manner::SaysNothing).await;
+    let data = tempfile::tempdir().unwrap();
+    let options = format!("--smtp-url {}", server.url);
+    let hub = HubProcess::start(data.path(), &options).await;
+    let ada = hub.guest("ada").await;
+    // The mail of the registration; its worker waits for the server.
+    eventually("a connection", || async { (server.connections() > 0).then_some(()) }).await;
+    hub.kill().await;
+    assert!(server.taken().is_empty());
+    server.behaves(Manner::Takes);
+    let _hub = HubProcess::start(data.path(), &options).await;
+    eventually("the mail", || async { (!server.taken().is_empty()).then_some(()) }).await;
+    assert!(server.taken()[0].contains(&format!("To: {}\n", ada.email)), "{:?}", server.taken());
 }

@@ -1,8 +1,9 @@
 //! Deleting by age, by the real worker on the real engine: what is old goes, what is live stays, and nobody is left with a gap.
 
-use latchkey::domain::Timestamp;
-use latchkey::domain::job::{JobState, Work};
-use latchkey::store::{FirstUse, Idempotency, KeyFound};
+use latchkey::domain::job::{Job, JobState, Work};
+use latchkey::domain::retention::Sweep;
+use latchkey::domain::{Timestamp, Write};
+use latchkey::store::{ChangeSet, FirstUse, Idempotency, KeyFound, Lane};
 use latchkey_protocol::server::{Resumption, Snapshot};
 use latchkey_protocol::view::{BookingState, Property};
 use latchkey_protocol::{Seq, Topic};
@@ -120,9 +121,19 @@ async fn what_is_old_goes_and_what_is_live_or_counts_for_ever_stays() {
     assert_eq!(leases.iter().map(|lease| lease.claim).collect::<Vec<_>>(), [live.id]);
     assert!(hub.store().oldest_lease().await.unwrap().epoch_ms() > hub.now() - 8 * DAY_S * 1_000, "start-up need not look before that");
     hub.stop().await;
-    let counts = count(&hub, &["hold", "webhook", "family", "booking", "payment", "ledger", "idempotency", "node", "event"]).await;
-    let expected =
-        [("hold", 1), ("webhook", 0), ("family", 1), ("booking", 2), ("payment", 2), ("ledger", 3), ("idempotency", 2), ("node", 1)];
+    let counts =
+        count(&hub, &["hold", "webhook", "family", "one_time", "booking", "payment", "ledger", "idempotency", "node", "event"]).await;
+    let expected = [
+        ("hold", 1),
+        ("webhook", 0),
+        ("family", 1),
+        ("one_time", 0),
+        ("booking", 2),
+        ("payment", 2),
+        ("ledger", 3),
+        ("idempotency", 2),
+        ("node", 1),
+    ];
     for (table, expected) in expected {
         assert_eq!(counts.iter().find(|(known, _)| known == table).unwrap().1, expected, "{table} of {counts:?}");
     }
@@ -138,7 +149,7 @@ async fn p7_a_key_is_remembered_for_a_week_and_then_forgotten() {
     let used = FirstUse { scope: "test".to_owned(), key: "k".to_owned(), fingerprint: "f".to_owned() };
     let at = Timestamp::from_epoch_ms(hub.now());
     let idempotency = Some(Idempotency { used: used.clone(), reply: "{}".into(), at });
-    hub.store().commit(latchkey::store::ChangeSet { idempotency, ..Default::default() }, latchkey::store::Lane::Normal).await.unwrap();
+    hub.store().commit(ChangeSet { idempotency, ..ChangeSet::default() }, Lane::Normal).await.unwrap();
     hub.advance_s(6 * DAY_S);
     swept(&hub).await;
     assert_eq!(hub.store().find_key(&used).await.unwrap(), Some(KeyFound::Same("{}".to_owned())));
@@ -146,4 +157,31 @@ async fn p7_a_key_is_remembered_for_a_week_and_then_forgotten() {
     swept(&hub).await;
     assert_eq!(hub.store().find_key(&used).await.unwrap(), None);
     drop(ada);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_from_before_the_log_named_them_are_found_as_well_and_then_looked_for_no_more() {
+    let hub = Hub::start().await;
+    let (store, now) = (hub.store(), Timestamp::from_epoch_ms(hub.now()));
+    let used = |key: &str| FirstUse { scope: "test".to_owned(), key: key.to_owned(), fingerprint: "f".to_owned() };
+    let commit = |set| store.commit(set, Lane::Normal);
+    for (key, age_s) in [("old", 8 * DAY_S), ("young", 6 * DAY_S)] {
+        // Named in the log, too, but by a batch that is young.
+        let idempotency = Some(Idempotency { used: used(key), reply: "{}".into(), at: now.plus_ms(-age_s * 1_000) });
+        commit(ChangeSet { idempotency, ..ChangeSet::default() }).await.unwrap();
+    }
+    let job = Job::sweep(Sweep::Unnamed { since: now }, now);
+    let id = job.id.clone();
+    commit(ChangeSet { writes: vec![Write::AddJob(job)], ..ChangeSet::default() }).await.unwrap();
+    let gone = |key: &'static str| {
+        let (store, used) = (&store, used(key));
+        async move { store.find_key(&used).await.unwrap().is_none().then_some(()) }
+    };
+    eventually("the old key to be swept", || gone("old")).await;
+    assert!(gone("young").await.is_none());
+    hub.advance_s(2 * DAY_S);
+    eventually("the young key to be swept", || gone("young")).await;
+    assert!(store.job(&id).await.unwrap().is_some(), "webhooks of before may still be young");
+    hub.advance_s(30 * DAY_S);
+    eventually("the search to end", || async { store.job(&id).await.unwrap().is_none().then_some(()) }).await;
 }

@@ -4,6 +4,7 @@ mod admin;
 mod auth;
 mod bookings;
 mod hub;
+mod jobs;
 mod operation;
 mod page;
 mod payments;

@@ -18,7 +18,7 @@ pub(super) struct Bounds<I> {
     limit: u16,
 }
 
-impl<I: FromStr + Display> Bounds<I> {
+impl<I: FromStr> Bounds<I> {
     pub(super) fn of(query: &PageQuery) -> Result<Self, Problem> {
         let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=100).contains(&limit) {
@@ -33,7 +33,7 @@ impl<I: FromStr + Display> Bounds<I> {
         self.limit + 1
     }
 
-    pub(super) fn page<T>(&self, mut items: Vec<T>, id: impl Fn(&T) -> I) -> Page<T> {
+    pub(super) fn page<T, D: Display>(&self, mut items: Vec<T>, id: impl Fn(&T) -> D) -> Page<T> {
         let has_more = items.len() > usize::from(self.limit);
         items.truncate(usize::from(self.limit));
         let next = items.last().filter(|_| has_more).map(|last| URL_SAFE_NO_PAD.encode(id(last).to_string()));

@@ -10,14 +10,16 @@ use latchkey_protocol::ErrorCode::{
 };
 use latchkey_protocol::client::{AskQuote, BookHold, HoldDates, Pay};
 use latchkey_protocol::rest::{
-    AuditQuery, CalendarWindow, ChangeEmail, ChangePassword, CreateProperty, ForgotPassword, Login, OnProperty, Page, PageQuery,
+    AuditQuery, CalendarWindow, ChangeEmail, ChangePassword, CreateProperty, ForgotPassword, JobsQuery, Login, OnProperty, Page, PageQuery,
     PaymentsOf, Refresh, Register, ResetPassword, SetRoles, Tokens, UpdateMe, VerifyEmail, WithPassword,
 };
-use latchkey_protocol::view::{AuditEntry, Booking, Calendar, Export, Hold, Me, Payment, Property, Quote, Sessions, User as PublicUser};
+use latchkey_protocol::view::{
+    AuditEntry, Booking, Calendar, Export, Hold, Job, Me, Payment, Property, Quote, Sessions, User as PublicUser,
+};
 
 use super::operation::Access::{Admin, Provider, User};
 use super::operation::{Operation, Rate, delete, get, patch, post, put};
-use super::{admin, auth, bookings, hub, payments, properties, users};
+use super::{admin, auth, bookings, hub, jobs, payments, properties, users};
 
 const TEXT: &[&str] = &["text/plain"];
 const JSON: &[&str] = &["application/json"];
@@ -25,7 +27,7 @@ const JSON: &[&str] = &["application/json"];
 /// All of REST.
 #[must_use]
 pub fn operations() -> Vec<Operation> {
-    [accounts(), people(), homes(), stays(), money(), around()].into_iter().flatten().collect()
+    [accounts(), people(), homes(), stays(), money(), work(), around()].into_iter().flatten().collect()
 }
 
 #[rustfmt::skip]
@@ -134,6 +136,18 @@ fn money() -> Vec<Operation> {
             .query::<PaymentsOf>().gives::<Page<Payment>>().refuses(&[NotFound]),
         post("/webhooks/payments/", "takeWebhook", payments::webhook).says("The payment provider's word, signed").only(Provider).rate(Rate::Unlimited)
             .takes_bytes(JSON, super::operation::MAX_BODY_BYTES).refuses(&[Unauthenticated, Invalid]),
+    ]
+}
+
+#[rustfmt::skip]
+fn work() -> Vec<Operation> {
+    vec![
+        get("/admin/jobs/", "listJobs", jobs::list).says("Background work, in the order of its names").only(Admin)
+            .query::<JobsQuery>().gives::<Page<Job>>(),
+        post("/admin/jobs/{kind}/{key}/retry/", "retryJob", jobs::retry).says("Have a job run now, from its first try on").only(Admin)
+            .words(&["kind", "key"]).gives::<Job>().refuses(&[InvalidState]),
+        delete("/admin/jobs/{kind}/{key}/", "discardJob", jobs::discard).says("Throw a mail away; refunds and what recurs stay").only(Admin)
+            .words(&["kind", "key"]).refuses(&[InvalidState]),
     ]
 }
 

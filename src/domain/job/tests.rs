@@ -107,6 +107,19 @@ fn a_job_given_back_at_a_shutdown_has_lost_no_try() {
     let back = running().give_back(at(1_500));
     assert_eq!((back.state, back.attempts), (JobState::Waiting { run_at: at(1_500) }, 0));
     assert!(back.epoch > running().epoch);
+    let orphan = running().orphaned(at(1_500));
+    assert_eq!((orphan.state, orphan.attempts), (JobState::Waiting { run_at: at(1_500) }, 1), "one that ended with its process has");
+    assert!(orphan.epoch > running().epoch);
+}
+
+#[test]
+fn a_jobs_name_reads_back_what_it_writes() {
+    for job in [mail(), Job::sweep(Sweep::Tokens, at(0))] {
+        assert_eq!(job.id.to_string().parse(), Ok(job.id));
+    }
+    for text in ["", "mail", "letter/1", "/"] {
+        assert_eq!(text.parse::<JobId>(), Err(NoSuchName), "{text}");
+    }
 }
 
 proptest! {

@@ -92,7 +92,13 @@ impl Store {
     /// Whether no process goes on with that log: an embedded database has one process, this one.
     #[must_use]
     pub fn is_gone(&self, node: NodeId) -> bool {
-        self.database.storage() == Storage::Embedded && node != self.committer.node()
+        self.is_alone() && node != self.committer.node()
+    }
+
+    /// Whether no other process can be at this database.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.database.storage() == Storage::Embedded
     }
 
     /// The next batches in a process's log, from the number `from` on, in order. Empty: there are none.
@@ -174,14 +180,21 @@ impl Store {
         Ok(rows.first().and_then(|row| instant_of(&row.id)))
     }
 
-    /// Revocations that no longer matter at `now`. The table is small: it has what ended within a token's life.
+    /// Revocations and one-use tokens that no longer matter at `now`. Both tables are small: they have what was made within a token's life.
     ///
     /// # Errors
     /// As any read.
     pub async fn outlived_tokens(&self, now: Timestamp, limit: usize) -> Result<Vec<Outlived>, StoreError> {
+        let text = "SELECT id FROM revoked WHERE until <= $now LIMIT $limit; SELECT id FROM one_time WHERE expires_at <= $now LIMIT $limit";
         let bounds = variables([("now", now.epoch_ms().into_value()), ("limit", limit_value(limit))]);
-        let rows: Vec<KeyRow> = self.database().read("SELECT id FROM revoked WHERE until <= $now LIMIT $limit", bounds).await?;
-        rows.iter().map(|row| Ok(Outlived::Revoked(id_of(&row.id)?))).collect()
+        let mut answers = self.database().query(text, bounds).await?.check()?;
+        let (revoked, one_time): (Vec<KeyRow>, Vec<KeyRow>) = (answers.take(0)?, answers.take(1)?);
+        let revoked = revoked.iter().map(|row| Ok(Outlived::Revoked(id_of(&row.id)?)));
+        let one_time = one_time.into_iter().filter_map(|row| match row.id.key {
+            RecordIdKey::String(hash) => Some(Ok(Outlived::OneTime(hash))),
+            _ => None,
+        });
+        revoked.chain(one_time).collect()
     }
 
     /// Idempotency keys and webhooks from before an instant, named in the log or not: reads both tables whole.

@@ -46,6 +46,8 @@ const LOGGED_IN_CREATES: [u16; 7] = [401, 201, 201, 201, 201, 201, 401];
 /// The guest alone.
 const GUEST: [u16; 7] = [401, 200, 404, 404, 404, 404, 401];
 const GUEST_CREATES: [u16; 7] = [401, 201, 404, 404, 404, 404, 401];
+/// Admins alone.
+const ADMIN: [u16; 7] = [401, 403, 403, 403, 403, 200, 401];
 /// Both parties.
 const PARTIES: [u16; 7] = [401, 200, 404, 200, 404, 404, 401];
 
@@ -96,6 +98,10 @@ pub(super) const ROWS: &[Row] = &[
     row!("pay", [401, 201, 404, 403, 404, 404, 401], |w, role| Call::to().json(json!({"booking": w.booking().await.id, "payment_method": "pm_card_visa"}))),
     row!("listPayments", PARTIES, |w, role| Call::to().query(format!("booking={}", w.booking().await.id))),
     row!("takeWebhook", [401; 7], |w, role| Call::to().json(json!({}))),
+    // Background work.
+    row!("listJobs", ADMIN, |w, role| Call::to()),
+    row!("retryJob", ADMIN, |w, role| Call::to().part("mail").part(w.dead_job().await)),
+    row!("discardJob", [401, 403, 403, 403, 403, 204, 401], |w, role| Call::to().part("mail").part(w.dead_job().await)),
     // The hub.
     row!("connect", [426; 7], |w, role| Call::to()),
     row!("healthz", EVERYBODY, |w, role| Call::to()),

@@ -46,6 +46,21 @@ impl World {
         }
     }
 
+    /// The key of a mail that was given up.
+    pub(super) async fn dead_job(&self) -> String {
+        use latchkey::domain::job::{Failure, Job, Mail, Run};
+        use latchkey::domain::{Timestamp, Write};
+        let now = Timestamp::from_epoch_ms(self.hub.now());
+        let key = latchkey::entropy::fresh_id(now.epoch_ms());
+        let job = Job::mail(Mail::VerifyEmail { user: self.guest.user }, key, now).lease(1, now).unwrap();
+        let failure = Failure { reason: "smtp 550".to_owned(), is_permanent: true };
+        let dead = job.after(Run::Failed(failure), now, 0).unwrap();
+        let key = dead.id.key.clone();
+        let set = latchkey::store::ChangeSet { writes: vec![Write::AddJob(dead)], ..Default::default() };
+        self.hub.store().commit(set, latchkey::store::Lane::Normal).await.unwrap();
+        key
+    }
+
     pub(super) fn token(&self, role: Role) -> Option<String> {
         match role {
             Role::Revoked => Some(self.revoked.access_token.clone()),

@@ -156,6 +156,13 @@ impl Hub {
         Guest::join(self.address, name).await
     }
 
+    /// Somebody who looks after the hub.
+    pub(crate) async fn admin(&self, name: &str) -> Guest {
+        let guest = self.guest(name).await;
+        self.app.as_ref().unwrap().services.accounts.grant_admin(&guest.email).await.unwrap();
+        guest
+    }
+
     /// An anonymous connection.
     pub(crate) async fn anonymous(&self) -> Client {
         Client::open(self.address).await

@@ -1,5 +1,6 @@
 //! A small mail server that speaks RFC 5321, and does what a test wants of it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -23,6 +24,7 @@ pub(crate) struct MailServer {
     pub(crate) url: String,
     manner: Arc<Mutex<Manner>>,
     taken: Arc<Mutex<Vec<String>>>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl MailServer {
@@ -31,18 +33,26 @@ impl MailServer {
         let url = format!("smtp://{}", listener.local_addr().unwrap());
         let (taken, manner): (Arc<Mutex<Vec<String>>>, _) = (Arc::default(), Arc::new(Mutex::new(manner)));
         let (all, now) = (Arc::clone(&taken), Arc::clone(&manner));
+        let connections: Arc<AtomicUsize> = Arc::default();
+        let count = Arc::clone(&connections);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
                 let manner = *now.lock().unwrap();
                 tokio::spawn(serve(stream, manner, Arc::clone(&all)));
             }
         });
-        Self { url, manner, taken }
+        Self { url, manner, taken, connections }
     }
 
     /// With the next connections.
     pub(crate) fn behaves(&self, manner: Manner) {
         *self.manner.lock().unwrap() = manner;
+    }
+
+    /// How many connections were made to it.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// Every mail it took, as it came.
@@ -81,12 +91,11 @@ async fn serve(stream: TcpStream, manner: Manner, taken: Arc<Mutex<Vec<String>>>
                         return Ok(());
                     }
                 }
-                match manner {
-                    Manner::RefusesContent(answer) => answer,
-                    _ => {
-                        taken.lock().unwrap().push(mail);
-                        "250 taken"
-                    }
+                if let Manner::RefusesContent(answer) = manner {
+                    answer
+                } else {
+                    taken.lock().unwrap().push(mail);
+                    "250 taken"
                 }
             }
             ("QUIT", _) => "221 bye",
