@@ -41,8 +41,10 @@ impl Accounts {
     /// `Stale` if it was changed since, `Invalid`, `Busy`.
     pub async fn update(&self, caller: &Caller, expected: &Expected, ask: &UpdateMe) -> Result<view::Me, ServiceError> {
         self.decide(caller.user, |person, _| {
-            expected.check(person.account.edition)?;
+            let edition = person.account.edition;
+            // What would be refused anyway is refused for that (RFC 9110, 13.2.1).
             let account = person.account.edit(ask.name.as_deref(), ask.about.as_deref())?;
+            expected.check(edition)?;
             let me = wire::me(&account);
             let mut change = Change::default();
             change.write(AccountWrite::Set(account));

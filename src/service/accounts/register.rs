@@ -54,7 +54,7 @@ impl Accounts {
         if account.email_verified_at.is_some() {
             return Ok(());
         }
-        self.limits.mail.count(&account.email)?;
+        self.limits.mail.count(&account.email.as_deref().unwrap_or_default())?;
         let mut change = Change::default();
         change.owe(Mail::VerifyEmail { user: caller.user }, self.now());
         Ok(self.commit(change).await?)

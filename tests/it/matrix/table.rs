@@ -46,8 +46,6 @@ const LOGGED_IN_CREATES: [u16; 7] = [401, 201, 201, 201, 201, 201, 401];
 /// The guest alone.
 const GUEST: [u16; 7] = [401, 200, 404, 404, 404, 404, 401];
 const GUEST_CREATES: [u16; 7] = [401, 201, 404, 404, 404, 404, 401];
-/// Admins alone.
-const ADMIN: [u16; 7] = [401, 403, 403, 403, 403, 200, 401];
 /// Both parties.
 const PARTIES: [u16; 7] = [401, 200, 404, 200, 404, 404, 401];
 
