@@ -160,11 +160,17 @@ id!(
     /// One login of a user: a refresh-token family and the sockets that authenticated with its tokens.
     SessionId
 );
+id!(
+    /// A photo of a home; whoever knows it may see the photo.
+    PhotoId
+);
 
 /// A hold is named by its claim.
 pub type HoldId = ClaimId;
 /// A booking keeps the id of the hold it grew from.
 pub type BookingId = ClaimId;
+/// A block is named by its claim.
+pub type BlockId = ClaimId;
 
 #[cfg(test)]
 mod tests {
