@@ -44,9 +44,10 @@ use crate::service::expiry::{Deadlines, Expiry};
 use crate::service::idempotency::Keys;
 use crate::service::listings::Listings;
 use crate::service::payments::Payments;
+use crate::service::photos::Photos;
 use crate::service::quota::LeaseQuota;
 use crate::service::topics::Topics;
-use crate::store::{DatabaseConfig, EventSink, MemoryCaps, Store, StoredEvent};
+use crate::store::{DatabaseConfig, EventSink, MemoryCaps, PhotoFiles, Store, StoredEvent};
 use crate::{demo, job};
 
 /// Batches of events on their way from the committer to the hub; when they are not taken, commits wait.
@@ -162,7 +163,7 @@ impl App {
             serving: TaskTracker::new(),
             background: Vec::new(),
         };
-        app.keep("pushing events", push_events(events, bus));
+        app.keep("pushing events", push_events(events, bus, Arc::clone(&parts.services.listings)));
         app.keep("expiry", Arc::clone(&parts.services.expiry).run());
         app.keep("looking for leases", Arc::clone(&parts.services.expiry).rescan());
         app.keep("sandbox provider", sandbox.deliver(format!("http://{}/webhooks/payments/", reachable(address))));
@@ -259,9 +260,21 @@ impl Parts {
                 edge.registry().close_session(session);
             }
         };
+        let listings =
+            Listings::new(store(), Arc::clone(&keys), Arc::clone(&decisions), Arc::clone(&availability), clock(), args.service_fee_bp);
+        let listings = Arc::new(listings);
         let services = Services {
+            photos: Photos::new(
+                PhotoFiles::open(&args.data.join("photos"))?,
+                store(),
+                Arc::clone(&keys),
+                Arc::clone(&decisions),
+                Arc::clone(&availability),
+                Arc::clone(&listings),
+                clock(),
+            ),
             accounts: Accounts::new(store(), clock(), &secret, Box::new(close_sockets))?,
-            listings: Listings::new(store(), Arc::clone(&keys), clock()),
+            listings,
             bookings: Bookings::new(
                 Arc::clone(&availability),
                 store(),
@@ -314,9 +327,12 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-async fn push_events(mut events: mpsc::Receiver<Vec<StoredEvent>>, bus: LocalBus) {
+async fn push_events(mut events: mpsc::Receiver<Vec<StoredEvent>>, bus: LocalBus, listings: Arc<Listings>) {
     while let Some(batch) = events.recv().await {
         for event in batch {
+            if let (Topic::Property(property), true) = (event.topic, event.kind.starts_with("property.")) {
+                listings.forget(property).await;
+            }
             bus.publish(&[to_hub(event)]);
             // Thousands of writes may have been made without a pause.
             tokio::task::yield_now().await;
