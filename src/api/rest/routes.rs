@@ -5,8 +5,8 @@
 
 use http::StatusCode;
 use latchkey_protocol::ErrorCode::{
-    AlreadyRegistered, BadCredentials, DatesUnavailable, Expired, HoldCooldown, HoldLimit, Invalid, InvalidState, NotFound, RuleViolated,
-    Unauthenticated, UpgradeRequired,
+    AlreadyRegistered, BadCredentials, DatesUnavailable, Expired, Forbidden, HoldCooldown, HoldLimit, Invalid, InvalidState, NotFound,
+    RuleViolated, Unauthenticated, UpgradeRequired,
 };
 use latchkey_protocol::client::{AskQuote, BookHold, HoldDates, Pay};
 use latchkey_protocol::rest::{
@@ -111,7 +111,7 @@ fn stays() -> Vec<Operation> {
 fn money() -> Vec<Operation> {
     vec![
         post("/payments/", "pay", payments::pay).says("Pay for one's own booking").only(User).keyed()
-            .takes::<Pay>().creates::<Payment>().refuses(&[NotFound, Expired, InvalidState]),
+            .takes::<Pay>().creates::<Payment>().refuses(&[Forbidden, NotFound, Expired, InvalidState]),
         get("/payments/", "listPayments", payments::list).says("The payments of a booking that one is a party of").only(User)
             .query::<PaymentsOf>().gives::<Page<Payment>>().refuses(&[NotFound]),
         post("/webhooks/payments/", "takeWebhook", payments::webhook).says("The payment provider's word, signed").only(Provider).rate(Rate::Unlimited)
