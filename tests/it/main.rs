@@ -7,6 +7,8 @@
 
 mod accounts;
 mod architecture;
+mod blocks;
+mod calendar_rules;
 mod documents;
 mod durability;
 mod hostile;
@@ -17,7 +19,10 @@ mod leases;
 mod loadtest;
 mod matrix;
 mod money;
+mod photos;
 mod privacy;
+mod properties;
 mod race;
+mod rates;
 mod resume;
 mod support;

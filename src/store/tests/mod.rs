@@ -3,6 +3,7 @@
 mod commit;
 mod faults;
 mod folder;
+mod listings;
 
 use std::sync::{Arc, Mutex};
 

@@ -8,6 +8,7 @@ use clap::Parser as _;
 use latchkey::app::App;
 use latchkey::clock::{Clock, OffsetClock};
 use latchkey::config::{Cli, Command, ServeArgs};
+use latchkey::service::Services;
 use latchkey_protocol::EpochMs;
 use latchkey_protocol::rest::CreateProperty;
 use latchkey_protocol::view::{Coordinates, Property};
@@ -84,6 +85,11 @@ impl Hub {
     /// Lets time pass.
     pub(crate) fn advance_s(&self, seconds: i64) {
         self.clock.advance_ms(seconds * 1_000);
+    }
+
+    /// The operations of the running hub, for what only the hub itself does.
+    pub(crate) fn services(&self) -> Arc<Services> {
+        Arc::clone(&self.app.as_ref().unwrap().services)
     }
 
     pub(crate) fn now(&self) -> EpochMs {
