@@ -27,7 +27,7 @@ pub use database::{Database, DatabaseConfig, MemoryCaps};
 pub use error::{CommitError, Contended, Outcome, StoreError, classify};
 pub use idempotency::{FirstUse, Idempotency, KeyFound};
 pub use photos::PhotoFiles;
-pub use read::{CalendarState, InboxState, Lease};
+pub use read::{CalendarState, Found, InboxState, Lease, LoggedBatch, Person};
 
 use crate::clock::Clock;
 
@@ -89,6 +89,11 @@ impl Store {
     /// is served to a client waits for the batch in flight.
     pub async fn settled(&self) {
         self.committer.settled().await;
+    }
+
+    /// Resolves when a job was added, or given back, by this process: a hint, so that it need not wait until somebody looks.
+    pub async fn job_added(&self) {
+        self.committer.job_added().await;
     }
 
     /// Stops taking change sets, commits what is queued and closes the database.

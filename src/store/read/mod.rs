@@ -4,7 +4,11 @@ mod accounts;
 mod bookings;
 mod calendars;
 mod events;
+mod jobs;
 mod listings;
+mod retention;
 
+pub use accounts::Person;
 pub use bookings::InboxState;
 pub use calendars::{CalendarState, Lease};
+pub use retention::{Found, LoggedBatch};

@@ -59,8 +59,8 @@ async fn a_home_with_something_in_every_field_reads_back_and_is_replaced_whole()
         };
         bench.store.commit(set, Lane::Normal).await.unwrap();
         assert_eq!(bench.store.listing(home.id).await.unwrap(), Some(changed), "{engine}");
-        assert_eq!(bench.store.listings_of(home.host, None, 9).await.unwrap().len(), 1);
-        assert!(bench.store.listings_of(home.host, Some(home.id), 9).await.unwrap().is_empty());
+        assert_eq!(bench.store.listings_page(home.host, None, 9).await.unwrap().len(), 1);
+        assert!(bench.store.listings_page(home.host, Some(home.id), 9).await.unwrap().is_empty());
         assert!(bench.store.published_ids().await.unwrap().is_empty());
         let asked = [home.photos[0].id, PhotoId::from_bytes(id(77))];
         assert_eq!(bench.store.photos_named(&asked).await.unwrap(), [home.photos[0].id]);
@@ -84,7 +84,7 @@ async fn a_home_of_an_earlier_version_is_published_and_can_be_changed() {
     assert_eq!((old.state, old.version, old.updated_at), (ListingState::Published, 1, Timestamp::from_epoch_ms(5)));
     assert_eq!((old.terms.rates.cleaning_fee_minor, old.terms.rules.min_nights, old.terms.rates.included_guests), (700, 2, 4));
     assert_eq!(bench.store.published_ids().await.unwrap(), [home.id]);
-    assert_eq!(bench.store.listings_of(home.host, None, 9).await.unwrap(), std::slice::from_ref(&old));
+    assert_eq!(bench.store.listings_page(home.host, None, 9).await.unwrap(), std::slice::from_ref(&old));
     let state = bench.store.calendar(home.id, Date::MIN, Date::MAX).await.unwrap().unwrap();
     let calendar = Calendar::restore(state.listing, Leases::default(), state.seq, state.nights, state.claims);
     let decision = calendar.unlist(home.host, now()).unwrap();

@@ -1,8 +1,8 @@
 //! Who and what the cells of the matrix are about.
 
 use latchkey_protocol::rest::{CreateBlock, CreateProperty, Tokens};
-use latchkey_protocol::view::{Block, Booking, Hold, Photo, Property};
-use latchkey_protocol::{BlockId, PhotoId, PropertyId};
+use latchkey_protocol::view::{Block, Booking, Hold, Photo, Property, Sessions};
+use latchkey_protocol::{BlockId, PhotoId, PropertyId, SessionId};
 use tokio::sync::Mutex;
 
 use super::Role;
@@ -30,6 +30,7 @@ impl World {
         let (host, other_host) = (hub.guest("helga").await, hub.guest("hugo").await);
         let (home, _) = (list_home(&host).await, list_home(&other_host).await);
         let (guest, other_guest, admin) = (hub.guest("ada").await, hub.guest("bob").await, hub.guest("root").await);
+        hub.make_admin(&admin).await;
         let revoked = revoked_session(&hub, &guest).await;
         Self { hub, home, guest, other_guest, host, other_host, admin, revoked, nights: Mutex::new(0), newcomers: Mutex::new(0) }
     }
@@ -95,6 +96,30 @@ impl World {
         let mut count = self.newcomers.lock().await;
         *count += 1;
         self.hub.guest(&format!("newcomer{count}")).await
+    }
+
+    /// The token of somebody who stands in for a role that is logged in.
+    pub(super) async fn stand_in(&self, role: Role) -> Option<String> {
+        match role {
+            Role::Anonymous | Role::Revoked => None,
+            Role::Guest | Role::OtherGuest | Role::Host | Role::OtherHost | Role::Admin => Some(self.newcomer().await.tokens.access_token),
+        }
+    }
+
+    /// Somebody whom an admin has locked out.
+    pub(super) async fn suspended(&self) -> Guest {
+        let somebody = self.newcomer().await;
+        let path = format!("/admin/users/{}/suspend/", somebody.user);
+        let suspended = self.hub.rest.post(&path).bearer(&self.admin.tokens.access_token).send().await;
+        assert_eq!(suspended.status, 200, "{}", suspended.text());
+        somebody
+    }
+
+    /// Another session of the guest's.
+    pub(super) async fn session(&self) -> SessionId {
+        let other = Guest::log_in(self.hub.address, &self.guest.email).await;
+        let sessions: Sessions = other.get("/users/me/sessions/").send().await.expect_json(200);
+        sessions.items.into_iter().find(|session| session.is_current).unwrap().id
     }
 
     /// A hold of the guest.
