@@ -56,6 +56,14 @@ fn text(day: i32) -> String {
     Date::from_epoch_day(day).unwrap().to_string()
 }
 
+/// What a listing has besides what was asked for.
+fn listed(id: &str, host: &str) -> Value {
+    json!({
+        "id": id, "host": host, "state": "published", "version": 1, "service_fee_bp": 0, "included_guests": 4, "description": "",
+        "photos": [], "created_at": 0, "updated_at": 0
+    })
+}
+
 /// A user as they see themselves.
 fn me(id: &str, email: &str) -> Value {
     json!({
@@ -104,7 +112,7 @@ impl World {
                 self.homes.insert(id.clone(), Home { host: host.clone(), ..Home::default() });
                 self.append(&format!("property:{id}"), "property.listed", &json!({"property": id}));
                 let mut view = body.clone();
-                view.as_object_mut().unwrap().extend(json!({"id": id, "host": host, "created_at": 0}).as_object().unwrap().clone());
+                view.as_object_mut().unwrap().extend(listed(&id, &host).as_object().unwrap().clone());
                 Ok(view)
             }
             other => panic!("no route {other}"),
