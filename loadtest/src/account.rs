@@ -121,7 +121,8 @@ impl Account {
             max_nights: 365,
         };
         let token = self.token(rest, None).await?;
-        let _: view::Me = rest.send(Call::post("/users/me/host/", &serde_json::json!({})).bearer(&token)).await.context("becoming a host")?;
+        let _: view::Me =
+            rest.send(Call::post("/users/me/host/", &serde_json::json!({})).bearer(&token)).await.context("becoming a host")?;
         let key = format!("{run}-property-{number}");
         rest.send(Call::post("/properties/", &ask).bearer(&token).key(&key)).await.context("listing a property")
     }

@@ -196,7 +196,9 @@ mod tests {
 
     #[test]
     fn old_events_go_but_never_the_newest() {
-        for (old, head, expected) in [(1, 1, None), (1, 2, Some(2)), (5, 5, Some(5)), (5, 9, Some(6)), (9, 5, Some(5)), (0, 3, None), (3, 0, None)] {
+        for (old, head, expected) in
+            [(1, 1, None), (1, 2, Some(2)), (5, 5, Some(5)), (5, 9, Some(6)), (9, 5, Some(5)), (0, 3, None), (3, 0, None)]
+        {
             assert_eq!(first_kept(old, head), expected, "{old} of {head}");
         }
     }

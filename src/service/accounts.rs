@@ -27,8 +27,8 @@ use latchkey_protocol::{SessionId, UserId};
 use tokio::sync::Semaphore;
 
 use self::hashing::Hashing;
-use self::revocations::Revocations;
 pub use self::revocations::OnRevoked;
+use self::revocations::Revocations;
 use self::throttle::Throttle;
 use super::tokens::{ACCESS_TTL_MS, AccessTokens, TokenKey};
 use super::{Caller, ServiceError};

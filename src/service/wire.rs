@@ -14,8 +14,8 @@ use crate::domain::event::NightState;
 use crate::domain::job::JobState;
 use crate::domain::pricing::LineKind;
 use crate::domain::{
-    Booking, BookingState, Calendar, Date, Event, Hold, HoldState, Job, JobKind, Listing, Payment, PaymentState, Quote, Seq,
-    Timestamp, TopicEvent,
+    Booking, BookingState, Calendar, Date, Event, Hold, HoldState, Job, JobKind, Listing, Payment, PaymentState, Quote, Seq, Timestamp,
+    TopicEvent,
 };
 use crate::store::NewEvent;
 

@@ -159,10 +159,13 @@ async fn an_admin_sees_what_was_given_up_retries_one_and_discards_another() {
     assert_eq!((retried.state, retried.attempts), (view::JobState::Waiting, 0));
     job(&hub.store(), &one, |job| job.is_none()).await;
     assert_eq!(copies(&server, &one), 1);
-    let discard = |id: String| admin.rest.request(http::Method::DELETE, &format!("/admin/jobs/{id}/")).bearer(&admin.tokens.access_token).send();
+    let discard =
+        |id: String| admin.rest.request(http::Method::DELETE, &format!("/admin/jobs/{id}/")).bearer(&admin.tokens.access_token).send();
     assert_eq!(discard(two.to_string()).await.status, 204);
     discard(two.to_string()).await.expect_problem(404, ErrorCode::NotFound);
-    for (id, status, code) in [("sweep/holds", 409, ErrorCode::InvalidState), ("mail/none", 404, ErrorCode::NotFound), ("x/y", 404, ErrorCode::NotFound)] {
+    for (id, status, code) in
+        [("sweep/holds", 409, ErrorCode::InvalidState), ("mail/none", 404, ErrorCode::NotFound), ("x/y", 404, ErrorCode::NotFound)]
+    {
         discard(id.to_owned()).await.expect_problem(status, code);
     }
     ada.get("/admin/jobs/").send().await.expect_problem(403, ErrorCode::Forbidden);

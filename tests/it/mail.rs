@@ -23,7 +23,11 @@ fn envelope(to: &str, subject: &str, text: &str) -> Envelope {
 }
 
 fn usual() -> Envelope {
-    envelope("ada@example.test", "Hello", "Dear Ada,\n.\n\nhttp://hub.example/verify?token=abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz\n")
+    envelope(
+        "ada@example.test",
+        "Hello",
+        "Dear Ada,\n.\n\nhttp://hub.example/verify?token=abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz\n",
+    )
 }
 
 #[tokio::test]
@@ -83,7 +87,11 @@ async fn nobody_can_write_a_header_through_an_address_a_subject_or_a_name() {
     let injected = "\r\nBcc: eve@example.test";
     let mut named = usual();
     named.message += injected;
-    for attack in [envelope(&format!("ada@example.test{injected}"), "Hello", ""), envelope("ada@example.test", &format!("Hello{injected}"), ""), named] {
+    for attack in [
+        envelope(&format!("ada@example.test{injected}"), "Hello", ""),
+        envelope("ada@example.test", &format!("Hello{injected}"), ""),
+        named,
+    ] {
         assert!(matches!(mailer.send(attack).await, Err(MailError::Permanent(_))));
     }
     for not_one in ["", "ada", "ada@", "ada@example.test, eve@example.test", "<ada@example.test>"] {
@@ -108,14 +116,18 @@ async fn a_letter_as_a_file_is_for_its_owner_only_and_whole_and_sorts_by_time() 
     mailer.send(later).await.unwrap();
     mailer.send(usual()).await.unwrap();
     mailer.send(usual()).await.unwrap();
-    let mut names: Vec<String> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     assert_eq!(names, ["1790000000000-0199-one.eml", "1790000000001-______abc.eml"]);
     let path = folder.join(&names[0]);
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
     let text = std::fs::read_to_string(&path).unwrap();
-    assert!(text.contains("\r\nhttp://hub.example/verify?token=abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz\r\n"), "{text}");
+    assert!(
+        text.contains("\r\nhttp://hub.example/verify?token=abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz\r\n"),
+        "{text}"
+    );
     std::fs::remove_dir_all(&folder).unwrap();
     assert!(matches!(mailer.send(usual()).await, Err(MailError::Temporary(_))), "the folder may come back");
 }

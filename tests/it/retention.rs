@@ -53,7 +53,8 @@ async fn count(hub: &Hub, tables: &[&str]) -> Vec<(String, usize)> {
     auditor.use_ns("latchkey").use_db("main").await.unwrap();
     let mut counts = Vec::new();
     for table in tables {
-        let mut answers = auditor.query("SELECT VALUE type::string(id) FROM type::table($table)").bind(("table", (*table).to_owned())).await.unwrap();
+        let mut answers =
+            auditor.query("SELECT VALUE type::string(id) FROM type::table($table)").bind(("table", (*table).to_owned())).await.unwrap();
         let rows: surrealdb::types::Value = answers.take(0).unwrap();
         let Value::Array(rows) = rows.into_json_value() else { panic!("rows") };
         counts.push(((*table).to_owned(), rows.len()));
@@ -128,8 +129,19 @@ async fn what_is_old_goes_and_what_is_live_or_counts_for_ever_stays() {
     assert_eq!(leases.iter().map(|lease| lease.claim).collect::<Vec<_>>(), [live.id]);
     assert!(hub.store().oldest_lease().await.unwrap().epoch_ms() > hub.now() - 8 * DAY_S * 1_000, "start-up need not look before that");
     hub.stop().await;
-    let counts = count(&hub, &["hold", "webhook", "family", "one_time", "booking", "payment", "ledger", "idempotency", "node", "event"]).await;
-    let expected = [("hold", 1), ("webhook", 0), ("family", 1), ("one_time", 0), ("booking", 2), ("payment", 2), ("ledger", 3), ("idempotency", 2), ("node", 1)];
+    let counts =
+        count(&hub, &["hold", "webhook", "family", "one_time", "booking", "payment", "ledger", "idempotency", "node", "event"]).await;
+    let expected = [
+        ("hold", 1),
+        ("webhook", 0),
+        ("family", 1),
+        ("one_time", 0),
+        ("booking", 2),
+        ("payment", 2),
+        ("ledger", 3),
+        ("idempotency", 2),
+        ("node", 1),
+    ];
     for (table, expected) in expected {
         assert_eq!(counts.iter().find(|(known, _)| known == table).unwrap().1, expected, "{table} of {counts:?}");
     }

@@ -10,8 +10,8 @@ use latchkey_protocol::ErrorCode::{
 };
 use latchkey_protocol::client::{AskQuote, BookHold, HoldDates, Pay};
 use latchkey_protocol::rest::{
-    AuditQuery, CalendarWindow, ChangeEmail, ChangePassword, CreateProperty, ForgotPassword, JobsQuery, Login, OnProperty, Page, PageQuery, PaymentsOf,
-    Refresh, Register, ResetPassword, SetRoles, Tokens, UpdateMe, VerifyEmail, WithPassword,
+    AuditQuery, CalendarWindow, ChangeEmail, ChangePassword, CreateProperty, ForgotPassword, JobsQuery, Login, OnProperty, Page, PageQuery,
+    PaymentsOf, Refresh, Register, ResetPassword, SetRoles, Tokens, UpdateMe, VerifyEmail, WithPassword,
 };
 use latchkey_protocol::view::{
     AuditEntry, Booking, Calendar, Export, Hold, Job, Me, Payment, Property, Quote, Sessions, User as PublicUser,

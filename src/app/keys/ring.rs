@@ -123,7 +123,10 @@ pub(in crate::app) fn rotate(data: &Path, clock: &dyn Clock) -> anyhow::Result<S
 fn read(folder: &Path) -> anyhow::Result<Vec<TokenKey>> {
     let mut keys = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
-        let (path, kid) = { let entry = entry?; (entry.path(), entry.file_name().to_string_lossy().into_owned()) };
+        let (path, kid) = {
+            let entry = entry?;
+            (entry.path(), entry.file_name().to_string_lossy().into_owned())
+        };
         if !is_kid(&kid) {
             continue;
         }

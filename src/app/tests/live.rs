@@ -69,7 +69,10 @@ fn second_edge(app: &App, limits: WsLimits) -> SocketAddr {
 async fn log_in(app: &App, clock: &dyn Clock) -> (Caller, String) {
     let (email, password) = (format!("{}@example.org", clock.now()), "correct horse battery".to_owned());
     let accounts = &app.services.accounts;
-    accounts.register(Register { email: email.clone(), password: password.clone(), name: "Ada".to_owned() }, &Origin::default()).await.unwrap();
+    accounts
+        .register(Register { email: email.clone(), password: password.clone(), name: "Ada".to_owned() }, &Origin::default())
+        .await
+        .unwrap();
     let token = accounts.log_in(Login { email, password }, &Origin::default()).await.unwrap().access_token;
     (accounts.authenticate(&token).unwrap(), token)
 }

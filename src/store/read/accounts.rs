@@ -6,9 +6,7 @@ use crate::domain::account::{Account, Admins, AuditEntry, LoginRecord, OneTime, 
 use crate::domain::{AuditId, Listing, Payment, PaymentId, SessionId, Timestamp, UserId};
 use crate::store::database::variables;
 use crate::store::read::calendars::first_id_of;
-use crate::store::rows::{
-    AdminsRow, AuditRow, FamilyRow, ListingRow, LoginRow, OneTimeRow, PaymentRow, StoredId, UserRow, id_of, record,
-};
+use crate::store::rows::{AdminsRow, AuditRow, FamilyRow, ListingRow, LoginRow, OneTimeRow, PaymentRow, StoredId, UserRow, id_of, record};
 use crate::store::{Store, StoreError};
 
 #[derive(SurrealValue)]
@@ -199,11 +197,7 @@ impl Store {
             let from_ms = (until_ms - stretch_ms).max(0);
             let from = first_id_of(Timestamp::from_epoch_ms(from_ms));
             let missing = usize::from(limit) - found.len();
-            let text = format!(
-                "SELECT * FROM {table}:{}..{} ORDER BY id DESC LIMIT {missing}",
-                from.to_sql(),
-                until.to_sql(),
-            );
+            let text = format!("SELECT * FROM {table}:{}..{} ORDER BY id DESC LIMIT {missing}", from.to_sql(), until.to_sql(),);
             let rows: Vec<T> = self.database().read(&text, variables([])).await?;
             found.extend(rows);
             (until, until_ms, stretch_ms) = (from, from_ms, stretch_ms.saturating_mul(4));

@@ -112,7 +112,8 @@ impl Store {
         }
         // The end of the log, or a gap that is longer than a range: only then is it read without a bound.
         let whose = variables([("node", node_uuid(node).into_value()), ("from", from.into_value())]);
-        let next: Option<RecordId> = self.database().read("RETURN (SELECT VALUE id FROM commit:[$node, $from].. LIMIT 1)[0]", whose).await?;
+        let next: Option<RecordId> =
+            self.database().read("RETURN (SELECT VALUE id FROM commit:[$node, $from].. LIMIT 1)[0]", whose).await?;
         let Some(next) = next else { return Ok(Vec::new()) };
         self.log_range(node, number_of(&next)?).await?.into_iter().map(LoggedBatch::try_from).collect()
     }
@@ -162,9 +163,7 @@ impl Store {
     /// As any read.
     pub async fn sessions_over(&self, from: Timestamp, to: Timestamp, since: Timestamp, limit: usize) -> Result<Found, StoreError> {
         let (from, to) = (first_id_of(from).to_sql(), first_id_of(to).to_sql());
-        let text = format!(
-            "SELECT id FROM family:{from}..{to} WHERE expires_at < $since OR (ended AND rotated_at < $since) LIMIT $limit"
-        );
+        let text = format!("SELECT id FROM family:{from}..{to} WHERE expires_at < $since OR (ended AND rotated_at < $since) LIMIT $limit");
         let bounds = variables([("since", since.epoch_ms().into_value()), ("limit", limit_value(limit))]);
         let rows: Vec<KeyRow> = self.database().read(&text, bounds).await?;
         let outlived = rows.iter().map(|row| Ok(Outlived::Family(id_of(&row.id)?))).collect::<Result<_, StoreError>>()?;
@@ -202,7 +201,12 @@ impl Store {
     ///
     /// # Errors
     /// As any read.
-    pub async fn keys_and_webhooks(&self, keys_before: Timestamp, webhooks_before: Timestamp, limit: usize) -> Result<Vec<Outlived>, StoreError> {
+    pub async fn keys_and_webhooks(
+        &self,
+        keys_before: Timestamp,
+        webhooks_before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Outlived>, StoreError> {
         let text = "SELECT id FROM idempotency WHERE at < $keys LIMIT $limit; SELECT id FROM webhook WHERE at < $webhooks LIMIT $limit";
         let bounds = variables([
             ("keys", keys_before.epoch_ms().into_value()),

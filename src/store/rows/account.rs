@@ -86,11 +86,7 @@ pub(in crate::store) struct LoginRow {
 
 impl From<&LoginRecord> for LoginRow {
     fn from(login: &LoginRecord) -> Self {
-        Self {
-            id: RecordId::new("login", login.email.as_str()),
-            user: login.user.to_uuid(),
-            password_hash: login.password_hash.clone(),
-        }
+        Self { id: RecordId::new("login", login.email.as_str()), user: login.user.to_uuid(), password_hash: login.password_hash.clone() }
     }
 }
 

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use surrealdb::types::{RecordId, RecordIdKey, SurrealValue};
 
 use super::{array_record, narrow, unknown};
+use crate::domain::Timestamp;
 use crate::domain::job::{Job, JobId, JobKind, JobState, Mail, Work};
 use crate::domain::retention::{IdWalk, LogPosition, Sweep};
-use crate::domain::Timestamp;
 use crate::store::error::StoreError;
 
 /// When a dead job is due: never; a number that orders after every instant in the index.

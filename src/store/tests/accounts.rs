@@ -75,8 +75,11 @@ async fn a_login_is_replaced_and_moved_only_together_with_its_account() {
     assert_eq!(bench.store.login(&email).await.unwrap(), Some(login.clone()));
     assert_eq!(bench.store.one_time("h").await.unwrap(), Some(token));
 
-    let unguarded =
-        [AccountWrite::SetLogin(login.clone()), AccountWrite::EndLogin { email: email.clone() }, AccountWrite::EndOneTime { hash: "h".to_owned() }];
+    let unguarded = [
+        AccountWrite::SetLogin(login.clone()),
+        AccountWrite::EndLogin { email: email.clone() },
+        AccountWrite::EndOneTime { hash: "h".to_owned() },
+    ];
     for write in unguarded {
         assert!(matches!(commit(&bench, [write]).await, Err(CommitError::Refused(_))));
     }
@@ -107,8 +110,7 @@ async fn the_list_of_admins_is_there_from_the_start_and_is_changed_by_one_at_a_t
     let person = bench.store.person(user).await.unwrap().unwrap();
     assert_eq!((person.account, person.login, person.sessions.len()), (account, None, 1));
     let none = person.admins;
-    let (one, other) =
-        (none.with(UserId::from_bytes(id(1)), true).unwrap(), none.with(UserId::from_bytes(id(2)), true).unwrap());
+    let (one, other) = (none.with(UserId::from_bytes(id(1)), true).unwrap(), none.with(UserId::from_bytes(id(2)), true).unwrap());
     commit(&bench, [AccountWrite::SetAdmins(one.clone())]).await.unwrap();
     assert_eq!(commit(&bench, [AccountWrite::SetAdmins(other)]).await, STALE);
     assert_eq!(bench.store.person(user).await.unwrap().unwrap().admins, one);
@@ -146,7 +148,10 @@ async fn pages_of_users_and_of_the_audit_log_are_newest_first_however_old_the_re
     }
     assert_eq!(found, users);
     let all = bench.store.audit(None, None, 100, now()).await.unwrap();
-    assert_eq!(all.iter().map(|entry| *entry.id.as_bytes()).collect::<Vec<_>>(), users.iter().map(|user| *user.as_bytes()).collect::<Vec<_>>());
+    assert_eq!(
+        all.iter().map(|entry| *entry.id.as_bytes()).collect::<Vec<_>>(),
+        users.iter().map(|user| *user.as_bytes()).collect::<Vec<_>>()
+    );
     let first = bench.store.audit(Some(users[0]), None, 2, now()).await.unwrap();
     let rest = bench.store.audit(Some(users[0]), Some(first[1].id), 100, now()).await.unwrap();
     let of_one: Vec<_> = first.iter().chain(&rest).map(|entry| *entry.id.as_bytes()).collect();

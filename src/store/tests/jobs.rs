@@ -38,7 +38,8 @@ async fn a_job_is_found_when_it_is_due_and_of_racing_workers_one_gets_it() {
         assert_eq!(found.iter().map(|job| &job.id).collect::<Vec<_>>(), [&mail(1).id], "{engine}");
         assert_eq!(store.jobs_due(Work::Mail, now().plus_ms(3_600_001), 100).await.unwrap().len(), 2);
 
-        let other = Store::on(Arc::clone(store.database()), Arc::new(SystemClock), Arc::new(Published::default()), CommitterLimits::default());
+        let other =
+            Store::on(Arc::clone(store.database()), Arc::new(SystemClock), Arc::new(Published::default()), CommitterLimits::default());
         let nodes = [Arc::clone(store), Arc::new(other.await.unwrap())];
         // Four workers on two nodes: those of one node may be in one batch.
         let leasing = (0..4_usize).map(|number| {
@@ -64,7 +65,8 @@ async fn of_two_that_compare_one_version_in_one_batch_the_second_is_told() {
     let plain = bench("mem").await;
     let database = Arc::clone(plain.store.database());
     plain.store.commit(writes(vec![Write::AddJob(mail(1))]), Lane::Normal).await.unwrap();
-    let limits = CommitterLimits { transact: Some(Arc::new(Gated(Arc::clone(&database), Arc::clone(&gate)))), ..CommitterLimits::default() };
+    let limits =
+        CommitterLimits { transact: Some(Arc::new(Gated(Arc::clone(&database), Arc::clone(&gate)))), ..CommitterLimits::default() };
     let store = Arc::new(Store::on(database, Arc::new(SystemClock), Arc::new(Published::default()), limits).await.unwrap());
     let job = store.job(&mail(1).id).await.unwrap().unwrap();
     let spawn = |set: ChangeSet| {
@@ -186,7 +188,10 @@ async fn refunds_that_an_older_version_left_behind_are_jobs_after_the_migration(
         assert_eq!(store.epoch(), "then");
         let found = due(&store, Work::Refund).await;
         assert_eq!(found.iter().map(|job| &job.kind).collect::<Vec<_>>(), [&JobKind::Refund { payment: PaymentId::from_bytes(id(1)) }]);
-        assert!(matches!(&due(&store, Work::Sweep).await[..], [job] if matches!(job.kind, JobKind::Sweep(Sweep::Unnamed { .. }))), "{engine}");
+        assert!(
+            matches!(&due(&store, Work::Sweep).await[..], [job] if matches!(job.kind, JobKind::Sweep(Sweep::Unnamed { .. }))),
+            "{engine}"
+        );
         store.commit(writes(vec![Write::RemoveJob(found[0].id.clone(), found[0].epoch)]), Lane::Normal).await.unwrap();
         // Once only.
         assert!(due(&open().await.unwrap(), Work::Refund).await.is_empty(), "{engine}");

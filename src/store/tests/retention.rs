@@ -32,7 +32,12 @@ async fn p4_a_topic_whose_old_events_are_swept_keeps_its_head_and_goes_on() {
             let left: Vec<Seq> = bench.store.events(inbox(5), 1, 1_000).await.unwrap().iter().map(|event| event.seq).collect();
             assert_eq!(left, (first..=length).collect::<Vec<_>>(), "{engine}");
             // Another process finds the same head, in the database.
-            let other = Store::on(Arc::clone(bench.store.database()), Arc::new(SystemClock), Arc::new(Published::default()), CommitterLimits::default());
+            let other = Store::on(
+                Arc::clone(bench.store.database()),
+                Arc::new(SystemClock),
+                Arc::new(Published::default()),
+                CommitterLimits::default(),
+            );
             other.await.unwrap().commit(note(5), Lane::Normal).await.unwrap();
             assert_eq!(bench.store.topic_head(inbox(5)).await.unwrap(), length + 1, "{engine}");
         }
@@ -99,20 +104,27 @@ async fn ended_holds_are_found_by_the_time_in_their_ids_and_live_ones_stay() {
         for (number, at) in taken.into_iter().enumerate() {
             let day = first.saturating_add(i32::try_from(number).unwrap());
             let claim = ClaimId::from_bytes(fresh_id(at.epoch_ms()));
-            let ask = HoldDates { claim, guest: UserId::from_bytes(id(1)), stay: Stay::new(day, day.saturating_add(1)).unwrap(), guests: 1 };
+            let ask =
+                HoldDates { claim, guest: UserId::from_bytes(id(1)), stay: Stay::new(day, day.saturating_add(1)).unwrap(), guests: 1 };
             let changes = calendar.hold(&ask, now()).unwrap().changes;
             let writes = changes.writes.into_iter().map(|write| match write {
                 // The second one is still live.
                 Write::AddHold(hold) if number != 1 => Write::AddHold(hold.release(now()).unwrap()),
                 other => other,
             });
-            let set = ChangeSet { writes: writes.collect(), events: vec![event(Topic::Property(home.id), Some(2 + number as u64))], ..ChangeSet::default() };
+            let set = ChangeSet {
+                writes: writes.collect(),
+                events: vec![event(Topic::Property(home.id), Some(2 + number as u64))],
+                ..ChangeSet::default()
+            };
             bench.store.commit(set, Lane::Normal).await.unwrap();
         }
         assert_eq!(bench.store.first_hold_or_session(true).await.unwrap(), Some(taken[0]), "{engine}");
         assert_eq!(bench.store.first_hold_or_session(false).await.unwrap(), None);
         let at = Timestamp::from_epoch_ms;
-        for (from, to, ended, stays) in [(0, 10_000, 0, None), (0, 10_001, 1, None), (10_000, 30_000, 1, Some(taken[1])), (0, 40_000, 2, Some(taken[1]))] {
+        for (from, to, ended, stays) in
+            [(0, 10_000, 0, None), (0, 10_001, 1, None), (10_000, 30_000, 1, Some(taken[1])), (0, 40_000, 2, Some(taken[1]))]
+        {
             let found = bench.store.ended_holds(at(from), at(to), 100).await.unwrap();
             assert_eq!((found.outlived.len(), found.stays), (ended, stays), "{engine}: {from} to {to}");
         }

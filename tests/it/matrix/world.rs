@@ -1,7 +1,7 @@
 //! Who and what the cells of the matrix are about.
 
-use latchkey_protocol::rest::Tokens;
 use latchkey_protocol::SessionId;
+use latchkey_protocol::rest::Tokens;
 use latchkey_protocol::view::{Booking, Hold, Property, Sessions};
 use tokio::sync::Mutex;
 
@@ -91,9 +91,7 @@ impl World {
     pub(super) async fn stand_in(&self, role: Role) -> Option<String> {
         match role {
             Role::Anonymous | Role::Revoked => None,
-            Role::Guest | Role::OtherGuest | Role::Host | Role::OtherHost | Role::Admin => {
-                Some(self.newcomer().await.tokens.access_token)
-            }
+            Role::Guest | Role::OtherGuest | Role::Host | Role::OtherHost | Role::Admin => Some(self.newcomer().await.tokens.access_token),
         }
     }
 

@@ -105,4 +105,3 @@ async fn serve(stream: TcpStream, manner: Manner, taken: Arc<Mutex<Vec<String>>>
     }
     Ok(())
 }
-
