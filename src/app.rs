@@ -3,13 +3,13 @@
 pub mod admin;
 mod keys;
 mod lock;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod vital;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -25,16 +25,16 @@ use tokio_util::task::TaskTracker;
 
 use self::keys::ring::TokenKeys;
 use self::lock::FolderLock;
+use self::settings::{allowances, database_config, leases, ws_limits};
 use self::vital::Vital;
 use crate::api::layers::{self, Origins};
-use crate::api::limits::{Allowances, Limits};
+use crate::api::limits::Limits;
 use crate::api::rest::Context;
 use crate::api::server::{self, ServerLimits};
-use crate::api::ws::{self, Edge, WsLimits};
+use crate::api::ws::{self, Edge};
 use crate::clock::Clock;
 use crate::config::ServeArgs;
 use crate::domain::Timestamp;
-use crate::domain::calendar::Leases;
 use crate::domain::retention::Periods;
 use crate::hub::bus::{Bus, LocalBus};
 use crate::hub::{self, EventSource, Hub, HubLimits, SourceError};
@@ -52,10 +52,11 @@ use crate::service::jobs::Jobs;
 use crate::service::listings::Listings;
 use crate::service::mails::Mails;
 use crate::service::payments::Payments;
+use crate::service::photos::Photos;
 use crate::service::quota::LeaseQuota;
 use crate::service::retention::Retention;
 use crate::service::topics::Topics;
-use crate::store::{DatabaseConfig, EventSink, MemoryCaps, Store, StoredEvent};
+use crate::store::{EventSink, PhotoFiles, Store, StoredEvent};
 use crate::{demo, job};
 
 /// Batches of events on their way from the committer to the hub; when they are not taken, commits wait.
@@ -63,6 +64,9 @@ const MAX_BATCHES_UNDER_WAY: usize = 1_024;
 
 /// How often idle calendars, feeds and limiters are dropped.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// How often photo files that nothing names are looked for.
+const SWEEP_PHOTOS_EVERY: Duration = Duration::from_hours(1);
 
 /// A running node.
 pub struct App {
@@ -146,12 +150,7 @@ impl App {
             public_url: public_url(args, address),
         };
         let parts = Parts::new(args, &store, &clock, &sandbox, Arc::clone(&edge_cell), accounts)?;
-        let limits = WsLimits {
-            messages_per_second: args.messages_per_second,
-            message_burst: args.messages_per_second.saturating_mul(2),
-            ..WsLimits::default()
-        };
-        let edge = Arc::new(Edge::new(Arc::clone(&parts.services), Arc::clone(&hub), Arc::clone(&clock), limits));
+        let edge = Arc::new(Edge::new(Arc::clone(&parts.services), Arc::clone(&hub), Arc::clone(&clock), ws_limits(args)));
         let _ = edge_cell.set(Arc::clone(&edge));
         let database = Arc::clone(store.database());
         let context = Arc::new(Context {
@@ -177,13 +176,14 @@ impl App {
             _lock: lock,
             jobs: None,
         };
-        app.keep("pushing events", push_events(events, bus));
+        app.keep("pushing events", push_events(events, bus, Arc::clone(&parts.services.listings)));
         app.keep("expiry", Arc::clone(&parts.services.expiry).run());
         app.keep("looking for leases", Arc::clone(&parts.services.expiry).rescan());
         app.keep("sandbox provider", sandbox.deliver(format!("http://{}/webhooks/payments/", reachable(address))));
         app.keep("token keys", token_keys.keep(Arc::clone(&parts.services), Arc::clone(&clock)));
         app.jobs = Some(app.run_jobs(args));
         app.keep("watch over sockets", ws::keep_watch(Arc::clone(&edge)));
+        app.keep("sweeping photos", sweep_photos(Arc::clone(&parts.services)));
         app.keep("sweep", sweep(parts, Arc::clone(&hub), clock, Arc::clone(&app.context)));
         app.serve(listener, edge, &origins, args);
         Ok(app)
@@ -244,17 +244,6 @@ impl App {
     }
 }
 
-/// Requests a minute if the configuration says nothing: of one user, of one address, and for authentication from one address. The demo
-/// is what load testers come to, all of them from one address.
-fn allowances(args: &ServeArgs) -> Allowances {
-    let usual = |usual, demo| NonZeroU32::new(if args.demo { demo } else { usual }).unwrap_or(NonZeroU32::MIN);
-    Allowances {
-        per_user: args.requests_per_user.unwrap_or_else(|| usual(1_200, 120_000)),
-        per_address: args.requests_per_address.unwrap_or_else(|| usual(1_200, 120_000)),
-        auth_per_address: args.auth_per_minute.unwrap_or_else(|| usual(600, 60_000)),
-    }
-}
-
 /// Services and what sweeps reach behind them.
 struct Parts {
     services: Arc<Services>,
@@ -283,9 +272,21 @@ impl Parts {
                 edge.registry().close_session(session);
             }
         };
+        let listings =
+            Listings::new(store(), Arc::clone(&keys), Arc::clone(&decisions), Arc::clone(&availability), clock(), args.service_fee_bp);
+        let listings = Arc::new(listings);
         let services = Services {
+            photos: Photos::new(
+                PhotoFiles::open(&args.data.join("photos"))?,
+                store(),
+                Arc::clone(&keys),
+                Arc::clone(&decisions),
+                Arc::clone(&availability),
+                Arc::clone(&listings),
+                clock(),
+            ),
             accounts: Accounts::new(store(), clock(), accounts, Box::new(close_sockets))?,
-            listings: Listings::new(store(), Arc::clone(&keys), clock()),
+            listings: Arc::clone(&listings),
             bookings: Bookings::new(
                 Arc::clone(&availability),
                 store(),
@@ -310,6 +311,8 @@ impl Parts {
             topics: Topics::new(store(), Arc::clone(&availability), clock()),
             expiry: Arc::new(Expiry::new(deadlines, Arc::clone(&availability), store(), clock(), Arc::clone(&quota), &leases)),
         };
+        let take_off_sale = move |host| Box::pin(Arc::clone(&listings).take_off_sale(host)) as BoxFuture<'static, _>;
+        services.accounts.on_leaving(Box::new(take_off_sale));
         Ok(Self { services: Arc::new(services), availability, quota })
     }
 
@@ -336,27 +339,6 @@ fn mailer(args: &ServeArgs) -> anyhow::Result<Arc<dyn Mailer>> {
     Ok(Arc::new(FileMailer::new(folder.clone(), from).with_context(|| format!("cannot create {}", folder.display()))?))
 }
 
-fn leases(args: &ServeArgs) -> Leases {
-    let ms = |seconds: u32| i64::from(seconds) * 1_000;
-    Leases {
-        hold_ms: ms(args.hold_seconds),
-        hold_longest_ms: 3 * ms(args.hold_seconds),
-        payment_ms: ms(args.payment_seconds),
-        cooldown_ms: ms(args.hold_cooldown_seconds),
-    }
-}
-
-fn database_config(args: &ServeArgs) -> DatabaseConfig {
-    let embedded = || format!("surrealkv://{}", args.data.join("database").display());
-    DatabaseConfig {
-        url: args.database.clone().unwrap_or_else(embedded),
-        name: "main".to_owned(),
-        credentials: args.database_user.clone().zip(args.database_password.clone()),
-        caps: MemoryCaps::default(),
-        min_free_bytes: args.min_free_bytes,
-    }
-}
-
 /// Where clients reach this hub, without a slash at the end.
 fn public_url(args: &ServeArgs, address: SocketAddr) -> String {
     let local = || format!("http://{}", reachable(address));
@@ -369,9 +351,12 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-async fn push_events(mut events: mpsc::Receiver<Vec<StoredEvent>>, bus: LocalBus) {
+async fn push_events(mut events: mpsc::Receiver<Vec<StoredEvent>>, bus: LocalBus, listings: Arc<Listings>) {
     while let Some(batch) = events.recv().await {
         for event in batch {
+            if let (Topic::Property(property), true) = (event.topic, event.kind.starts_with("property.")) {
+                listings.forget(property).await;
+            }
             bus.publish(&[to_hub(event)]);
             // Thousands of writes may have been made without a pause.
             tokio::task::yield_now().await;
@@ -388,5 +373,17 @@ async fn sweep(parts: Parts, hub: Arc<Hub>, clock: Arc<dyn Clock>, context: Arc<
         parts.quota.sweep(Timestamp::from_epoch_ms(now));
         parts.services.accounts.sweep();
         context.limits.sweep();
+    }
+}
+
+/// Files are this node's own, so this is no job of the database's.
+async fn sweep_photos(services: Arc<Services>) {
+    loop {
+        match services.photos.sweep().await {
+            Ok(removed) if removed > 0 => tracing::info!(removed, "photos that nothing names are gone"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "photos could not be swept"),
+        }
+        tokio::time::sleep(SWEEP_PHOTOS_EVERY).await;
     }
 }

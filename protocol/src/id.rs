@@ -161,6 +161,10 @@ id!(
     SessionId
 );
 id!(
+    /// A photo of a home; whoever knows it may see the photo.
+    PhotoId
+);
+id!(
     /// An entry of the audit log.
     AuditId
 );
@@ -169,6 +173,8 @@ id!(
 pub type HoldId = ClaimId;
 /// A booking keeps the id of the hold it grew from.
 pub type BookingId = ClaimId;
+/// A block is named by its claim.
+pub type BlockId = ClaimId;
 
 #[cfg(test)]
 mod tests {

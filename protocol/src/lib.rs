@@ -17,12 +17,14 @@ pub mod rest;
 pub mod server;
 pub mod topic;
 pub mod view;
+pub mod words;
 
 pub use close::CloseCode;
 pub use date::Date;
 pub use error::{ErrorCode, WireError};
-pub use id::{AuditId, BookingId, ClaimId, HoldId, PaymentId, PropertyId, SessionId, UserId};
+pub use id::{AuditId, BlockId, BookingId, ClaimId, HoldId, PaymentId, PhotoId, PropertyId, SessionId, UserId};
 pub use topic::Topic;
+pub use words::{Amenity, Weekday};
 
 /// The WebSocket subprotocol a client offers in `Sec-WebSocket-Protocol`.
 pub const SUBPROTOCOL: &str = "latchkey.v1.json";

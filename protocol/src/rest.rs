@@ -1,8 +1,11 @@
 //! Bodies that only REST has. Commands share [`crate::client`], answers share [`crate::view`]; the idempotency key is the
 //! `Idempotency-Key` header.
 
+mod property;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::property::{CaptionPhoto, CreateBlock, CreateProperty, OrderPhotos, UpdateProperty};
 use crate::date::Date;
 use crate::id::{BookingId, PropertyId};
 
@@ -10,42 +13,6 @@ mod account;
 mod job;
 pub use account::*;
 pub use job::*;
-
-/// `POST /properties/`; answered by [`crate::view::Property`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct CreateProperty {
-    /// Headline, 1 to 120 characters.
-    pub title: String,
-    /// City, 1 to 80 characters.
-    pub city: String,
-    /// IANA time zone, such as `Europe/Vienna`.
-    pub time_zone: String,
-    /// Most guests at once, 1 to 50.
-    pub max_guests: u16,
-    /// ISO 4217 code.
-    pub currency: String,
-    /// Price of one night in minor units, 1 to 10^9.
-    pub nightly_minor: i64,
-    /// Price of cleaning in minor units, 0 to 10^9.
-    #[serde(default)]
-    pub cleaning_fee_minor: i64,
-    /// Shortest stay in nights, 1 to 365.
-    #[serde(default = "one")]
-    pub min_nights: u16,
-    /// Longest stay in nights, `min_nights` to 365.
-    #[serde(default = "longest")]
-    pub max_nights: u16,
-}
-
-const fn one() -> u16 {
-    1
-}
-
-const fn longest() -> u16 {
-    365
-}
 
 /// Query of `GET /properties/{id}/calendar/`; the window is at most 732 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

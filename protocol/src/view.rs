@@ -1,6 +1,10 @@
 //! Shapes of things as clients read them: in replies, in snapshots, in REST bodies.
 
+mod property;
+
 use serde::{Deserialize, Serialize};
+
+pub use self::property::{Block, Blocks, CalendarDays, Coordinates, Day, DayReason, Photo, Property, PropertyState, Season};
 
 use crate::date::Date;
 use crate::id::{BookingId, HoldId, PaymentId, PropertyId, UserId};
@@ -38,7 +42,7 @@ pub struct NightRange {
     pub state: NightState,
 }
 
-/// Snapshot of `property:{id}`, and the body of `GET /properties/{id}/calendar/`.
+/// Snapshot of `property:{id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Calendar {
@@ -54,45 +58,25 @@ pub struct Calendar {
     pub taken: Vec<NightRange>,
 }
 
-/// A home as everyone may see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Property {
-    /// Its id.
-    pub id: PropertyId,
-    /// Who lets it.
-    pub host: UserId,
-    /// Headline, 1 to 120 characters.
-    pub title: String,
-    /// City.
-    pub city: String,
-    /// IANA time zone; nights are local dates there.
-    pub time_zone: String,
-    /// Most guests at once.
-    pub max_guests: u16,
-    /// ISO 4217 code of every price.
-    pub currency: String,
-    /// Price of one night, in minor units.
-    pub nightly_minor: i64,
-    /// Price of cleaning, once a stay, in minor units.
-    pub cleaning_fee_minor: i64,
-    /// Shortest stay, in nights.
-    pub min_nights: u16,
-    /// Longest stay, in nights.
-    pub max_nights: u16,
-    /// When it was listed.
-    pub created_at: EpochMs,
-}
-
 /// What a line of a quote is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum QuoteLineKind {
-    /// Nights at the nightly price.
+    /// Nights of one price.
     Nights,
+    /// Taken off for a week or longer; negative.
+    WeeklyDiscount,
+    /// Taken off for 28 nights or longer; negative.
+    MonthlyDiscount,
+    /// Guests beyond those that the nightly price is for: so many guests times so many nights.
+    ExtraGuests,
     /// Cleaning, once.
     Cleaning,
+    /// The platform's fee.
+    ServiceFee,
+    /// Taxes.
+    Taxes,
 }
 
 /// One line of a quote.

@@ -1,8 +1,9 @@
 //! What a decision writes: records, events, and the instant by which it must be committed.
 
-use latchkey_protocol::{ClaimId, Date, PropertyId, Seq, Topic};
+use latchkey_protocol::{BlockId, ClaimId, Date, PhotoId, PropertyId, Seq, Topic};
 
 use super::account::AccountWrite;
+use super::block::Block;
 use super::booking::Booking;
 use super::event::Event;
 use super::hold::Hold;
@@ -53,7 +54,7 @@ pub enum Write {
     /// Delete: what came of it is in this change set, and its events guard both.
     EndJob(JobId),
     /// Insert.
-    AddListing(Listing),
+    AddListing(Box<Listing>),
     /// Insert: a webhook with this event id was taken into account.
     SeeWebhook {
         /// The provider's id for it.
@@ -71,6 +72,16 @@ pub enum Write {
     Sweep(Outlived),
     /// A record of somebody's account.
     Account(AccountWrite),
+    /// Replace.
+    SetListing(Box<Listing>),
+    /// Insert: the picture is named by this home.
+    AddPhoto(PhotoId, PropertyId),
+    /// Delete: no home names the picture any more.
+    RemovePhoto(PhotoId),
+    /// Insert.
+    AddBlock(Block),
+    /// Delete.
+    EndBlock(BlockId),
 }
 
 /// An event on its way to a topic.

@@ -15,6 +15,7 @@ pub mod jobs;
 pub mod listings;
 pub mod mails;
 pub mod payments;
+pub mod photos;
 pub mod quota;
 pub mod retention;
 pub mod tokens;
@@ -65,7 +66,9 @@ pub struct Services {
     /// Register, log in, refresh, verify tokens.
     pub accounts: accounts::Accounts,
     /// Homes.
-    pub listings: listings::Listings,
+    pub listings: std::sync::Arc<listings::Listings>,
+    /// Their pictures.
+    pub photos: photos::Photos,
     /// Quotes, holds, bookings.
     pub bookings: bookings::Bookings,
     /// Paying, webhooks, refunds.

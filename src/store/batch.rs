@@ -12,8 +12,8 @@ use surrealdb::types::{Array, RecordId, SurrealValue, ToSql, Uuid, Value, Variab
 use super::change_set::{ChangeSet, StoredEvent};
 use super::database::row;
 use super::rows::{
-    BookingRow, HoldRow, JobRow, ListingRow, NightRow, PaymentRow, array_record, event_record, int, job_record, ledger_row, night_record,
-    outlived_record, record,
+    BlockRow, BookingRow, HoldRow, JobRow, ListingRow, NightRow, PaymentRow, PhotoOwnerRow, array_record, event_record, int, job_record,
+    ledger_row, night_record, outlived_record, record,
 };
 use crate::domain::Write;
 use crate::domain::retention::Outlived;
@@ -128,7 +128,12 @@ impl Rows {
                 let id = RecordId::new("webhook", event_id.as_str()).into_value();
                 self.insert("webhook", row([("id", id), ("at", at.epoch_ms().into_value())]));
             }
-            Write::AddListing(listing) => self.insert("property", ListingRow::from(listing).into_value()),
+            Write::AddListing(listing) => self.insert("property", ListingRow::from(listing.as_ref()).into_value()),
+            Write::SetListing(listing) => self.replaces.push(ListingRow::from(listing.as_ref()).into_value()),
+            Write::AddPhoto(photo, property) => self.insert("photo", PhotoOwnerRow::new(*photo, *property).into_value()),
+            Write::RemovePhoto(photo) => self.deletes.push(record("photo", *photo).into_value()),
+            Write::AddBlock(block) => self.insert("block", BlockRow::from(block).into_value()),
+            Write::EndBlock(block) => self.deletes.push(record("block", *block).into_value()),
             Write::EnsureJob(job) => self.ensured.push(JobRow::from(job).into_value()),
             Write::SetJob(job) => {
                 self.checks.push((job_record(&job.id), job.epoch - 1, number));
@@ -266,7 +271,12 @@ pub(super) fn inserted_ids(set: &ChangeSet) -> Vec<(String, Inserted)> {
             | Write::EnsureJob(_)
             | Write::SetJob(_)
             | Write::RemoveJob(..)
-            | Write::Sweep(_) => {}
+            | Write::Sweep(_)
+            | Write::SetListing(_)
+            | Write::RemovePhoto(_)
+            | Write::EndBlock(_) => {}
+            Write::AddPhoto(photo, _) => add(record("photo", *photo), Inserted::State),
+            Write::AddBlock(block) => add(record("block", block.id), Inserted::State),
         }
     }
     if let Some(idempotency) = &set.idempotency {

@@ -65,6 +65,8 @@ impl ChangeSet {
         self.writes.iter().all(|write| match write {
             Write::FreeNight(..) | Write::SetHold(_) | Write::SetBooking(_) | Write::SetPayment(_) | Write::EndJob(_) => has_guard,
             // Carries its own version.
+            Write::SetListing(_) | Write::RemovePhoto(_) | Write::EndBlock(_) => has_guard,
+            Write::AddPhoto(..) | Write::AddBlock(_) => true,
             Write::SetJob(_) | Write::RemoveJob(..) => true,
             // Nobody replaces it any more, and deleting it twice is the same.
             Write::Sweep(_) => true,

@@ -22,8 +22,24 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
 ];
 
 /// What the domain may know of the wire: the words of its own language.
-const DOMAIN_MAY_USE: [&str; 12] =
-    ["AuditId", "BookingId", "ClaimId", "Date", "EpochMs", "HoldId", "PaymentId", "PropertyId", "Seq", "SessionId", "Topic", "UserId"];
+const DOMAIN_MAY_USE: [&str; 16] = [
+    "Amenity",
+    "AuditId",
+    "BlockId",
+    "BookingId",
+    "ClaimId",
+    "Date",
+    "EpochMs",
+    "HoldId",
+    "PaymentId",
+    "PhotoId",
+    "PropertyId",
+    "Seq",
+    "SessionId",
+    "Topic",
+    "UserId",
+    "Weekday",
+];
 
 const MAX_LINES: usize = 400;
 

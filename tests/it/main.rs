@@ -7,6 +7,8 @@
 
 mod accounts;
 mod architecture;
+mod blocks;
+mod calendar_rules;
 mod documents;
 mod durability;
 mod hostile;
@@ -19,8 +21,11 @@ mod loadtest;
 mod mail;
 mod matrix;
 mod money;
+mod photos;
 mod privacy;
+mod properties;
 mod race;
+mod rates;
 mod resume;
 mod retention;
 mod support;

@@ -74,7 +74,6 @@ impl Call {
         self
     }
 
-    #[allow(dead_code, reason = "for operations that take files")]
     fn bytes(mut self, kind: &'static str, bytes: Vec<u8>) -> Self {
         self.bytes = Some((kind, bytes));
         self

@@ -118,7 +118,7 @@ pub struct AuditEntry {
 }
 
 /// Everything that is held about a user, `GET /users/me/export/`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Export {
     /// When it was put together.

@@ -8,6 +8,7 @@ mod jobs;
 mod operation;
 mod page;
 mod payments;
+mod photos;
 mod properties;
 mod router;
 mod routes;

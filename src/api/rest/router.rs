@@ -132,7 +132,7 @@ impl Router {
             // Authentication is how one gets rid of a token that has ended; what is not limited is the same for all.
             Access::Anyone if operation.rate != Rate::Usual => Ok(None),
             Access::Anyone if ask.header(header::AUTHORIZATION.as_str()).is_none() => Ok(None),
-            Access::Anyone | Access::User | Access::Admin => ask.authenticate().map(Some),
+            Access::Anyone | Access::User | Access::Host | Access::Admin => ask.authenticate().map(Some),
         };
         let user = caller.as_ref().ok().and_then(|caller| caller.map(|caller| caller.user));
         *standing = self.context.limits.count(operation.rate, user, ask.customer());
@@ -140,8 +140,11 @@ impl Router {
             standing.refuse()?;
         }
         let caller = caller?;
-        if operation.access == Access::Admin {
-            self.services.accounts.require_admin(caller.as_ref().ok_or(ServiceError::Forbidden)?).await?;
+        match (operation.access, &caller) {
+            (Access::Host, Some(caller)) => self.services.accounts.require_host(caller).await?,
+            (Access::Admin, Some(caller)) => self.services.accounts.require_admin(caller).await?,
+            (Access::Host | Access::Admin, None) => return Err(ServiceError::Forbidden.into()),
+            (Access::Anyone | Access::User | Access::Provider, _) => {}
         }
         Ok(caller)
     }

@@ -10,16 +10,18 @@ use latchkey_protocol::ErrorCode::{
 };
 use latchkey_protocol::client::{AskQuote, BookHold, HoldDates, Pay};
 use latchkey_protocol::rest::{
-    AuditQuery, CalendarWindow, ChangeEmail, ChangePassword, CreateProperty, ForgotPassword, JobsQuery, Login, OnProperty, Page, PageQuery,
-    PaymentsOf, Refresh, Register, ResetPassword, SetRoles, Tokens, UpdateMe, VerifyEmail, WithPassword,
+    AuditQuery, CalendarWindow, CaptionPhoto, ChangeEmail, ChangePassword, CreateBlock, CreateProperty, ForgotPassword, JobsQuery, Login,
+    OnProperty, OrderPhotos, Page, PageQuery, PaymentsOf, Refresh, Register, ResetPassword, SetRoles, Tokens, UpdateMe, UpdateProperty,
+    VerifyEmail, WithPassword,
 };
 use latchkey_protocol::view::{
-    AuditEntry, Booking, Calendar, Export, Hold, Job, Me, Payment, Property, Quote, Sessions, User as PublicUser,
+    AuditEntry, Block, Blocks, Booking, CalendarDays, Export, Hold, Job, Me, Payment, Photo, Property, Quote, Sessions, User as PublicUser,
 };
 
-use super::operation::Access::{Admin, Provider, User};
+use super::operation::Access::{Admin, Host, Provider, User};
 use super::operation::{Operation, Rate, delete, get, patch, post, put};
-use super::{admin, auth, bookings, hub, jobs, payments, properties, users};
+use super::{admin, auth, bookings, hub, jobs, payments, photos, properties, users};
+use crate::service::photos::MAX_PHOTO_BYTES;
 
 const TEXT: &[&str] = &["text/plain"];
 const JSON: &[&str] = &["application/json"];
@@ -92,14 +94,40 @@ fn people() -> Vec<Operation> {
 #[rustfmt::skip]
 fn homes() -> Vec<Operation> {
     vec![
-        post("/properties/", "createProperty", properties::create).says("List a home; the caller becomes its host").only(User).keyed()
-            .takes::<CreateProperty>().creates::<Property>(),
+        post("/properties/", "createProperty", properties::create).says("Make a home, a draft or published at once").only(Host).keyed()
+            .takes::<CreateProperty>().creates::<Property>().tagged(),
         get("/properties/", "listProperties", properties::list).says("Homes, newest first")
             .query::<PageQuery>().gives::<Page<Property>>(),
-        get("/properties/{property}/", "readProperty", properties::find).says("A home")
-            .gives::<Property>(),
-        get("/properties/{property}/calendar/", "readCalendar", properties::calendar).says("A home's nights")
-            .query::<CalendarWindow>().gives::<Calendar>(),
+        get("/properties/mine/", "listOwnProperties", properties::list_own).says("One's own homes in every state, newest first").only(User)
+            .query::<PageQuery>().gives::<Page<Property>>(),
+        get("/properties/{property}/", "readProperty", properties::find).says("A home; its host sees it in every state, with its address")
+            .gives::<Property>().tagged(),
+        patch("/properties/{property}/", "updateProperty", properties::update).says("Change one's own home: what is left out stays").only(User).conditional()
+            .takes::<UpdateProperty>().gives::<Property>().refuses(&[InvalidState]),
+        delete("/properties/{property}/", "deleteProperty", properties::delete).says("Remove one's own home for everybody; not while it is held or booked").only(User)
+            .refuses(&[InvalidState]),
+        post("/properties/{property}/publish/", "publishProperty", properties::publish).says("Show one's own home to everybody").only(User)
+            .gives::<Property>().tagged().refuses(&[Invalid]),
+        post("/properties/{property}/unlist/", "unlistProperty", properties::unlist).says("Take one's own home back; what is booked goes on living").only(User)
+            .gives::<Property>().tagged().refuses(&[InvalidState]),
+        get("/properties/{property}/calendar/", "readCalendar", properties::calendar).says("A home's nights, day by day with prices; its host reads why")
+            .query::<CalendarWindow>().gives::<CalendarDays>(),
+        post("/properties/{property}/blocks/", "createBlock", properties::block).says("Take nights of one's own home off sale").only(User).keyed()
+            .takes::<CreateBlock>().creates::<Block>().refuses(&[DatesUnavailable, InvalidState]),
+        get("/properties/{property}/blocks/", "listBlocks", properties::blocks).says("The blocks of one's own home that are not over").only(User)
+            .gives::<Blocks>(),
+        get("/properties/{property}/blocks/{block}/", "readBlock", properties::find_block).says("A block of one's own home").only(User)
+            .gives::<Block>(),
+        delete("/properties/{property}/blocks/{block}/", "deleteBlock", properties::unblock).says("Put a block's nights back on sale").only(User),
+        post("/properties/{property}/photos/", "addPhoto", photos::add).says("Add a photo to one's own home: the file itself, 320 to 10000 pixels a side").only(User).keyed()
+            .takes_bytes(photos::MEDIA_TYPES, MAX_PHOTO_BYTES).creates::<Photo>().refuses(&[Invalid, InvalidState]),
+        put("/properties/{property}/photos/order/", "orderPhotos", photos::order).says("Put the photos of one's own home in order").only(User).conditional()
+            .takes::<OrderPhotos>().gives::<Property>(),
+        patch("/properties/{property}/photos/{photo}/", "captionPhoto", photos::caption).says("Say what is to be seen on a photo").only(User).conditional()
+            .takes::<CaptionPhoto>().gives::<Property>(),
+        delete("/properties/{property}/photos/{photo}/", "removePhoto", photos::remove).says("Take a photo from one's own home").only(User),
+        get("/photos/{photo}/", "readPhoto", photos::read).says("A photo's file; whoever knows its id may see it")
+            .gives_bytes(photos::MEDIA_TYPES).tagged(),
     ]
 }
 

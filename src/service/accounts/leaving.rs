@@ -120,7 +120,7 @@ impl Accounts {
             previous_email: person.account.previous_email.as_ref().map(|previous| previous.email.clone()),
             profile: wire::me(&person.account),
             sessions: person.sessions.iter().map(|family| wire::session(family, caller.session)).collect(),
-            homes: homes.iter().map(wire::property).collect(),
+            homes: homes.iter().map(|home| wire::property(home, Some(user))).collect(),
             payments: payments.collect(),
             bookings: bookings.iter().map(wire::booking).collect(),
             audit: audit.iter().map(wire::audit_entry).collect(),

@@ -197,7 +197,7 @@ impl Store {
             let from_ms = (until_ms - stretch_ms).max(0);
             let from = first_id_of(Timestamp::from_epoch_ms(from_ms));
             let missing = usize::from(limit) - found.len();
-            let text = format!("SELECT * FROM {table}:{}..{} ORDER BY id DESC LIMIT {missing}", from.to_sql(), until.to_sql(),);
+            let text = format!("SELECT * FROM {table}:{}..{} ORDER BY id DESC LIMIT {missing}", from.to_sql(), until.to_sql());
             let rows: Vec<T> = self.database().read(&text, variables([])).await?;
             found.extend(rows);
             (until, until_ms, stretch_ms) = (from, from_ms, stretch_ms.saturating_mul(4));

@@ -1,6 +1,7 @@
 //! Domain records as database rows, both ways. One file per noun group; names follow `schema.surql`.
 
 mod account;
+mod block;
 mod booking;
 mod hold;
 mod job;
@@ -8,11 +9,12 @@ mod listing;
 mod retention;
 
 pub(super) use account::{AdminsRow, AuditRow, FamilyRow, LoginRow, OneTimeRow, UserRow, admins_record};
+pub(super) use block::BlockRow;
 pub(super) use booking::{BookingRow, PaymentRow, ledger_row};
 pub(super) use hold::{HoldRow, NightRow};
 pub(super) use job::{JobRow, job_record};
-use latchkey_protocol::{AuditId, ClaimId, Date, PaymentId, PropertyId, SessionId, UserId};
-pub(super) use listing::ListingRow;
+use latchkey_protocol::{AuditId, ClaimId, Date, PaymentId, PhotoId, PropertyId, SessionId, UserId};
+pub(super) use listing::{ListingRow, PhotoOwnerRow};
 pub(super) use retention::{node_uuid, outlived_record};
 use surrealdb::types::{Array, RecordId, RecordIdKey, SurrealValue, Uuid, Value};
 
@@ -38,7 +40,7 @@ macro_rules! stored_ids {
     )*};
 }
 
-stored_ids!(AuditId, ClaimId, PaymentId, PropertyId, SessionId, UserId);
+stored_ids!(AuditId, ClaimId, PaymentId, PhotoId, PropertyId, SessionId, UserId);
 
 /// `table:u'…'`.
 pub(super) fn record(table: &str, id: impl StoredId) -> RecordId {

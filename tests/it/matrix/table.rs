@@ -43,6 +43,10 @@ const LOGGED_IN_GETS_NOTHING: [u16; 7] = [401, 204, 204, 204, 204, 204, 401];
 const LOGGED_IN_CREATES: [u16; 7] = [401, 201, 201, 201, 201, 201, 401];
 /// The guest alone.
 const GUEST: [u16; 7] = [401, 200, 404, 404, 404, 404, 401];
+/// The host of the home alone.
+const HOST: [u16; 7] = [401, 404, 404, 200, 404, 404, 401];
+const HOST_CREATES: [u16; 7] = [401, 404, 404, 201, 404, 404, 401];
+const HOST_REMOVES: [u16; 7] = [401, 404, 404, 204, 404, 404, 401];
 const GUEST_CREATES: [u16; 7] = [401, 201, 404, 404, 404, 404, 401];
 /// Admins alone.
 const ADMIN: [u16; 7] = [401, 403, 403, 403, 403, 200, 401];
@@ -82,6 +86,20 @@ pub(super) const ROWS: &[Row] = &[
     row!("listProperties", ANYBODY, |w, role| Call::to()),
     row!("readProperty", ANYBODY, |w, role| Call::to().part(w.home.id)),
     row!("readCalendar", ANYBODY, |w, role| Call::to().part(w.home.id)),
+    row!("listOwnProperties", LOGGED_IN, |w, role| Call::to()),
+    row!("updateProperty", HOST, |w, role| Call::to().part(w.draft().await).json(json!({"title": "New"}))),
+    row!("deleteProperty", HOST_REMOVES, |w, role| Call::to().part(w.draft().await)),
+    row!("publishProperty", HOST, |w, role| Call::to().part(w.draft().await)),
+    row!("unlistProperty", HOST, |w, role| Call::to().part(w.own_home().await)),
+    row!("createBlock", HOST_CREATES, |w, role| { let dates = w.dates().await; Call::to().part(w.home.id).json(json!({"from": dates.check_in, "to": dates.check_out})) }),
+    row!("listBlocks", HOST, |w, role| Call::to().part(w.home.id)),
+    row!("readBlock", HOST, |w, role| Call::to().part(w.home.id).part(w.block().await)),
+    row!("deleteBlock", HOST_REMOVES, |w, role| Call::to().part(w.home.id).part(w.block().await)),
+    row!("addPhoto", HOST_CREATES, |w, role| Call::to().part(w.home.id).bytes("image/png", crate::support::picture::png(400, 400, ""))),
+    row!("orderPhotos", HOST, |w, role| Call::to().part(w.draft().await).json(json!({"photos": []}))),
+    row!("captionPhoto", HOST, |w, role| { let (home, photo) = w.photo().await; Call::to().part(home).part(photo).json(json!({"caption": "View"})) }),
+    row!("removePhoto", HOST_REMOVES, |w, role| { let (home, photo) = w.photo().await; Call::to().part(home).part(photo) }),
+    row!("readPhoto", ANYBODY, |w, role| Call::to().part(w.photo().await.1)),
     // Stays.
     row!("quote", ANYBODY, |w, role| Call::to().json(w.stay().await)),
     row!("holdDates", LOGGED_IN_CREATES, |w, role| Call::to().json(w.stay().await)),

@@ -1,13 +1,14 @@
 //! Who and what the cells of the matrix are about.
 
-use latchkey_protocol::SessionId;
-use latchkey_protocol::rest::Tokens;
-use latchkey_protocol::view::{Booking, Hold, Property, Sessions};
+use latchkey_protocol::rest::{CreateBlock, CreateProperty, Tokens};
+use latchkey_protocol::view::{Block, Booking, Hold, Photo, Property, Sessions};
+use latchkey_protocol::{BlockId, PhotoId, PropertyId, SessionId};
 use tokio::sync::Mutex;
 
 use super::Role;
-use crate::support::hub::list_home;
-use crate::support::{Dates, Guest, Hub, nights};
+use crate::support::hub::{cottage, list_home};
+use crate::support::picture::png;
+use crate::support::{Dates, Guest, Hub, fresh_key, nights};
 
 /// A hub with somebody in every role, and a home that is the host's.
 pub(super) struct World {
@@ -78,6 +79,31 @@ impl World {
     /// A stay in the home, as quotes and holds are asked for.
     pub(super) async fn stay(&self) -> serde_json::Value {
         serde_json::to_value(self.dates().await.of(self.home.id)).unwrap()
+    }
+
+    /// Another home of the host's that is published.
+    pub(super) async fn own_home(&self) -> PropertyId {
+        list_home(&self.host).await.id
+    }
+
+    /// Another home of the host's that is not.
+    pub(super) async fn draft(&self) -> PropertyId {
+        let ask = CreateProperty { publish: false, ..cottage() };
+        self.host.post("/properties/", &ask).send().await.expect_json::<Property>(201).id
+    }
+
+    /// Nights of the home that its host took off sale.
+    pub(super) async fn block(&self) -> BlockId {
+        let dates = self.dates().await;
+        let ask = CreateBlock { from: dates.check_in, to: dates.check_out, note: None };
+        self.host.post(&format!("/properties/{}/blocks/", self.home.id), &ask).send().await.expect_json::<Block>(201).id
+    }
+
+    /// Another home of the host's, and a photo of it.
+    pub(super) async fn photo(&self) -> (PropertyId, PhotoId) {
+        let home = self.own_home().await;
+        let ask = self.host.rest.post(&format!("/properties/{home}/photos/")).bearer(&self.host.tokens.access_token).key(&fresh_key());
+        (home, ask.raw("image/png", png(400, 400, "")).send().await.expect_json::<Photo>(201).id)
     }
 
     /// Somebody who was never here before.

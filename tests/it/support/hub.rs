@@ -8,21 +8,23 @@ use clap::Parser as _;
 use latchkey::app::App;
 use latchkey::clock::{Clock, OffsetClock};
 use latchkey::config::{Cli, Command, ServeArgs};
+use latchkey::service::Services;
 use latchkey::store::Store;
 use latchkey_protocol::EpochMs;
 use latchkey_protocol::rest::CreateProperty;
-use latchkey_protocol::view::Property;
+use latchkey_protocol::view::{Coordinates, Property};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tempfile::TempDir;
 
 use super::{Client, Guest, Rest, Watcher, fresh_key, within};
 
 /// Short leases: two of them pass before a silent socket counts as dead.
-const DEFAULTS: [(&str, &str); 5] = [
+const DEFAULTS: [(&str, &str); 6] = [
     ("--hold-seconds", "20"),
     ("--payment-seconds", "20"),
     ("--hold-cooldown-seconds", "0"),
     ("--min-free-bytes", "0"),
+    ("--service-fee-bp", "0"),
     ("--webhook-secret", WEBHOOK_SECRET),
 ];
 
@@ -84,6 +86,11 @@ impl Hub {
     /// Lets time pass.
     pub(crate) fn advance_s(&self, seconds: i64) {
         self.clock.advance_ms(seconds * 1_000);
+    }
+
+    /// The operations of the running hub, for what only the hub itself does.
+    pub(crate) fn services(&self) -> Arc<Services> {
+        Arc::clone(&self.app.as_ref().unwrap().services)
     }
 
     /// What is stored, behind the hub's back.
@@ -177,15 +184,13 @@ impl Hub {
 /// A home in Vienna for 100.00 a night and 30.00 of cleaning.
 pub(crate) fn cottage() -> CreateProperty {
     CreateProperty {
-        title: "Cottage by the vineyard".to_owned(),
-        city: "Vienna".to_owned(),
-        time_zone: "Europe/Vienna".to_owned(),
-        max_guests: 4,
-        currency: "EUR".to_owned(),
-        nightly_minor: 10_000,
+        country: Some("AT".to_owned()),
+        address: Some("Kahlenberger Straße 1".to_owned()),
+        location: Some(Coordinates { latitude: 48.26, longitude: 16.35 }),
         cleaning_fee_minor: 3_000,
-        min_nights: 1,
         max_nights: 28,
+        publish: true,
+        ..CreateProperty::new("Cottage by the vineyard", "Vienna", "Europe/Vienna", 4, "EUR", 10_000)
     }
 }
 

@@ -5,6 +5,7 @@
 pub(crate) mod guest;
 pub(crate) mod hub;
 pub(crate) mod mail;
+pub(crate) mod picture;
 pub(crate) mod process;
 pub(crate) mod rest;
 pub(crate) mod seed;
