@@ -9,6 +9,15 @@ use crate::store::database::variables;
 use crate::store::rows::{JobRow, job_record};
 use crate::store::{Store, StoreError};
 
+/// Jobs of one kind that this version does not understand and that hold up no others.
+const MAX_UNREADABLE: usize = 32;
+
+/// The jobs that this version understands; a newer one's must not hold up the rest.
+fn readable(rows: Vec<JobRow>) -> Vec<Job> {
+    let job = |row| Job::try_from(row).map_err(|error| tracing::error!(%error, "a job cannot be read and is passed over")).ok();
+    rows.into_iter().filter_map(job).collect()
+}
+
 impl Store {
     /// Jobs of one kind of work that are due at `now`, the longest due first, at most `limit`.
     ///
@@ -18,11 +27,12 @@ impl Store {
         let bounds = variables([
             ("kind", work.name().into_value()),
             ("now", now.epoch_ms().into_value()),
-            ("limit", i64::try_from(limit).unwrap_or(i64::MAX).into_value()),
+            ("limit", i64::try_from(limit + MAX_UNREADABLE).unwrap_or(i64::MAX).into_value()),
         ]);
         let text = "SELECT * FROM job WHERE kind = $kind AND due <= $now ORDER BY due LIMIT $limit";
-        let rows: Vec<JobRow> = self.database().read(text, bounds).await?;
-        rows.into_iter().map(Job::try_from).collect()
+        let mut jobs = readable(self.database().read(text, bounds).await?);
+        jobs.truncate(limit);
+        Ok(jobs)
     }
 
     /// A job.
@@ -48,7 +58,7 @@ impl Store {
         ]);
         let rows: Vec<JobRow> = self.database().read(text, bounds).await?;
         self.settled().await;
-        rows.into_iter().map(Job::try_from).collect()
+        Ok(readable(rows))
     }
 
     /// Since when there may be live leases: the sweep of holds never goes past one.

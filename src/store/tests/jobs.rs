@@ -173,6 +173,17 @@ async fn an_admin_pages_through_jobs_of_a_state() {
 }
 
 #[tokio::test]
+async fn a_job_that_a_newer_version_left_behind_holds_up_no_other() {
+    const OF_A_NEWER_ONE: &str = "CREATE job:['mail', 'new'] SET kind = 'mail', payload = '{\"mail\":\"birthday\",\"fun\":1}', \
+        state = 'waiting', at = 1, due = 1, attempts = 0, version = 1, created_at = 1";
+    let bench = bench("mem").await;
+    bench.store.database().query(OF_A_NEWER_ONE, surrealdb::types::Variables::new()).await.unwrap().check().unwrap();
+    bench.store.commit(writes(vec![Write::AddJob(mail(1))]), Lane::Normal).await.unwrap();
+    let found = bench.store.jobs_due(Work::Mail, now().plus_ms(1), 1).await.unwrap();
+    assert_eq!(found.iter().map(|job| &job.id).collect::<Vec<_>>(), [&mail(1).id]);
+}
+
+#[tokio::test]
 async fn refunds_that_an_older_version_left_behind_are_jobs_after_the_migration() {
     const OF_VERSION_1: &str = "
         DEFINE TABLE meta SCHEMAFULL; DEFINE FIELD value ON meta TYPE int | string;

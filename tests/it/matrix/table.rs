@@ -40,8 +40,6 @@ const EVERYBODY: [u16; 7] = [200; 7];
 /// Whoever is logged in.
 const LOGGED_IN: [u16; 7] = [401, 200, 200, 200, 200, 200, 401];
 const LOGGED_IN_GETS_NOTHING: [u16; 7] = [401, 204, 204, 204, 204, 204, 401];
-/// Admins alone.
-const ADMIN: [u16; 7] = [401, 403, 403, 403, 403, 200, 401];
 const LOGGED_IN_CREATES: [u16; 7] = [401, 201, 201, 201, 201, 201, 401];
 /// The guest alone.
 const GUEST: [u16; 7] = [401, 200, 404, 404, 404, 404, 401];
