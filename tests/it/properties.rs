@@ -7,6 +7,7 @@ use latchkey_protocol::view::{BookingState, Property, PropertyState};
 use latchkey_protocol::{ErrorCode, Topic};
 use serde_json::{Value, json};
 
+use crate::support::guest::PASSWORD;
 use crate::support::hub::{cottage, list_as, list_home};
 use crate::support::rest::{Answer, Request};
 use crate::support::{Guest, Hub, fresh_key, nights, refused};
@@ -235,4 +236,23 @@ async fn a_home_says_after_a_restart_what_it_said_before() {
     assert_eq!(read.expect_json::<Property>(200), home);
     let none = HeaderName::from_static("if-none-match");
     assert_eq!(host.get(&format!("/properties/{}/", home.id)).header(none, "\"v1\"").send().await.status, 304);
+}
+
+#[tokio::test]
+async fn an_admin_sees_every_home_and_the_homes_of_one_who_is_erased_are_gone() {
+    let hub = Hub::start().await;
+    let (host, root) = (hub.guest("helga").await, hub.guest("root").await);
+    hub.services().accounts.grant_admin(&root.email).await.unwrap();
+    let draft = list_as(&host, &CreateProperty { publish: false, ..cottage() }).await;
+    let seen: Property = root.get(&format!("/properties/{}/", draft.id)).send().await.expect_json(200);
+    assert_eq!(seen, draft);
+    let path = format!("/properties/{}/", draft.id);
+    change(&root, Method::PATCH, &path, 1).json(&json!({})).send().await.expect_problem(404, ErrorCode::NotFound);
+
+    let home = list_home(&host).await;
+    let erase = host.rest.post("/users/me/erase/").bearer(&host.tokens.access_token).json(&json!({"password": PASSWORD}));
+    assert_eq!(erase.send().await.status, 204);
+    hub.rest.get(&format!("/properties/{}/", home.id)).send().await.expect_problem(404, ErrorCode::NotFound);
+    let listed: Page<Property> = hub.rest.get("/properties/").send().await.expect_json(200);
+    assert!(listed.items.is_empty());
 }
