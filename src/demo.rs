@@ -1,6 +1,7 @@
 //! Demo data: hosts, guests and homes in three cities, made by the same services as everybody's.
 
 use latchkey_protocol::rest::{CreateProperty, Login, Register};
+use latchkey_protocol::view::Coordinates;
 
 use crate::service::{IdempotencyKey, ServiceError, Services};
 
@@ -69,15 +70,11 @@ pub async fn seed(services: &Services) -> Result<(), ServiceError> {
             // The key makes it once, however often the demo is started.
             let key = IdempotencyKey::new(&format!("demo-{number}"))?;
             let ask = CreateProperty {
-                title: title.to_owned(),
-                city: city.to_owned(),
-                time_zone: time_zone.to_owned(),
-                max_guests: 4,
-                currency: currency.to_owned(),
-                nightly_minor,
+                location: Some(Coordinates { latitude: 48.2, longitude: 16.37 }),
                 cleaning_fee_minor,
-                min_nights: 1,
                 max_nights: 28,
+                publish: true,
+                ..CreateProperty::new(title, city, time_zone, 4, currency, nightly_minor)
             };
             let property = services.listings.create(&caller, key, ask).await?;
             println!("        {}  {title}", property.id);

@@ -110,15 +110,10 @@ impl Account {
     /// The hub refused or could not be reached.
     pub(crate) async fn list_property(&self, rest: &Rest, run: &str, number: usize) -> Result<view::Property> {
         let ask = CreateProperty {
-            title: format!("Load test cottage {number}"),
-            city: "Vienna".to_owned(),
-            time_zone: "Europe/Vienna".to_owned(),
-            max_guests: 4,
-            currency: "EUR".to_owned(),
-            nightly_minor: 12_000,
+            location: Some(view::Coordinates { latitude: 48.2, longitude: 16.37 }),
             cleaning_fee_minor: 3_000,
-            min_nights: 1,
-            max_nights: 365,
+            publish: true,
+            ..CreateProperty::new(&format!("Load test cottage {number}"), "Vienna", "Europe/Vienna", 4, "EUR", 12_000)
         };
         let token = self.token(rest, None).await?;
         let key = format!("{run}-property-{number}");

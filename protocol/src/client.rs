@@ -134,6 +134,7 @@ pub struct Resume {
 
 /// What would this stay cost?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AskQuote {
     /// Which home.
@@ -148,6 +149,7 @@ pub struct AskQuote {
 
 /// Take nights for a short while, to think and to pay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HoldDates {
     /// Which home.
@@ -172,6 +174,7 @@ pub struct HoldRef {
 
 /// Turn one's own live hold into a booking that waits for its payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BookHold {
     /// Which hold.
@@ -193,6 +196,7 @@ pub struct BookingRef {
 
 /// Pay for one's own booking.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Pay {
     /// Which booking.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Listed in order of precedence: of several faults in one command, the first in this list is the one reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// Not JSON, or not a command's envelope.
@@ -20,6 +21,8 @@ pub enum ErrorCode {
     UpgradeRequired,
     /// The body is longer than the limit (REST; a WebSocket is closed with 1009).
     TooLarge,
+    /// The body is of a media type that this route does not take (REST).
+    UnsupportedMediaType,
     /// Too many requests; `details.retry_after_ms` says when to come back.
     RateLimited,
     /// No token, or one that is not valid.
@@ -30,6 +33,8 @@ pub enum ErrorCode {
     KeyRequired,
     /// A field is missing, unknown or out of range; `details.field` names it.
     Invalid,
+    /// This change needs `If-Match` with the `ETag` that it is based on (REST).
+    PreconditionRequired,
     /// The key was used before with another body.
     KeyReused,
     /// No such thing, or not yours.
@@ -38,6 +43,8 @@ pub enum ErrorCode {
     AlreadyRegistered,
     /// E-mail and password do not match.
     BadCredentials,
+    /// Somebody else changed it since: it no longer has the `ETag` of `If-Match` (REST). Read it again.
+    PreconditionFailed,
     /// The property's rules refuse the stay; `details.rule` names the rule.
     RuleViolated,
     /// Somebody else has one of the nights; `details.seq` is when it was taken, `details.from` the first such night.
@@ -66,21 +73,24 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in order of precedence.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::Malformed,
         Self::UnknownCommand,
         Self::MethodNotAllowed,
         Self::UpgradeRequired,
         Self::TooLarge,
+        Self::UnsupportedMediaType,
         Self::RateLimited,
         Self::Unauthenticated,
         Self::Forbidden,
         Self::KeyRequired,
         Self::Invalid,
+        Self::PreconditionRequired,
         Self::KeyReused,
         Self::NotFound,
         Self::AlreadyRegistered,
         Self::BadCredentials,
+        Self::PreconditionFailed,
         Self::RuleViolated,
         Self::DatesUnavailable,
         Self::Expired,
@@ -110,15 +120,18 @@ impl ErrorCode {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::UpgradeRequired => "upgrade_required",
             Self::TooLarge => "too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
             Self::RateLimited => "rate_limited",
             Self::Unauthenticated => "unauthenticated",
             Self::Forbidden => "forbidden",
             Self::KeyRequired => "key_required",
             Self::Invalid => "invalid",
+            Self::PreconditionRequired => "precondition_required",
             Self::KeyReused => "key_reused",
             Self::NotFound => "not_found",
             Self::AlreadyRegistered => "already_registered",
             Self::BadCredentials => "bad_credentials",
+            Self::PreconditionFailed => "precondition_failed",
             Self::RuleViolated => "rule_violated",
             Self::DatesUnavailable => "dates_unavailable",
             Self::Expired => "expired",
@@ -137,6 +150,7 @@ impl ErrorCode {
 
 /// A detail of an error: a number or a word.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum Detail {
     /// A count, a sequence, a duration in milliseconds.
@@ -171,6 +185,7 @@ impl From<&str> for Detail {
 
 /// An error as a client receives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WireError {
     /// The fact.
     pub code: ErrorCode,

@@ -15,6 +15,18 @@ pub enum Event {
     /// On `property:{id}`: the home was listed. Always its topic's first event.
     #[serde(rename = "property.listed")]
     PropertyListed(PropertyRef),
+    /// On `property:{id}`: everybody can see the home.
+    #[serde(rename = "property.published")]
+    PropertyPublished(PropertyVersion),
+    /// On `property:{id}`: something about the home is otherwise; read it again.
+    #[serde(rename = "property.updated")]
+    PropertyUpdated(PropertyVersion),
+    /// On `property:{id}`: the home's host alone can see it.
+    #[serde(rename = "property.unlisted")]
+    PropertyUnlisted(PropertyVersion),
+    /// On `property:{id}`: the home is gone.
+    #[serde(rename = "property.deleted")]
+    PropertyDeleted(PropertyVersion),
     /// On `property:{id}`: nights changed their state. It never says who did it.
     #[serde(rename = "availability.changed")]
     AvailabilityChanged(NightRange),
@@ -50,6 +62,10 @@ impl Event {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::PropertyListed(_) => "property.listed",
+            Self::PropertyPublished(_) => "property.published",
+            Self::PropertyUpdated(_) => "property.updated",
+            Self::PropertyUnlisted(_) => "property.unlisted",
+            Self::PropertyDeleted(_) => "property.deleted",
             Self::AvailabilityChanged(_) => "availability.changed",
             Self::HoldExpired(_) => "hold.expired",
             Self::BookingCreated(_) => "booking.created",
@@ -68,6 +84,15 @@ impl Event {
 pub struct PropertyRef {
     /// Which one.
     pub property: PropertyId,
+}
+
+/// Names a home as it was after a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PropertyVersion {
+    /// Which one.
+    pub property: PropertyId,
+    /// Its version then.
+    pub version: u64,
 }
 
 /// What became of a hold.

@@ -106,6 +106,16 @@ macro_rules! id {
             }
         }
 
+        #[cfg(feature = "openapi")]
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                crate::openapi::text("uuid", "01890a5d-ac96-774b-bcce-b302099a8057")
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::ToSchema for $name {}
+
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -150,11 +160,17 @@ id!(
     /// One login of a user: a refresh-token family and the sockets that authenticated with its tokens.
     SessionId
 );
+id!(
+    /// A photo of a home; whoever knows it may see the photo.
+    PhotoId
+);
 
 /// A hold is named by its claim.
 pub type HoldId = ClaimId;
 /// A booking keeps the id of the hold it grew from.
 pub type BookingId = ClaimId;
+/// A block is named by its claim.
+pub type BlockId = ClaimId;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,8 @@
 //! Every message, id, error code and close code of the Latchkey live protocol.
 //!
 //! The server, the load tester and every other client are written against these types, and nothing else defines the wire.
-//! The crate depends on serde alone, so that a client can use it without pulling in the hub. REST answers with the same
+//! The crate depends on serde alone, so that a client can use it without pulling in the hub; the hub turns on `openapi`, which describes
+//! the REST types to utoipa. REST answers with the same
 //! [`view`] types that WebSocket replies and snapshots carry.
 
 pub mod client;
@@ -10,16 +11,20 @@ pub mod date;
 pub mod error;
 pub mod event;
 pub mod id;
+#[cfg(feature = "openapi")]
+mod openapi;
 pub mod rest;
 pub mod server;
 pub mod topic;
 pub mod view;
+pub mod words;
 
 pub use close::CloseCode;
 pub use date::Date;
 pub use error::{ErrorCode, WireError};
-pub use id::{BookingId, ClaimId, HoldId, PaymentId, PropertyId, SessionId, UserId};
+pub use id::{BlockId, BookingId, ClaimId, HoldId, PaymentId, PhotoId, PropertyId, SessionId, UserId};
 pub use topic::Topic;
+pub use words::{Amenity, Weekday};
 
 /// The WebSocket subprotocol a client offers in `Sec-WebSocket-Protocol`.
 pub const SUBPROTOCOL: &str = "latchkey.v1.json";

@@ -1,7 +1,11 @@
 //! Bodies that only REST has. Commands share [`crate::client`], answers share [`crate::view`]; the idempotency key is the
 //! `Idempotency-Key` header.
 
+mod property;
+
 use serde::{Deserialize, Serialize};
+
+pub use self::property::{CaptionPhoto, CreateBlock, CreateProperty, OrderPhotos, UpdateProperty};
 
 use crate::EpochMs;
 use crate::date::Date;
@@ -9,6 +13,7 @@ use crate::id::{BookingId, PropertyId, UserId};
 
 /// `POST /auth/register/`; answered by [`crate::view::Me`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Register {
     /// Where mail reaches them; case is ignored.
@@ -21,6 +26,7 @@ pub struct Register {
 
 /// `POST /auth/login/`; answered by [`Tokens`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Login {
     /// As registered; case is ignored.
@@ -31,6 +37,7 @@ pub struct Login {
 
 /// `POST /auth/refresh/`; answered by [`Tokens`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Refresh {
     /// The newest refresh token of the session; each is good for one use.
@@ -39,6 +46,7 @@ pub struct Refresh {
 
 /// A session's tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Tokens {
     /// Who they are for.
     pub user: UserId,
@@ -50,43 +58,9 @@ pub struct Tokens {
     pub refresh_token: String,
 }
 
-/// `POST /properties/`; answered by [`crate::view::Property`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CreateProperty {
-    /// Headline, 1 to 120 characters.
-    pub title: String,
-    /// City, 1 to 80 characters.
-    pub city: String,
-    /// IANA time zone, such as `Europe/Vienna`.
-    pub time_zone: String,
-    /// Most guests at once, 1 to 50.
-    pub max_guests: u16,
-    /// ISO 4217 code.
-    pub currency: String,
-    /// Price of one night in minor units, 1 to 10^9.
-    pub nightly_minor: i64,
-    /// Price of cleaning in minor units, 0 to 10^9.
-    #[serde(default)]
-    pub cleaning_fee_minor: i64,
-    /// Shortest stay in nights, 1 to 365.
-    #[serde(default = "one")]
-    pub min_nights: u16,
-    /// Longest stay in nights, `min_nights` to 365.
-    #[serde(default = "longest")]
-    pub max_nights: u16,
-}
-
-const fn one() -> u16 {
-    1
-}
-
-const fn longest() -> u16 {
-    365
-}
-
 /// Query of `GET /properties/{id}/calendar/`; the window is at most 732 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 pub struct CalendarWindow {
     /// First day; today in the property's time zone if left out.
@@ -99,6 +73,8 @@ pub struct CalendarWindow {
 
 /// `POST /holds/{id}/extend/` and `/release/`: on which home the hold is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 pub struct OnProperty {
     /// Which home.
@@ -107,6 +83,7 @@ pub struct OnProperty {
 
 /// Query of a list: where to go on, and how many.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 pub struct PageQuery {
     /// `next` of the page before; opaque.
@@ -119,6 +96,7 @@ pub struct PageQuery {
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Page<T> {
     /// The things on this page, newest first.
     pub items: Vec<T>,
@@ -129,6 +107,7 @@ pub struct Page<T> {
 
 /// Query of `GET /payments/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 pub struct PaymentsOf {
     /// For which booking.
@@ -137,6 +116,7 @@ pub struct PaymentsOf {
 
 /// An error body: RFC 9457 problem details, `application/problem+json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// `urn:latchkey:problem:` and the error code.
     #[serde(rename = "type")]

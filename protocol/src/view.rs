@@ -1,6 +1,10 @@
 //! Shapes of things as clients read them: in replies, in snapshots, in REST bodies.
 
+mod property;
+
 use serde::{Deserialize, Serialize};
+
+pub use self::property::{Block, Blocks, CalendarDays, Coordinates, Day, DayReason, Photo, Property, PropertyState, Season};
 
 use crate::date::Date;
 use crate::id::{BookingId, HoldId, PaymentId, PropertyId, UserId};
@@ -8,6 +12,7 @@ use crate::{EpochMs, Seq};
 
 /// What one night of a public calendar looks like from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NightState {
     /// Can be held.
@@ -22,6 +27,7 @@ pub enum NightState {
 
 /// A run of nights in one state, `[from, to)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NightRange {
     /// First night.
     pub from: Date,
@@ -31,8 +37,9 @@ pub struct NightRange {
     pub state: NightState,
 }
 
-/// Snapshot of `property:{id}`, and the body of `GET /properties/{id}/calendar/`.
+/// Snapshot of `property:{id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Calendar {
     /// Whose.
     pub property: PropertyId,
@@ -46,47 +53,30 @@ pub struct Calendar {
     pub taken: Vec<NightRange>,
 }
 
-/// A home as everyone may see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Property {
-    /// Its id.
-    pub id: PropertyId,
-    /// Who lets it.
-    pub host: UserId,
-    /// Headline, 1 to 120 characters.
-    pub title: String,
-    /// City.
-    pub city: String,
-    /// IANA time zone; nights are local dates there.
-    pub time_zone: String,
-    /// Most guests at once.
-    pub max_guests: u16,
-    /// ISO 4217 code of every price.
-    pub currency: String,
-    /// Price of one night, in minor units.
-    pub nightly_minor: i64,
-    /// Price of cleaning, once a stay, in minor units.
-    pub cleaning_fee_minor: i64,
-    /// Shortest stay, in nights.
-    pub min_nights: u16,
-    /// Longest stay, in nights.
-    pub max_nights: u16,
-    /// When it was listed.
-    pub created_at: EpochMs,
-}
-
 /// What a line of a quote is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum QuoteLineKind {
-    /// Nights at the nightly price.
+    /// Nights of one price.
     Nights,
+    /// Taken off for a week or longer; negative.
+    WeeklyDiscount,
+    /// Taken off for 28 nights or longer; negative.
+    MonthlyDiscount,
+    /// Guests beyond those that the nightly price is for: so many guests times so many nights.
+    ExtraGuests,
     /// Cleaning, once.
     Cleaning,
+    /// The platform's fee.
+    ServiceFee,
+    /// Taxes.
+    Taxes,
 }
 
 /// One line of a quote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct QuoteLine {
     /// What for.
     pub kind: QuoteLineKind,
@@ -100,6 +90,7 @@ pub struct QuoteLine {
 
 /// What a stay costs; the total is the sum of the lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Quote {
     /// Which home.
     pub property: PropertyId,
@@ -119,6 +110,7 @@ pub struct Quote {
 
 /// Where a hold is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HoldState {
     /// Owns its nights until `expires_at`.
@@ -133,6 +125,7 @@ pub enum HoldState {
 
 /// A hold as its guest sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Hold {
     /// Its id; the booking that grows from it keeps it.
     pub id: HoldId,
@@ -154,6 +147,7 @@ pub struct Hold {
 
 /// Where a booking is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BookingState {
     /// Waits for its payment until `expires_at`.
@@ -170,6 +164,7 @@ pub enum BookingState {
 
 /// A booking as its two parties see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Booking {
     /// Its id, which was the hold's.
     pub id: BookingId,
@@ -202,6 +197,7 @@ pub struct Booking {
 
 /// Where a payment is: Stripe's names for the states of a PaymentIntent, and what becomes of its money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentState {
     /// Waits for a payment method (again, after a declined one).
@@ -222,6 +218,7 @@ pub enum PaymentState {
 
 /// A payment as the booking's parties see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Payment {
     /// Its id.
     pub id: PaymentId,
@@ -246,6 +243,7 @@ pub struct Payment {
 
 /// Snapshot of `user:{id}`: the newest bookings of that user, as guest and as host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Inbox {
     /// Newest first, at most 50 of each side.
     pub bookings: Vec<Booking>,
@@ -253,6 +251,7 @@ pub struct Inbox {
 
 /// Snapshot of `booking:{id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BookingFile {
     /// The booking.
     pub booking: Booking,
@@ -262,6 +261,7 @@ pub struct BookingFile {
 
 /// A user as they see themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Me {
     /// Their id.
     pub id: UserId,

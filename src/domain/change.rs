@@ -1,8 +1,9 @@
 //! What a decision writes: records, events, and the instant by which it must be committed.
 
-use latchkey_protocol::{ClaimId, Date, PaymentId, PropertyId, Seq, SessionId, Topic};
+use latchkey_protocol::{BlockId, ClaimId, Date, PaymentId, PhotoId, PropertyId, Seq, SessionId, Topic};
 
 use super::account::{Account, RefreshFamily};
+use super::block::Block;
 use super::booking::Booking;
 use super::event::Event;
 use super::hold::Hold;
@@ -59,7 +60,7 @@ pub enum Write {
     /// Delete: the refund of this payment is done.
     EndJob(PaymentId),
     /// Insert.
-    AddListing(Listing),
+    AddListing(Box<Listing>),
     /// Insert a user and their login: fails if the address is registered.
     AddAccount(Account),
     /// Insert.
@@ -80,6 +81,16 @@ pub enum Write {
         /// When it came.
         at: Timestamp,
     },
+    /// Replace.
+    SetListing(Box<Listing>),
+    /// Insert: the picture is named by this home.
+    AddPhoto(PhotoId, PropertyId),
+    /// Delete: no home names the picture any more.
+    RemovePhoto(PhotoId),
+    /// Insert.
+    AddBlock(Block),
+    /// Delete.
+    EndBlock(BlockId),
 }
 
 /// An event on its way to a topic.

@@ -9,14 +9,22 @@ use super::time::Timestamp;
 pub enum Rule {
     /// The first night is before today in the property's time zone.
     NotInThePast,
+    /// The first night is sooner than the host can be ready.
+    AdvanceNotice,
     /// The last night is beyond the days that can be booked ahead.
     BookingWindow,
+    /// Guests do not arrive on that day of the week.
+    CheckInDay,
+    /// Guests do not leave on that day of the week.
+    CheckOutDay,
     /// Fewer nights than the host allows.
     MinNights,
     /// More nights than the host allows.
     MaxNights,
     /// More people than the home takes.
     MaxGuests,
+    /// Too close to another stay: the days between are for preparation.
+    Preparation,
 }
 
 impl Rule {
@@ -25,10 +33,14 @@ impl Rule {
     pub const fn name(self) -> &'static str {
         match self {
             Self::NotInThePast => "not_in_the_past",
+            Self::AdvanceNotice => "advance_notice",
             Self::BookingWindow => "booking_window",
+            Self::CheckInDay => "check_in_day",
+            Self::CheckOutDay => "check_out_day",
             Self::MinNights => "min_nights",
             Self::MaxNights => "max_nights",
             Self::MaxGuests => "max_guests",
+            Self::Preparation => "preparation",
         }
     }
 }
@@ -52,7 +64,7 @@ pub enum Refusal {
     RuleViolated {
         /// Which rule.
         rule: Rule,
-        /// The rule's bound: nights, guests or an epoch day.
+        /// The rule's bound: nights, guests, days of preparation, or the epoch day from which (until which) it is allowed.
         limit: i64,
     },
     /// Somebody has one of the nights.
@@ -64,6 +76,12 @@ pub enum Refusal {
         seq: Seq,
         /// Whether each blocking night is another user's, so that this cannot be the caller's own earlier success.
         others_only: bool,
+    },
+    /// The thing has changed since the caller read it.
+    #[error("it has changed: its version is {version}")]
+    Stale {
+        /// Its version now.
+        version: u64,
     },
     /// No such hold or booking here, or not the caller's.
     #[error("no such claim")]

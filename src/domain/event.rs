@@ -14,6 +14,8 @@ pub enum NightState {
     Held,
     /// Booked and paid.
     Booked,
+    /// Taken off sale by the host.
+    Blocked,
 }
 
 /// An event; [`super::change::TopicEvent`] says on which topic.
@@ -23,6 +25,34 @@ pub enum Event {
     PropertyListed {
         /// Which.
         property: PropertyId,
+    },
+    /// A home can be seen by everybody.
+    PropertyPublished {
+        /// Which.
+        property: PropertyId,
+        /// Its version now.
+        version: u64,
+    },
+    /// Something about a home is otherwise.
+    PropertyUpdated {
+        /// Which.
+        property: PropertyId,
+        /// Its version now.
+        version: u64,
+    },
+    /// A home can be seen by its host alone.
+    PropertyUnlisted {
+        /// Which.
+        property: PropertyId,
+        /// Its version now.
+        version: u64,
+    },
+    /// A home is gone for everybody.
+    PropertyDeleted {
+        /// Which.
+        property: PropertyId,
+        /// Its version now.
+        version: u64,
     },
     /// The nights `[from, to)` changed their state, or were confirmed in it.
     AvailabilityChanged {

@@ -1,18 +1,105 @@
-//! A home that is let: what it is, what it costs, and which stays its host accepts.
+//! A home that is let: what it is, where it stands in its life, and who may see it.
 
-use jiff::tz::TimeZone;
-use latchkey_protocol::{Date, PropertyId, UserId};
+use latchkey_protocol::{Date, PhotoId, PropertyId, UserId};
 
-use super::error::{Refusal, Rule};
-use super::money::{Currency, Money};
-use super::stay::{MAX_NIGHTS, Stay};
+use super::amenity::Amenities;
+use super::error::Refusal;
+use super::photo::{MAX_PHOTOS, Photo};
+use super::place::{Country, Location};
+use super::stay::Stay;
+use super::terms::Terms;
 use super::time::Timestamp;
 
-/// How far ahead nights can be taken, in days from today.
-pub const BOOKING_WINDOW_DAYS: i32 = 730;
+/// Minutes of a day.
+const DAY_MINUTES: u16 = 24 * 60;
 
-/// Highest price of a night or a fee, in minor units.
-const MAX_PRICE_MINOR: i64 = 1_000_000_000;
+/// Where a home is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ListingState {
+    /// Being written; only its host sees it.
+    Draft,
+    /// For everybody.
+    Published,
+    /// Taken back; what is booked goes on living.
+    Unlisted,
+    /// Gone for everybody; kept for the bookings of the past.
+    Deleted,
+}
+
+impl ListingState {
+    /// The state's name on the wire and in the database.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Published => "published",
+            Self::Unlisted => "unlisted",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+/// What guests may and may not do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a question of its own")]
+pub struct HouseRules {
+    /// In the host's words.
+    pub text: String,
+    /// Animals may come.
+    pub pets_allowed: bool,
+    /// Smoking is allowed inside.
+    pub smoking_allowed: bool,
+    /// Parties are allowed.
+    pub parties_allowed: bool,
+    /// Children may come.
+    pub children_allowed: bool,
+}
+
+/// When guests come and go, in minutes of the local day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hours {
+    /// Guests may arrive from then on.
+    pub check_in_from: u16,
+    /// Guests must arrive by then, if there is an end.
+    pub check_in_until: Option<u16>,
+    /// Guests must have left by then.
+    pub check_out_until: u16,
+}
+
+impl Default for Hours {
+    fn default() -> Self {
+        Self { check_in_from: 15 * 60, check_in_until: None, check_out_until: 11 * 60 }
+    }
+}
+
+/// What guests read about a home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Headline.
+    pub title: String,
+    /// The whole story.
+    pub text: String,
+    /// City.
+    pub city: String,
+    /// Country.
+    pub country: Option<Country>,
+    /// Street and number: for the host, and for guests whose booking is confirmed.
+    pub address: Option<String>,
+    /// Where it is; a home is not published without.
+    pub location: Option<Location>,
+    /// Rooms to sleep in.
+    pub bedrooms: u16,
+    /// Beds.
+    pub beds: u16,
+    /// Bathrooms.
+    pub bathrooms: u16,
+    /// What it offers.
+    pub amenities: Amenities,
+    /// What guests may do.
+    pub house_rules: HouseRules,
+    /// When they come and go.
+    pub hours: Hours,
+}
 
 /// A listed home.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,105 +108,198 @@ pub struct Listing {
     pub id: PropertyId,
     /// Who lets it.
     pub host: UserId,
-    /// Headline.
-    pub title: String,
-    /// City.
-    pub city: String,
-    /// Its local time.
-    pub time_zone: TimeZone,
-    /// Most guests at once.
-    pub max_guests: u16,
-    /// Currency of every price.
-    pub currency: Currency,
-    /// Price of one night, in minor units.
-    pub nightly_minor: i64,
-    /// Price of cleaning, once a stay, in minor units.
-    pub cleaning_fee_minor: i64,
-    /// Shortest stay, in nights.
-    pub min_nights: u16,
-    /// Longest stay, in nights.
-    pub max_nights: u16,
-    /// When it was listed.
+    /// Where it is in its life.
+    pub state: ListingState,
+    /// Counts its changes, from 1.
+    pub version: u64,
+    /// What guests read.
+    pub description: Description,
+    /// On which terms it is let.
+    pub terms: Terms,
+    /// Pictures, in order.
+    pub photos: Vec<Photo>,
+    /// When it was made.
     pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
 }
 
-impl Listing {
+impl Description {
+    /// A headline and a city, and nothing else yet.
+    #[must_use]
+    pub fn new(title: String, city: String) -> Self {
+        Self {
+            title,
+            text: String::new(),
+            city,
+            country: None,
+            address: None,
+            location: None,
+            bedrooms: 1,
+            beds: 1,
+            bathrooms: 1,
+            amenities: Amenities::default(),
+            house_rules: HouseRules { children_allowed: true, ..HouseRules::default() },
+            hours: Hours::default(),
+        }
+    }
+
     /// Checks every field's range.
     ///
     /// # Errors
     /// `Invalid` with the first field at fault.
     pub fn validate(&self) -> Result<(), Refusal> {
-        let invalid = |field, reason| Err(Refusal::Invalid { field, reason });
-        if !(1..=120).contains(&self.title.trim().chars().count()) {
-            return invalid("title", "1 to 120 characters");
+        let check = |is_right, field, reason| if is_right { Ok(()) } else { Err(Refusal::Invalid { field, reason }) };
+        let length = |text: &str| text.trim().chars().count();
+        let is_minute = |minute: u16| minute < DAY_MINUTES;
+        let hours = &self.hours;
+        check((1..=120).contains(&length(&self.title)), "title", "1 to 120 characters")?;
+        check(length(&self.text) <= 5_000, "description", "at most 5000 characters")?;
+        check((1..=80).contains(&length(&self.city)), "city", "1 to 80 characters")?;
+        check(self.address.as_ref().is_none_or(|text| (1..=200).contains(&length(text))), "address", "1 to 200 characters")?;
+        for (field, count) in [("bedrooms", self.bedrooms), ("beds", self.beds), ("bathrooms", self.bathrooms)] {
+            check(count <= 50, field, "0 to 50")?;
         }
-        if !(1..=80).contains(&self.city.trim().chars().count()) {
-            return invalid("city", "1 to 80 characters");
+        check(length(&self.house_rules.text) <= 2_000, "house_rules", "at most 2000 characters")?;
+        check(is_minute(hours.check_in_from), "check_in_from_minute", "0 to 1439")?;
+        let until = hours.check_in_until.is_none_or(|until| is_minute(until) && until > hours.check_in_from);
+        check(until, "check_in_until_minute", "after check_in_from_minute, to 1439")?;
+        check(is_minute(hours.check_out_until), "check_out_until_minute", "0 to 1439")
+    }
+}
+
+impl Listing {
+    /// A draft.
+    #[must_use]
+    pub const fn new(id: PropertyId, host: UserId, description: Description, terms: Terms, now: Timestamp) -> Self {
+        let state = ListingState::Draft;
+        Self { id, host, state, version: 1, description, terms, photos: Vec::new(), created_at: now, updated_at: now }
+    }
+
+    /// Checks every field's range.
+    ///
+    /// # Errors
+    /// `Invalid` with the first field at fault.
+    pub fn validate(&self) -> Result<(), Refusal> {
+        self.description.validate()?;
+        self.terms.validate()?;
+        match self.state {
+            ListingState::Published if self.description.location.is_none() => {
+                Err(Refusal::Invalid { field: "location", reason: "a home is not published without" })
+            }
+            ListingState::Draft | ListingState::Published | ListingState::Unlisted | ListingState::Deleted => Ok(()),
         }
-        if !(1..=50).contains(&self.max_guests) {
-            return invalid("max_guests", "1 to 50");
+    }
+
+    /// Whether `viewer`, or somebody unknown, may see it: everybody while it is published, its host until it is deleted.
+    #[must_use]
+    pub fn is_visible_to(&self, viewer: Option<UserId>) -> bool {
+        match self.state {
+            ListingState::Published => true,
+            ListingState::Draft | ListingState::Unlisted => viewer == Some(self.host),
+            ListingState::Deleted => false,
         }
-        if !(1..=MAX_PRICE_MINOR).contains(&self.nightly_minor) {
-            return invalid("nightly_minor", "1 to 1000000000");
-        }
-        if !(0..=MAX_PRICE_MINOR).contains(&self.cleaning_fee_minor) {
-            return invalid("cleaning_fee_minor", "0 to 1000000000");
-        }
-        if !(1..=MAX_NIGHTS).contains(&self.min_nights) {
-            return invalid("min_nights", "1 to 365");
-        }
-        if !(self.min_nights..=MAX_NIGHTS).contains(&self.max_nights) {
-            return invalid("max_nights", "min_nights to 365");
-        }
-        Ok(())
     }
 
     /// The local date at `now`.
     #[must_use]
     pub fn today(&self, now: Timestamp) -> Date {
-        let instant = jiff::Timestamp::from_millisecond(now.epoch_ms()).unwrap_or_default();
-        let local = self.time_zone.to_datetime(instant).date();
-        Date::from_year_month_day(i32::from(local.year()), i32::from(local.month()), i32::from(local.day())).unwrap_or(Date::MIN)
+        self.terms.today(now)
     }
 
     /// Whether the rules allow such a stay, decided at `now`; whether the nights are free is the calendar's business.
     ///
     /// # Errors
-    /// `RuleViolated` with the first rule broken, in the order of [`Rule`]; `Invalid` for no guests.
+    /// As [`Terms::accepts`].
     pub fn accepts(&self, stay: Stay, guests: u16, now: Timestamp) -> Result<(), Refusal> {
-        let refuse = |rule, limit| Err(Refusal::RuleViolated { rule, limit });
-        let today = self.today(now);
-        let last_day = today.saturating_add(BOOKING_WINDOW_DAYS);
-        if guests == 0 {
-            return Err(Refusal::Invalid { field: "guests", reason: "1 or more" });
-        }
-        if stay.check_in() < today {
-            return refuse(Rule::NotInThePast, i64::from(today.epoch_day()));
-        }
-        if stay.check_out() > last_day {
-            return refuse(Rule::BookingWindow, i64::from(last_day.epoch_day()));
-        }
-        if stay.night_count() < self.min_nights {
-            return refuse(Rule::MinNights, i64::from(self.min_nights));
-        }
-        if stay.night_count() > self.max_nights {
-            return refuse(Rule::MaxNights, i64::from(self.max_nights));
-        }
-        if guests > self.max_guests {
-            return refuse(Rule::MaxGuests, i64::from(self.max_guests));
-        }
-        Ok(())
+        self.terms.accepts(stay, guests, self.terms.today(now))
     }
 
-    /// Price of one night.
-    #[must_use]
-    pub const fn nightly(&self) -> Money {
-        Money { minor: self.nightly_minor, currency: self.currency }
+    /// For everybody from now on.
+    ///
+    /// # Errors
+    /// `InvalidState` unless it is a draft or unlisted; `Invalid` if something is missing.
+    pub fn publish(self) -> Result<Self, Refusal> {
+        match self.state {
+            ListingState::Draft | ListingState::Unlisted => {
+                let published = Self { state: ListingState::Published, ..self };
+                published.validate().map(|()| published)
+            }
+            ListingState::Published | ListingState::Deleted => Err(Refusal::InvalidState { state: self.state.name() }),
+        }
     }
 
-    /// Price of cleaning.
-    #[must_use]
-    pub const fn cleaning(&self) -> Money {
-        Money { minor: self.cleaning_fee_minor, currency: self.currency }
+    /// Taken back from everybody but its host.
+    ///
+    /// # Errors
+    /// `InvalidState` unless it is published.
+    pub fn unlist(self) -> Result<Self, Refusal> {
+        match self.state {
+            ListingState::Published => Ok(Self { state: ListingState::Unlisted, ..self }),
+            ListingState::Draft | ListingState::Unlisted | ListingState::Deleted => Err(Refusal::InvalidState { state: self.state.name() }),
+        }
+    }
+
+    /// Gone for everybody, with its pictures and its address.
+    ///
+    /// # Errors
+    /// `InvalidState` if it is gone already.
+    pub fn delete(self) -> Result<Self, Refusal> {
+        match self.state {
+            ListingState::Draft | ListingState::Published | ListingState::Unlisted => {
+                let description = Description { address: None, ..self.description };
+                Ok(Self { state: ListingState::Deleted, photos: Vec::new(), description, ..self })
+            }
+            ListingState::Deleted => Err(Refusal::InvalidState { state: self.state.name() }),
+        }
+    }
+
+    /// With one more picture, the last.
+    ///
+    /// # Errors
+    /// `InvalidState` if there are [`MAX_PHOTOS`].
+    pub fn add_photo(mut self, photo: Photo) -> Result<Self, Refusal> {
+        if self.photos.len() >= MAX_PHOTOS {
+            return Err(Refusal::InvalidState { state: "30_photos" });
+        }
+        self.photos.push(photo);
+        Ok(self)
+    }
+
+    /// With its pictures in this order.
+    ///
+    /// # Errors
+    /// `Invalid` unless each of its pictures is named once.
+    pub fn order_photos(mut self, order: &[PhotoId]) -> Result<Self, Refusal> {
+        let invalid = Refusal::Invalid { field: "photos", reason: "each of the home's photos once" };
+        if order.len() != self.photos.len() {
+            return Err(invalid);
+        }
+        let mut ordered = Vec::with_capacity(order.len());
+        for id in order {
+            let index = self.photos.iter().position(|photo| photo.id == *id).ok_or(invalid)?;
+            ordered.push(self.photos.swap_remove(index));
+        }
+        Ok(Self { photos: ordered, ..self })
+    }
+
+    /// With another caption under a picture.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn caption_photo(mut self, id: PhotoId, caption: Option<String>) -> Result<Self, Refusal> {
+        let photo = self.photos.iter_mut().find(|photo| photo.id == id).ok_or(Refusal::NotFound)?;
+        photo.caption = caption;
+        Ok(self)
+    }
+
+    /// Without a picture.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn remove_photo(mut self, id: PhotoId) -> Result<Self, Refusal> {
+        let index = self.photos.iter().position(|photo| photo.id == id).ok_or(Refusal::NotFound)?;
+        self.photos.remove(index);
+        Ok(self)
     }
 }

@@ -5,6 +5,8 @@
 //! committed and is applied. Services call this; nothing here calls anything of ours but `latchkey_protocol`'s ids and dates.
 
 pub mod account;
+pub mod amenity;
+pub mod block;
 pub mod booking;
 pub mod calendar;
 pub mod change;
@@ -15,21 +17,31 @@ pub mod ledger;
 pub mod listing;
 pub mod money;
 pub mod payment;
+pub mod photo;
+pub mod place;
 pub mod pricing;
 pub mod stay;
+pub mod terms;
 pub mod time;
 
+pub use amenity::Amenities;
+pub use block::Block;
 pub use booking::{Booking, BookingState};
 pub use calendar::{Calendar, Claim};
 pub use change::{Changes, Decision, TopicEvent, Write};
 pub use error::Refusal;
 pub use event::Event;
 pub use hold::{Hold, HoldState};
-pub use latchkey_protocol::{BookingId, ClaimId, Date, HoldId, PaymentId, PropertyId, Seq, SessionId, Topic, UserId};
+pub use latchkey_protocol::{
+    Amenity, BlockId, BookingId, ClaimId, Date, HoldId, PaymentId, PhotoId, PropertyId, Seq, SessionId, Topic, UserId, Weekday,
+};
 pub use ledger::Transfer;
-pub use listing::Listing;
+pub use listing::{Listing, ListingState};
 pub use money::{Currency, Money};
 pub use payment::{Payment, PaymentState};
+pub use photo::Photo;
+pub use place::{Country, Location};
 pub use pricing::Quote;
 pub use stay::Stay;
+pub use terms::Terms;
 pub use time::Timestamp;

@@ -7,7 +7,10 @@ use super::error::Refusal;
 /// Longest stay, in nights.
 pub const MAX_NIGHTS: u16 = 365;
 
-/// One to [`MAX_NIGHTS`] nights in a row, by the local calendar of a property.
+/// Longest run of nights off sale.
+pub const MAX_NIGHTS_OFF_SALE: u16 = 730;
+
+/// One to [`MAX_NIGHTS`] nights in a row (to [`MAX_NIGHTS_OFF_SALE`] off sale), by the local calendar of a property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stay {
     check_in: Date,
@@ -27,6 +30,18 @@ impl Stay {
         }
     }
 
+    /// Nights in which nobody stays: taken off sale by the host.
+    ///
+    /// # Errors
+    /// `Invalid` (field `to`) if it is not after `from`, or more than [`MAX_NIGHTS_OFF_SALE`] after it.
+    pub fn off_sale(from: Date, to: Date) -> Result<Self, Refusal> {
+        match to.days_since(from) {
+            nights if nights < 1 => Err(Refusal::Invalid { field: "to", reason: "must be after from" }),
+            nights if nights > i32::from(MAX_NIGHTS_OFF_SALE) => Err(Refusal::Invalid { field: "to", reason: "more than 730 nights" }),
+            _ => Ok(Self { check_in: from, check_out: to }),
+        }
+    }
+
     /// First night.
     #[must_use]
     pub const fn check_in(self) -> Date {
@@ -39,10 +54,10 @@ impl Stay {
         self.check_out
     }
 
-    /// How many nights: 1 to [`MAX_NIGHTS`].
+    /// How many nights.
     #[must_use]
     pub fn night_count(self) -> u16 {
-        u16::try_from(self.check_out.days_since(self.check_in)).unwrap_or(MAX_NIGHTS)
+        u16::try_from(self.check_out.days_since(self.check_in)).unwrap_or(u16::MAX)
     }
 
     /// Each night, in order.

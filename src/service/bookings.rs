@@ -165,7 +165,7 @@ impl Bookings {
         let claim = self.availability.claim(property).await?;
         let found = match claim.calendar().claim(hold) {
             Some(Claim::Hold(live)) => Some(*live),
-            Some(Claim::Booked(_)) | None => self.store.hold(hold).await?,
+            Some(Claim::Booked(_) | Claim::Blocked(_)) | None => self.store.hold(hold).await?,
         };
         let found = found.filter(|found| found.guest == caller.user && found.property == property);
         Ok(wire::hold(&found.ok_or(ServiceError::NotFound("hold"))?, claim.calendar().seq()))

@@ -133,6 +133,7 @@ fn refusal_to_wire(refusal: &Refusal) -> WireError {
         Refusal::PriceOverflow => wire(ErrorCode::Invalid).with("field", "price"),
         Refusal::RuleViolated { rule, limit } => wire(ErrorCode::RuleViolated).with("rule", rule.name()).with("limit", *limit),
         Refusal::DatesUnavailable { from, seq, .. } => wire(ErrorCode::DatesUnavailable).with("from", from.to_string()).with("seq", *seq),
+        Refusal::Stale { version } => wire(ErrorCode::PreconditionFailed).with("version", *version),
         Refusal::NotFound => wire(ErrorCode::NotFound),
         Refusal::NotYours => wire(ErrorCode::Forbidden),
         Refusal::Expired { expires_at } => WireError::new(ErrorCode::Expired, "it ran out").with("expires_at", expires_at.epoch_ms()),

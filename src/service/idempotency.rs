@@ -146,6 +146,7 @@ const fn may_be_own_success(refused: &ServiceError) -> bool {
         | ServiceError::Internal => false,
         ServiceError::Refused(
             Refusal::RuleViolated { .. }
+            | Refusal::Stale { .. }
             | Refusal::NotFound
             | Refusal::Expired { .. }
             | Refusal::InvalidState { .. }

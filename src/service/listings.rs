@@ -1,17 +1,18 @@
 //! Homes.
 
+mod fields;
+
 use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use jiff::tz::TimeZone;
 use latchkey_protocol::rest::CreateProperty;
 use latchkey_protocol::{Topic, view};
 
 use super::idempotency::{IdempotencyKey, Keys};
 use super::{Caller, ServiceError, wire};
 use crate::clock::Clock;
-use crate::domain::{Event, Listing, PropertyId, Refusal, Timestamp, TopicEvent, Write};
+use crate::domain::{Event, Listing, PropertyId, Timestamp, TopicEvent, Write};
 use crate::entropy::fresh_id;
 use crate::store::{ChangeSet, CommitError, Contended, Lane, Store};
 
@@ -48,28 +49,16 @@ impl Listings {
     pub async fn create(&self, caller: &Caller, key: IdempotencyKey, ask: CreateProperty) -> Result<view::Property, ServiceError> {
         let used = self.keys.begin(caller.user, "create_property", key, &ask).await?;
         let now = Timestamp::from_epoch_ms(self.clock.now());
-        let time_zone =
-            TimeZone::get(&ask.time_zone).map_err(|_| Refusal::Invalid { field: "time_zone", reason: "not an IANA time zone" })?;
-        let listing = Listing {
-            id: PropertyId::from_bytes(fresh_id(now.epoch_ms())),
-            host: caller.user,
-            title: ask.title.trim().to_owned(),
-            city: ask.city.trim().to_owned(),
-            time_zone,
-            max_guests: ask.max_guests,
-            currency: ask.currency.parse()?,
-            nightly_minor: ask.nightly_minor,
-            cleaning_fee_minor: ask.cleaning_fee_minor,
-            min_nights: ask.min_nights,
-            max_nights: ask.max_nights,
-            created_at: now,
-        };
+        let (description, terms) = fields::created(&ask, 0)?;
+        let id = PropertyId::from_bytes(fresh_id(now.epoch_ms()));
+        let listing = Listing::new(id, caller.user, description, terms, now);
+        let listing = if ask.publish { listing.publish()? } else { listing };
         listing.validate()?;
         let event =
             TopicEvent { topic: Topic::Property(listing.id), seq: Some(1), at: now, event: Event::PropertyListed { property: listing.id } };
-        let property = wire::property(&listing);
+        let property = wire::property(&listing, Some(caller.user));
         let set = ChangeSet {
-            writes: vec![Write::AddListing(listing)],
+            writes: vec![Write::AddListing(Box::new(listing))],
             events: vec![wire::new_event(&event)],
             deadline: None,
             idempotency: Some(used.record(&property, now)?),
@@ -90,7 +79,7 @@ impl Listings {
     /// `NotFound`.
     pub async fn find(&self, property: PropertyId) -> Result<view::Property, ServiceError> {
         let listing = self.store.listing(property).await?.ok_or(ServiceError::NotFound("property"))?;
-        Ok(wire::property(&listing))
+        Ok(wire::property(&listing, None))
     }
 
     /// Homes, newest first, older than `before`.
@@ -103,6 +92,6 @@ impl Listings {
             let newest = Bound::Excluded(before.unwrap_or(PropertyId::from_bytes([0xff; 16])));
             ids.range((Bound::Unbounded, newest)).rev().take(usize::from(limit)).copied().collect()
         };
-        Ok(self.store.listings(&page).await?.iter().map(wire::property).collect())
+        Ok(self.store.listings(&page).await?.iter().map(|listing| wire::property(listing, None)).collect())
     }
 }

@@ -180,7 +180,7 @@ impl Payments {
         let ended = match calendar.claim(booking) {
             Some(Claim::Booked(_)) => None,
             // Over, so it is not in the calendar; its own topic guards it.
-            Some(Claim::Hold(_)) | None => self.store.deal(booking).await?,
+            Some(Claim::Hold(_) | Claim::Blocked(_)) | None => self.store.deal(booking).await?,
         };
         Ok(calendar.report_payment(booking, ended, report, now)?)
     }

@@ -8,7 +8,7 @@ use latchkey_protocol::{Seq, Topic, view};
 use super::availability::Availability;
 use super::{Caller, ServiceError, wire};
 use crate::clock::Clock;
-use crate::domain::listing::BOOKING_WINDOW_DAYS;
+use crate::domain::terms::BOOKING_WINDOW_DAYS;
 use crate::domain::{Calendar, Timestamp};
 use crate::store::Store;
 
@@ -38,7 +38,11 @@ impl Topics {
     /// `Unauthenticated` for an anonymous caller on a private topic; `NotFound`.
     pub async fn authorise(&self, caller: Option<&Caller>, topic: Topic) -> Result<(), ServiceError> {
         match (topic, caller) {
-            (Topic::Property(_), _) => Ok(()),
+            (Topic::Property(property), caller) => {
+                let viewer = caller.map(|caller| caller.user);
+                let is_visible = self.availability.look(property, |calendar| calendar.listing().is_visible_to(viewer)).await?;
+                if is_visible { Ok(()) } else { Err(ServiceError::NotFound("property")) }
+            }
             (Topic::User(_) | Topic::Booking(_), None) => Err(ServiceError::Unauthenticated("this topic is private")),
             (Topic::User(user), Some(caller)) if user == caller.user => Ok(()),
             (Topic::User(_), Some(_)) => Err(ServiceError::NotFound("topic")),
@@ -58,7 +62,7 @@ impl Topics {
                 let now = Timestamp::from_epoch_ms(self.clock.now());
                 let look = |calendar: &Calendar| {
                     let today = calendar.listing().today(now);
-                    wire::calendar(calendar, today, today.saturating_add(BOOKING_WINDOW_DAYS + 1))
+                    wire::calendar(calendar, today, today.saturating_add(i32::from(BOOKING_WINDOW_DAYS) + 1))
                 };
                 let view = self.availability.look(property, look).await?;
                 Ok((view.seq, Snapshot::Calendar(view)))

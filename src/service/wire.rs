@@ -1,36 +1,20 @@
 //! Domain values as clients see them. The only translation there is: replies, snapshots and stored events all come from here.
 
+mod property;
+
 use std::sync::Arc;
 
 use latchkey_protocol::{event as wire_event, view};
 
+pub use self::property::{block, calendar_days, photo, property};
 use crate::domain::booking::{Deal, Party};
 use crate::domain::calendar::NightRun;
 use crate::domain::event::NightState;
 use crate::domain::pricing::LineKind;
 use crate::domain::{
-    Booking, BookingState, Calendar, Date, Event, Hold, HoldState, Listing, Payment, PaymentState, Quote, Seq, TopicEvent,
+    Booking, BookingState, Calendar, Date, Event, Hold, HoldState, Payment, PaymentState, PropertyId, Quote, Seq, TopicEvent,
 };
 use crate::store::NewEvent;
-
-/// A home.
-#[must_use]
-pub fn property(listing: &Listing) -> view::Property {
-    view::Property {
-        id: listing.id,
-        host: listing.host,
-        title: listing.title.clone(),
-        city: listing.city.clone(),
-        time_zone: listing.time_zone.iana_name().unwrap_or("UTC").to_owned(),
-        max_guests: listing.max_guests,
-        currency: listing.currency.code().to_owned(),
-        nightly_minor: listing.nightly_minor,
-        cleaning_fee_minor: listing.cleaning_fee_minor,
-        min_nights: listing.min_nights,
-        max_nights: listing.max_nights,
-        created_at: listing.created_at.epoch_ms(),
-    }
-}
 
 /// A home's calendar in `[from, to)`.
 #[must_use]
@@ -53,6 +37,7 @@ const fn night_state(state: NightState) -> view::NightState {
         NightState::Free => view::NightState::Free,
         NightState::Held => view::NightState::Held,
         NightState::Booked => view::NightState::Booked,
+        NightState::Blocked => view::NightState::Blocked,
     }
 }
 
@@ -62,7 +47,12 @@ pub fn quote(quote: &Quote) -> view::Quote {
     let lines = quote.lines.iter().map(|line| view::QuoteLine {
         kind: match line.kind {
             LineKind::Nights => view::QuoteLineKind::Nights,
+            LineKind::WeeklyDiscount => view::QuoteLineKind::WeeklyDiscount,
+            LineKind::MonthlyDiscount => view::QuoteLineKind::MonthlyDiscount,
+            LineKind::ExtraGuests => view::QuoteLineKind::ExtraGuests,
             LineKind::Cleaning => view::QuoteLineKind::Cleaning,
+            LineKind::ServiceFee => view::QuoteLineKind::ServiceFee,
+            LineKind::Taxes => view::QuoteLineKind::Taxes,
         },
         quantity: line.quantity,
         unit_minor: line.unit.minor,
@@ -182,6 +172,10 @@ pub fn new_event(event: &TopicEvent) -> NewEvent {
 fn data(event: &wire_event::Event) -> Arc<str> {
     let json = match event {
         wire_event::Event::PropertyListed(data) => serde_json::to_string(data),
+        wire_event::Event::PropertyPublished(data)
+        | wire_event::Event::PropertyUpdated(data)
+        | wire_event::Event::PropertyUnlisted(data)
+        | wire_event::Event::PropertyDeleted(data) => serde_json::to_string(data),
         wire_event::Event::AvailabilityChanged(data) => serde_json::to_string(data),
         wire_event::Event::HoldExpired(data) => serde_json::to_string(data),
         wire_event::Event::BookingCreated(data)
@@ -198,6 +192,10 @@ fn data(event: &wire_event::Event) -> Arc<str> {
 fn wire(event: &Event) -> wire_event::Event {
     match event {
         Event::PropertyListed { property } => wire_event::Event::PropertyListed(wire_event::PropertyRef { property: *property }),
+        Event::PropertyPublished { property, version } => wire_event::Event::PropertyPublished(property_version(*property, *version)),
+        Event::PropertyUpdated { property, version } => wire_event::Event::PropertyUpdated(property_version(*property, *version)),
+        Event::PropertyUnlisted { property, version } => wire_event::Event::PropertyUnlisted(property_version(*property, *version)),
+        Event::PropertyDeleted { property, version } => wire_event::Event::PropertyDeleted(property_version(*property, *version)),
         Event::AvailabilityChanged { from, to, state } => {
             wire_event::Event::AvailabilityChanged(view::NightRange { from: *from, to: *to, state: night_state(*state) })
         }
@@ -224,6 +222,10 @@ fn wire(event: &Event) -> wire_event::Event {
         Event::PaymentSucceeded(payment) => wire_event::Event::PaymentSucceeded(payment_notice(payment)),
         Event::PaymentRefunded(payment) => wire_event::Event::PaymentRefunded(payment_notice(payment)),
     }
+}
+
+const fn property_version(property: PropertyId, version: u64) -> wire_event::PropertyVersion {
+    wire_event::PropertyVersion { property, version }
 }
 
 const fn payment_notice(payment: &Payment) -> wire_event::PaymentNotice {

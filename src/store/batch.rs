@@ -10,8 +10,8 @@ use surrealdb::types::{Array, RecordId, SurrealValue, ToSql, Uuid, Value, Variab
 use super::change_set::{ChangeSet, StoredEvent};
 use super::database::row;
 use super::rows::{
-    BookingRow, FamilyRow, HoldRow, ListingRow, LoginRow, NightRow, PaymentRow, UserRow, array_record, event_record, int,
-    ledger_row, night_record, record, refund_job_record,
+    BlockRow, BookingRow, FamilyRow, HoldRow, ListingRow, LoginRow, NightRow, PaymentRow, PhotoOwnerRow, UserRow, array_record,
+    event_record, int, ledger_row, night_record, record, refund_job_record,
 };
 use crate::domain::Write;
 
@@ -105,7 +105,7 @@ impl Rows {
                 let id = RecordId::new("webhook", event_id.as_str()).into_value();
                 self.insert("webhook", row([("id", id), ("at", at.epoch_ms().into_value())]));
             }
-            Write::AddListing(listing) => self.insert("property", ListingRow::from(listing).into_value()),
+            Write::AddListing(listing) => self.insert("property", ListingRow::from(listing.as_ref()).into_value()),
             Write::AddAccount(account) => {
                 self.insert("user", UserRow::from(account).into_value());
                 self.insert("login", LoginRow::from(account).into_value());
@@ -115,6 +115,11 @@ impl Rows {
                 let id = record("revoked", *session).into_value();
                 self.insert("revoked", row([("id", id), ("until", until.epoch_ms().into_value())]));
             }
+            Write::SetListing(listing) => self.replaces.push(ListingRow::from(listing.as_ref()).into_value()),
+            Write::AddPhoto(photo, property) => self.insert("photo", PhotoOwnerRow::new(*photo, *property).into_value()),
+            Write::RemovePhoto(photo) => self.deletes.push(record("photo", *photo).into_value()),
+            Write::AddBlock(block) => self.insert("block", BlockRow::from(block).into_value()),
+            Write::EndBlock(block) => self.deletes.push(record("block", *block).into_value()),
             Write::SetFamily(family) => {
                 self.checks.push((record("family", family.session), family.version - 1, number));
                 self.replaces.push(FamilyRow::from(family).into_value());
@@ -209,7 +214,12 @@ pub(super) fn inserted_ids(set: &ChangeSet) -> Vec<(String, Inserted)> {
             | Write::SetBooking(_)
             | Write::SetPayment(_)
             | Write::EndJob(_)
-            | Write::SetFamily(_) => {}
+            | Write::SetFamily(_)
+            | Write::SetListing(_)
+            | Write::RemovePhoto(_)
+            | Write::EndBlock(_) => {}
+            Write::AddPhoto(photo, _) => add(record("photo", *photo), Inserted::State),
+            Write::AddBlock(block) => add(record("block", block.id), Inserted::State),
         }
     }
     if let Some(idempotency) = &set.idempotency {

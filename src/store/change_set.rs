@@ -65,6 +65,8 @@ impl ChangeSet {
             Write::FreeNight(..) | Write::SetHold(_) | Write::SetBooking(_) | Write::SetPayment(_) | Write::EndJob(_) => has_guard,
             // Carries its own version.
             Write::SetFamily(_) => true,
+            Write::SetListing(_) | Write::RemovePhoto(_) | Write::EndBlock(_) => has_guard,
+            Write::AddPhoto(..) | Write::AddBlock(_) => true,
             Write::TakeNight(_)
             | Write::AddHold(_)
             | Write::AddBooking(_)

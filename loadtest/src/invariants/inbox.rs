@@ -32,6 +32,10 @@ impl Step {
             Event::BookingConfirmed(notice) => Some((Self::Confirmed, notice.booking)),
             Event::BookingExpired(notice) => Some((Self::Expired, notice.booking)),
             Event::PropertyListed(_)
+            | Event::PropertyPublished(_)
+            | Event::PropertyUpdated(_)
+            | Event::PropertyUnlisted(_)
+            | Event::PropertyDeleted(_)
             | Event::AvailabilityChanged(_)
             | Event::HoldExpired(_)
             | Event::BookingCancelled(_)

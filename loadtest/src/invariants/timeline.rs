@@ -70,7 +70,11 @@ impl Timeline {
         }
         let change = match read_event(kind, data).map_err(|error| format!("event {seq}: {error}"))? {
             Event::AvailabilityChanged(range) => Some(range),
-            Event::PropertyListed(_) => None,
+            Event::PropertyListed(_)
+            | Event::PropertyPublished(_)
+            | Event::PropertyUpdated(_)
+            | Event::PropertyUnlisted(_)
+            | Event::PropertyDeleted(_) => None,
             Event::HoldExpired(_)
             | Event::BookingCreated(_)
             | Event::BookingConfirmed(_)

@@ -2,6 +2,7 @@
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use latchkey_protocol::rest::{CreateProperty, Login, Register};
+use latchkey_protocol::view::Coordinates;
 use latchkey_protocol::{CloseCode, PropertyId};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -77,15 +78,9 @@ async fn list_homes(app: &App, host: &Caller, count: usize) -> Vec<PropertyId> {
     let mut homes = Vec::new();
     for number in 0..count {
         let ask = CreateProperty {
-            title: "Cottage".to_owned(),
-            city: "Vienna".to_owned(),
-            time_zone: "Europe/Vienna".to_owned(),
-            max_guests: 4,
-            currency: "EUR".to_owned(),
-            nightly_minor: 10_000,
-            cleaning_fee_minor: 0,
-            min_nights: 1,
-            max_nights: 28,
+            location: Some(Coordinates { latitude: 48.2, longitude: 16.37 }),
+            publish: true,
+            ..CreateProperty::new("Cottage", "Vienna", "Europe/Vienna", 4, "EUR", 10_000)
         };
         let key = IdempotencyKey::new(&format!("home {number}")).unwrap();
         homes.push(app.services.listings.create(host, key, ask).await.unwrap().id);

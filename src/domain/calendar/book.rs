@@ -121,7 +121,7 @@ impl Calendar {
         let stored = match (self.claims.get(&booking), ended) {
             (Some(Claim::Booked(deal)), _) => deal.as_ref().clone(),
             (_, Some(deal)) => deal,
-            (Some(Claim::Hold(_)) | None, None) => return Err(Refusal::NotFound),
+            (Some(Claim::Hold(_) | Claim::Blocked(_)) | None, None) => return Err(Refusal::NotFound),
         };
         // An overdue booking is expired by this very decision, and reported on as what it then is: also one that was stored as
         // waiting and is not in this calendar.

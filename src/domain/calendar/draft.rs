@@ -53,19 +53,20 @@ impl<'a> Draft<'a> {
 
     /// Appends to `property:{id}` that a stay's nights are in `state`; gives the event's number.
     pub(super) fn announce(&mut self, stay: Stay, state: NightState) -> u64 {
+        self.append(Event::AvailabilityChanged { from: stay.check_in(), to: stay.check_out(), state })
+    }
+
+    /// Appends to `property:{id}`; gives the event's number.
+    pub(super) fn append(&mut self, event: Event) -> u64 {
         self.seq += 1;
-        self.changes.events.push(TopicEvent {
-            topic: Topic::Property(self.calendar.listing.id),
-            seq: Some(self.seq),
-            at: self.now,
-            event: Event::AvailabilityChanged { from: stay.check_in(), to: stay.check_out(), state },
-        });
+        let topic = Topic::Property(self.calendar.listing.id);
+        self.changes.events.push(TopicEvent { topic, seq: Some(self.seq), at: self.now, event });
         self.seq
     }
 
-    /// Takes a stay's nights for `claim` and says so.
-    pub(super) fn take(&mut self, stay: Stay, claim: ClaimId) -> u64 {
-        let seq = self.announce(stay, NightState::Held);
+    /// Takes nights for `claim` and says so.
+    pub(super) fn take(&mut self, stay: Stay, claim: ClaimId, state: NightState) -> u64 {
+        let seq = self.announce(stay, state);
         let property = self.calendar.listing.id;
         self.changes.writes.extend(stay.nights().map(|date| Write::TakeNight(Night { property, date, claim, seq })));
         seq
@@ -129,6 +130,8 @@ impl<'a> Draft<'a> {
                 self.expire_deal(&mut deal)?;
                 self.set(&deal);
             }
+            // Never overdue: it has no end but its host's word.
+            Claim::Blocked(_) => {}
         }
         Ok(())
     }

@@ -5,9 +5,10 @@ use latchkey_protocol::{ClaimId, UserId};
 use super::draft::Draft;
 use super::{Calendar, Claim};
 use crate::domain::change::{Decision, Write};
-use crate::domain::error::Refusal;
+use crate::domain::error::{Refusal, Rule};
 use crate::domain::event::NightState;
 use crate::domain::hold::{Hold, HoldState};
+use crate::domain::listing::ListingState;
 use crate::domain::stay::Stay;
 use crate::domain::time::Timestamp;
 
@@ -28,11 +29,14 @@ impl Calendar {
     /// Takes the nights for the guest, as a lease; the outcome is the hold and the event that took them.
     ///
     /// # Errors
-    /// In order of precedence: what [`crate::domain::Listing::accepts`] refuses, `DatesUnavailable`, `HoldCooldown`.
+    /// In order of precedence: `NotFound` (to its host `InvalidState`) unless the home is published, what
+    /// [`crate::domain::Listing::accepts`] refuses, `DatesUnavailable`, `RuleViolated` for preparation, `HoldCooldown`.
     pub fn hold(&self, ask: &HoldDates, now: Timestamp) -> Result<Decision<(Hold, u64)>, Refusal> {
+        self.refuse_off_sale(ask.guest)?;
         self.listing.accepts(ask.stay, ask.guests, now)?;
         let mut draft = Draft::after_expiry(self, now)?;
-        self.refuse_taken(ask, &draft)?;
+        self.refuse_taken(ask.stay, Some(ask.guest), &draft)?;
+        self.refuse_unprepared(ask.stay, &draft)?;
         self.refuse_hoarding(ask, now)?;
         let hold = Hold {
             id: ask.claim,
@@ -43,7 +47,7 @@ impl Calendar {
             created_at: now,
             state: HoldState::Active { expires_at: now.plus_ms(self.leases.hold_ms) },
         };
-        let seq = draft.take(hold.stay, hold.id);
+        let seq = draft.take(hold.stay, hold.id, NightState::Held);
         draft.write(Write::AddHold(hold));
         Ok(draft.decide((hold, seq)))
     }
@@ -81,17 +85,42 @@ impl Calendar {
         match self.claims.get(&claim) {
             Some(Claim::Hold(hold)) if hold.guest == guest => Ok(*hold),
             Some(Claim::Booked(deal)) if deal.booking.guest == guest => Err(Refusal::InvalidState { state: "converted" }),
-            Some(Claim::Hold(_) | Claim::Booked(_)) | None => Err(Refusal::NotFound),
+            Some(Claim::Hold(_) | Claim::Booked(_) | Claim::Blocked(_)) | None => Err(Refusal::NotFound),
         }
     }
 
-    fn refuse_taken(&self, ask: &HoldDates, draft: &Draft<'_>) -> Result<(), Refusal> {
-        let stay = ask.stay;
+    /// New stays are for published homes only; others' are not there for a guest.
+    fn refuse_off_sale(&self, guest: UserId) -> Result<(), Refusal> {
+        match self.listing.state {
+            ListingState::Published => Ok(()),
+            ListingState::Draft | ListingState::Unlisted if guest == self.listing.host => {
+                Err(Refusal::InvalidState { state: self.listing.state.name() })
+            }
+            ListingState::Draft | ListingState::Unlisted | ListingState::Deleted => Err(Refusal::NotFound),
+        }
+    }
+
+    /// Days of preparation own no nights: another guest's nights (not the host's own blocks) must be that far away on both sides.
+    fn refuse_unprepared(&self, stay: Stay, draft: &Draft<'_>) -> Result<(), Refusal> {
+        let days = self.listing.terms.rules.preparation_days;
+        let reach = i32::from(days);
+        let before = self.nights.range(stay.check_in().saturating_add(-reach)..stay.check_in());
+        let after = self.nights.range(stay.check_out()..stay.check_out().saturating_add(reach));
+        let is_near = before.chain(after).any(|(_, owner)| self.is_stay(owner.claim) && !draft.has_freed(owner.claim));
+        if is_near { Err(Refusal::RuleViolated { rule: Rule::Preparation, limit: i64::from(days) }) } else { Ok(()) }
+    }
+
+    /// Whether somebody stays, or may come to stay, in a claim's nights. A claim that is not known is a stay of the past.
+    pub(super) fn is_stay(&self, claim: ClaimId) -> bool {
+        !matches!(self.claims.get(&claim), Some(Claim::Blocked(_)))
+    }
+
+    pub(super) fn refuse_taken(&self, stay: Stay, guest: Option<UserId>, draft: &Draft<'_>) -> Result<(), Refusal> {
         let mut blocking =
             self.nights.range(stay.check_in()..stay.check_out()).filter(|(_, owner)| !draft.has_freed(owner.claim)).peekable();
         let Some((from, owner)) = blocking.peek() else { return Ok(()) };
         let (from, seq) = (**from, owner.seq);
-        let others_only = blocking.all(|(_, owner)| self.claims.get(&owner.claim).is_some_and(|claim| claim.guest() != ask.guest));
+        let others_only = blocking.all(|(_, owner)| self.claims.get(&owner.claim).is_some_and(|claim| claim.guest() != guest));
         Err(Refusal::DatesUnavailable { from, seq, others_only })
     }
 
@@ -99,8 +128,8 @@ impl Calendar {
         let cooldowns = self.cooldowns.iter().filter(|(user, stay, until)| *user == ask.guest && stay.overlaps(ask.stay) && now < *until);
         // A hold that this very decision ends begins its cooldown at its deadline.
         let ending = self.overdue(now).filter_map(|claim| match claim {
-            claim if claim.guest() == ask.guest && claim.stay().overlaps(ask.stay) => claim.deadline(),
-            Claim::Hold(_) | Claim::Booked(_) => None,
+            claim if claim.guest() == Some(ask.guest) && claim.stay().overlaps(ask.stay) => claim.deadline(),
+            Claim::Hold(_) | Claim::Booked(_) | Claim::Blocked(_) => None,
         });
         let until = cooldowns.map(|(_, _, until)| *until).chain(ending.map(|end| end.plus_ms(self.leases.cooldown_ms))).max();
         match until {

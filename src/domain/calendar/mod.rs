@@ -5,10 +5,14 @@
 //! Commands take `&self` and give a [`Decision`](super::change::Decision); [`Calendar::apply`] folds committed changes in. Decisions for one
 //! property are serial: the caller has its claim (`service::availability`).
 
+mod block;
 mod book;
+mod claim;
+mod days;
 mod draft;
 mod expiry;
 mod hold;
+mod manage;
 #[cfg(test)]
 mod tests;
 
@@ -16,9 +20,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use latchkey_protocol::{ClaimId, Date, Seq, Topic, UserId};
 
+pub use self::block::BlockNights;
 pub use self::book::BookHold;
+pub use self::claim::Claim;
+pub use self::days::{Day, Reason};
 pub use self::hold::HoldDates;
-use super::booking::{BookingState, Deal};
+use super::booking::Deal;
 use super::change::{Changes, Night, Write};
 use super::error::Refusal;
 use super::event::NightState;
@@ -49,63 +56,6 @@ impl Default for Leases {
 
 /// Guests who must leave nights to others, remembered per home.
 const MAX_COOLDOWNS: usize = 1_024;
-
-/// What owns nights now.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Claim {
-    /// An active hold.
-    Hold(Hold),
-    /// A booking that is paid or waits for its payment.
-    Booked(Box<Deal>),
-}
-
-impl Claim {
-    /// The end of the lease, if it is one.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Timestamp> {
-        match self {
-            Self::Hold(hold) => hold.deadline(),
-            Self::Booked(deal) => deal.booking.deadline(),
-        }
-    }
-
-    /// The nights it owns.
-    #[must_use]
-    pub const fn stay(&self) -> Stay {
-        match self {
-            Self::Hold(hold) => hold.stay,
-            Self::Booked(deal) => deal.booking.stay(),
-        }
-    }
-
-    /// Whose it is.
-    #[must_use]
-    pub const fn guest(&self) -> UserId {
-        match self {
-            Self::Hold(hold) => hold.guest,
-            Self::Booked(deal) => deal.booking.guest,
-        }
-    }
-
-    /// Whether its lease is over at `now`.
-    #[must_use]
-    pub fn is_overdue(&self, now: Timestamp) -> bool {
-        self.deadline().is_some_and(|deadline| now >= deadline)
-    }
-
-    fn night_state(&self) -> NightState {
-        match self {
-            Self::Hold(_) => NightState::Held,
-            Self::Booked(deal) => match deal.booking.state {
-                BookingState::Confirmed { .. } => NightState::Booked,
-                BookingState::PendingPayment { .. } => NightState::Held,
-                BookingState::Expired { .. } | BookingState::CancelledByGuest { .. } | BookingState::CancelledByHost { .. } => {
-                    NightState::Free
-                }
-            },
-        }
-    }
-}
 
 /// A run of nights in one state, `[from, to)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +96,7 @@ impl Calendar {
             leases,
             seq,
             nights: nights.into_iter().map(|night| (night.date, Owner { claim: night.claim, seq: night.seq })).collect(),
-            claims: claims.into_iter().map(|claim| (claim_id(&claim), claim)).collect(),
+            claims: claims.into_iter().map(|claim| (claim.id(), claim)).collect(),
             cooldowns: Vec::new(),
         }
     }
@@ -239,7 +189,16 @@ impl Calendar {
                 | Write::AddAccount(_)
                 | Write::AddFamily(_)
                 | Write::SetFamily(_)
-                | Write::Revoke { .. } => {}
+                | Write::Revoke { .. }
+                | Write::AddPhoto(..)
+                | Write::RemovePhoto(_) => {}
+                Write::SetListing(listing) => self.listing = listing.as_ref().clone(),
+                Write::AddBlock(block) => {
+                    self.claims.insert(block.id, Claim::Blocked(Box::new(block.clone())));
+                }
+                Write::EndBlock(block) => {
+                    self.claims.remove(block);
+                }
             }
         }
         let appended = changes.events.iter().filter(|event| event.topic == Topic::Property(self.listing.id)).filter_map(|event| event.seq);
@@ -283,12 +242,5 @@ impl Calendar {
         if let Some(payment) = payment {
             self.claims.insert(booking.id, Claim::Booked(Box::new(Deal { booking: booking.clone(), payment })));
         }
-    }
-}
-
-const fn claim_id(claim: &Claim) -> ClaimId {
-    match claim {
-        Claim::Hold(hold) => hold.id,
-        Claim::Booked(deal) => deal.booking.id,
     }
 }

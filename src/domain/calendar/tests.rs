@@ -6,30 +6,27 @@ use jiff::tz::TimeZone;
 use latchkey_protocol::{ClaimId, Date, PaymentId, PropertyId, Topic, UserId};
 
 use super::*;
+use crate::domain::booking::BookingState;
 use crate::domain::change::{Decision, TopicEvent};
 use crate::domain::error::Rule;
 use crate::domain::event::Event;
 use crate::domain::hold::HoldState;
+use crate::domain::listing::Description;
 use crate::domain::payment::{AttemptResult, PaymentState, Report};
+use crate::domain::place::Location;
+use crate::domain::pricing::Rates;
+use crate::domain::terms::Terms;
 
 const START: Timestamp = Timestamp::from_epoch_ms(1_790_000_000_000);
 const HOST: UserId = UserId::from_bytes([9; 16]);
 
 fn listing() -> Listing {
-    Listing {
-        id: PropertyId::from_bytes([7; 16]),
-        host: HOST,
-        title: "Cottage".to_owned(),
-        city: "Vienna".to_owned(),
-        time_zone: TimeZone::UTC,
-        max_guests: 4,
-        currency: "EUR".parse().unwrap(),
-        nightly_minor: 12_000,
-        cleaning_fee_minor: 3_000,
-        min_nights: 1,
-        max_nights: 30,
-        created_at: START,
-    }
+    let rates = Rates { cleaning_fee_minor: 3_000, ..Rates::nightly(12_000) };
+    let mut terms = Terms::new(TimeZone::UTC, "EUR".parse().unwrap(), 4, rates);
+    terms.rules.max_nights = 30;
+    let mut description = Description::new("Cottage".to_owned(), "Vienna".to_owned());
+    description.location = Some(Location::from_degrees(48.2, 16.37).unwrap());
+    Listing::new(PropertyId::from_bytes([7; 16]), HOST, description, terms, START).publish().unwrap()
 }
 
 fn calendar() -> Calendar {
@@ -107,9 +104,9 @@ fn a_stay_that_breaks_a_rule_is_refused_with_the_rule() {
 fn the_past_is_what_the_propertys_own_clock_says() {
     // 2026-09-21T13:33:20Z is already the 22nd on Kiritimati.
     let mut listing = listing();
-    listing.time_zone = TimeZone::get("Pacific/Kiritimati").unwrap();
+    listing.terms.time_zone = TimeZone::get("Pacific/Kiritimati").unwrap();
     assert_eq!(listing.today(START).to_string(), "2026-09-22");
-    listing.time_zone = TimeZone::get("Europe/Vienna").unwrap();
+    listing.terms.time_zone = TimeZone::get("Europe/Vienna").unwrap();
     assert_eq!(listing.today(START).to_string(), "2026-09-21");
 }
 

@@ -8,7 +8,7 @@ use crate::domain::booking::Deal;
 use crate::domain::change::Night;
 use crate::domain::{Booking, Claim, ClaimId, Date, Hold, HoldState, Listing, Payment, PropertyId, Seq, Timestamp, Topic, UserId};
 use crate::store::database::variables;
-use crate::store::rows::{BookingRow, HoldRow, ListingRow, NightRow, PaymentRow, StoredId, id_of, narrow};
+use crate::store::rows::{BlockRow, BookingRow, HoldRow, ListingRow, NightRow, PaymentRow, StoredId, id_of, narrow};
 use crate::store::{Store, StoreError};
 
 /// What [`crate::domain::Calendar::restore`] takes.
@@ -29,6 +29,7 @@ struct CalendarRow {
     property: Option<ListingRow>,
     seq: i64,
     nights: Vec<NightRow>,
+    blocks: Vec<BlockRow>,
     holds: Vec<HoldRow>,
     bookings: Vec<BookingRow>,
     payments: Vec<PaymentRow>,
@@ -87,6 +88,9 @@ impl Store {
             if matches!(hold.state, HoldState::Active { .. }) {
                 claims.push(Claim::Hold(hold));
             }
+        }
+        for block in row.blocks {
+            claims.push(Claim::Blocked(Box::new(block.try_into()?)));
         }
         Ok(Some(CalendarState {
             listing: Listing::try_from(listing)?,

@@ -20,7 +20,12 @@ impl From<&Line> for LineRow {
     fn from(line: &Line) -> Self {
         let kind = match line.kind {
             LineKind::Nights => "nights",
+            LineKind::WeeklyDiscount => "weekly_discount",
+            LineKind::MonthlyDiscount => "monthly_discount",
+            LineKind::ExtraGuests => "extra_guests",
             LineKind::Cleaning => "cleaning",
+            LineKind::ServiceFee => "service_fee",
+            LineKind::Taxes => "taxes",
         };
         Self { kind: kind.to_owned(), quantity: i64::from(line.quantity), unit_minor: line.unit.minor }
     }
@@ -30,7 +35,12 @@ impl LineRow {
     fn into_line(self, currency: Currency) -> Result<Line, StoreError> {
         let kind = match self.kind.as_str() {
             "nights" => LineKind::Nights,
+            "weekly_discount" => LineKind::WeeklyDiscount,
+            "monthly_discount" => LineKind::MonthlyDiscount,
+            "extra_guests" => LineKind::ExtraGuests,
             "cleaning" => LineKind::Cleaning,
+            "service_fee" => LineKind::ServiceFee,
+            "taxes" => LineKind::Taxes,
             word => return Err(unknown("booking.lines.kind", word)),
         };
         let (quantity, unit) = (narrow(self.quantity, "booking.lines.quantity")?, Money { minor: self.unit_minor, currency });

@@ -1,15 +1,17 @@
 //! Domain records as database rows, both ways. One file per noun group; names follow `schema.surql`.
 
 mod account;
+mod block;
 mod booking;
 mod hold;
 mod listing;
 
 pub(super) use account::{FamilyRow, LoginRow, UserRow};
+pub(super) use block::BlockRow;
 pub(super) use booking::{BookingRow, PaymentRow, ledger_row};
 pub(super) use hold::{HoldRow, NightRow};
-use latchkey_protocol::{ClaimId, Date, PaymentId, PropertyId, SessionId, UserId};
-pub(super) use listing::ListingRow;
+use latchkey_protocol::{ClaimId, Date, PaymentId, PhotoId, PropertyId, SessionId, UserId};
+pub(super) use listing::{ListingRow, PhotoOwnerRow};
 use surrealdb::types::{Array, RecordId, RecordIdKey, SurrealValue, Uuid, Value};
 
 use super::error::StoreError;
@@ -34,7 +36,7 @@ macro_rules! stored_ids {
     )*};
 }
 
-stored_ids!(ClaimId, PaymentId, PropertyId, SessionId, UserId);
+stored_ids!(ClaimId, PaymentId, PhotoId, PropertyId, SessionId, UserId);
 
 /// `table:u'…'`.
 pub(super) fn record(table: &str, id: impl StoredId) -> RecordId {

@@ -13,7 +13,9 @@ use latchkey_protocol::{ClaimId, PropertyId, Seq, Topic, UserId};
 use super::*;
 use crate::clock::{OffsetClock, SystemClock};
 use crate::domain::calendar::{HoldDates, Leases};
-use crate::domain::{Calendar, Date, Listing, Stay, Timestamp, Write};
+use crate::domain::listing::Description;
+use crate::domain::pricing::Rates;
+use crate::domain::{Calendar, Date, Listing, Location, Stay, Terms, Timestamp, Write};
 
 /// Remembers what was published.
 #[derive(Default)]
@@ -64,20 +66,12 @@ fn id(number: u16) -> [u8; 16] {
 }
 
 fn listing(number: u16) -> Listing {
-    Listing {
-        id: PropertyId::from_bytes(id(number)),
-        host: UserId::from_bytes(id(900)),
-        title: "Cottage".to_owned(),
-        city: "Vienna".to_owned(),
-        time_zone: TimeZone::get("Europe/Vienna").unwrap(),
-        max_guests: 4,
-        currency: "EUR".parse().unwrap(),
-        nightly_minor: 10_000,
-        cleaning_fee_minor: 0,
-        min_nights: 1,
-        max_nights: 30,
-        created_at: now(),
-    }
+    let rates = Rates::nightly(10_000);
+    let terms = Terms::new(TimeZone::get("Europe/Vienna").unwrap(), "EUR".parse().unwrap(), 4, rates);
+    let mut description = Description::new("Cottage".to_owned(), "Vienna".to_owned());
+    description.location = Some(Location::from_degrees(48.2, 16.37).unwrap());
+    let listing = Listing::new(PropertyId::from_bytes(id(number)), UserId::from_bytes(id(900)), description, terms, now());
+    listing.publish().unwrap()
 }
 
 fn event(topic: Topic, seq: Option<Seq>) -> NewEvent {
@@ -86,7 +80,7 @@ fn event(topic: Topic, seq: Option<Seq>) -> NewEvent {
 
 fn list(listing: &Listing) -> ChangeSet {
     ChangeSet {
-        writes: vec![Write::AddListing(listing.clone())],
+        writes: vec![Write::AddListing(Box::new(listing.clone()))],
         events: vec![event(Topic::Property(listing.id), Some(1))],
         ..ChangeSet::default()
     }

@@ -10,7 +10,7 @@ use latchkey::clock::{Clock, OffsetClock};
 use latchkey::config::{Cli, Command, ServeArgs};
 use latchkey_protocol::EpochMs;
 use latchkey_protocol::rest::CreateProperty;
-use latchkey_protocol::view::Property;
+use latchkey_protocol::view::{Coordinates, Property};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tempfile::TempDir;
 
@@ -138,15 +138,13 @@ impl Hub {
 /// A home in Vienna for 100.00 a night and 30.00 of cleaning.
 pub(crate) fn cottage() -> CreateProperty {
     CreateProperty {
-        title: "Cottage by the vineyard".to_owned(),
-        city: "Vienna".to_owned(),
-        time_zone: "Europe/Vienna".to_owned(),
-        max_guests: 4,
-        currency: "EUR".to_owned(),
-        nightly_minor: 10_000,
+        country: Some("AT".to_owned()),
+        address: Some("Kahlenberger Straße 1".to_owned()),
+        location: Some(Coordinates { latitude: 48.26, longitude: 16.35 }),
         cleaning_fee_minor: 3_000,
-        min_nights: 1,
         max_nights: 28,
+        publish: true,
+        ..CreateProperty::new("Cottage by the vineyard", "Vienna", "Europe/Vienna", 4, "EUR", 10_000)
     }
 }
 

@@ -1,0 +1,81 @@
+//! A photo of a home: what is known of the file, which lies in the data folder under its id.
+
+use latchkey_protocol::PhotoId;
+
+use super::error::Refusal;
+use super::time::Timestamp;
+
+/// Most photos of one home.
+pub const MAX_PHOTOS: usize = 30;
+
+/// Largest file, in bytes.
+pub const MAX_PHOTO_BYTES: usize = 8 * 1024 * 1024;
+
+/// Shortest side, in pixels.
+pub const MIN_SIDE_PX: usize = 320;
+
+/// Longest side, in pixels.
+pub const MAX_SIDE_PX: usize = 10_000;
+
+/// Longest caption, in characters.
+const MAX_CAPTION: usize = 200;
+
+/// The format of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageKind {
+    /// JPEG.
+    Jpeg,
+    /// PNG.
+    Png,
+    /// WebP.
+    Webp,
+}
+
+impl ImageKind {
+    /// Its media type.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::Webp => "image/webp",
+        }
+    }
+
+    /// The format with this media type.
+    #[must_use]
+    pub fn from_media_type(text: &str) -> Option<Self> {
+        [Self::Jpeg, Self::Png, Self::Webp].into_iter().find(|kind| kind.media_type() == text)
+    }
+}
+
+/// A photo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Photo {
+    /// Its id, and the name of its file.
+    pub id: PhotoId,
+    /// Its format.
+    pub kind: ImageKind,
+    /// Pixels across.
+    pub width_px: u16,
+    /// Pixels down.
+    pub height_px: u16,
+    /// Length of the file.
+    pub bytes: u32,
+    /// What is to be seen.
+    pub caption: Option<String>,
+    /// When it was uploaded.
+    pub created_at: Timestamp,
+}
+
+/// A caption that says something, trimmed.
+///
+/// # Errors
+/// `Invalid` if it is too long.
+pub fn caption(text: Option<&str>) -> Result<Option<String>, Refusal> {
+    let text = text.map(str::trim).filter(|text| !text.is_empty());
+    if text.is_some_and(|text| text.chars().count() > MAX_CAPTION) {
+        return Err(Refusal::Invalid { field: "caption", reason: "at most 200 characters" });
+    }
+    Ok(text.map(str::to_owned))
+}

@@ -1,0 +1,1 @@
+//! Prices, line by line.

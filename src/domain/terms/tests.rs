@@ -1,0 +1,1 @@
+//! Rows of cases for each rule.
