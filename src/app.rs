@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::vital::Vital;
+use crate::api::layers::{self, Origins};
+use crate::api::limits::{Allowances, Limits};
 use crate::api::rest::Context;
 use crate::api::server::{self, ServerLimits};
 use crate::api::ws::{self, Edge, WsLimits};
@@ -111,6 +113,7 @@ impl App {
     /// If the data folder, the database or the address cannot be used; with the reason.
     pub async fn start(args: &ServeArgs, clock: Arc<dyn Clock>, metrics: Option<PrometheusHandle>) -> anyhow::Result<Self> {
         anyhow::ensure!(args.redis.is_none(), "--redis is not supported yet: this version runs on one node");
+        let origins = Origins::new(&args.cors_origins).map_err(anyhow::Error::msg).context("--cors-origins")?;
         let listener = server::listen(args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
         let address = listener.local_addr()?;
         std::fs::create_dir_all(&args.data).with_context(|| format!("cannot create the data folder {}", args.data.display()))?;
@@ -131,7 +134,6 @@ impl App {
         };
         let edge = Arc::new(Edge::new(Arc::clone(&parts.services), Arc::clone(&hub), Arc::clone(&clock), limits));
         let _ = edge_cell.set(Arc::clone(&edge));
-        let auth_per_minute = args.auth_per_minute.unwrap_or(if args.demo { DEMO_AUTH_PER_MINUTE } else { AUTH_PER_MINUTE });
         let database = Arc::clone(store.database());
         let context = Arc::new(Context {
             clock: Arc::clone(&clock),
@@ -139,7 +141,8 @@ impl App {
             webhook_secret: secret,
             ready: AtomicBool::new(false),
             metrics,
-            auth_rate: Context::auth_limiter(auth_per_minute),
+            limits: Limits::new(allowances(args)),
+            trusted_proxies: args.trusted_proxies.clone(),
         });
         if args.demo {
             demo::seed(&parts.services).await.context("cannot add the demo data")?;
@@ -166,7 +169,7 @@ impl App {
         app.keep("refunds", job::send_refunds(Arc::clone(&parts.services), Arc::clone(&clock)));
         app.keep("watch over sockets", ws::keep_watch(Arc::clone(&edge)));
         app.keep("sweep", sweep(parts, Arc::clone(&hub), clock, Arc::clone(&app.context)));
-        app.serve(listener, edge, args);
+        app.serve(listener, edge, &origins, args);
         Ok(app)
     }
 
@@ -185,8 +188,9 @@ impl App {
         self.fault.cancelled().await;
     }
 
-    fn serve(&self, listener: TcpListener, edge: Arc<Edge>, args: &ServeArgs) {
+    fn serve(&self, listener: TcpListener, edge: Arc<Edge>, origins: &Origins, args: &ServeArgs) {
         let routes = crate::api::routes(Arc::clone(&edge), Arc::clone(&self.services), Arc::clone(&self.context));
+        let service = layers::wrap(routes, origins);
         let drain_window = Duration::from_secs(u64::from(args.drain_seconds));
         let limits = ServerLimits {
             max_connections: args.max_connections,
@@ -196,7 +200,7 @@ impl App {
             ..ServerLimits::default()
         };
         let stopped = self.stop.clone().cancelled_owned();
-        let serving = server::serve(listener, routes, Arc::clone(edge.registry()), limits, stopped);
+        let serving = server::serve(listener, service, Arc::clone(edge.registry()), limits, stopped);
         self.context.ready.store(true, Ordering::Relaxed);
         self.serving.spawn(self.vital("accepting connections").watch(serving));
         self.serving.close();
@@ -216,8 +220,16 @@ impl App {
     }
 }
 
-const AUTH_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).expect("600 is not 0");
-const DEMO_AUTH_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60_000).expect("60000 is not 0");
+/// Requests a minute if the configuration says nothing: of one user, of one address, and for authentication from one address. The demo
+/// is what load testers come to, all of them from one address.
+fn allowances(args: &ServeArgs) -> Allowances {
+    let usual = |usual, demo| NonZeroU32::new(if args.demo { demo } else { usual }).unwrap_or(NonZeroU32::MIN);
+    Allowances {
+        per_user: args.requests_per_user.unwrap_or_else(|| usual(1_200, 120_000)),
+        per_address: args.requests_per_address.unwrap_or_else(|| usual(1_200, 120_000)),
+        auth_per_address: args.auth_per_minute.unwrap_or_else(|| usual(600, 60_000)),
+    }
+}
 
 /// Services and what sweeps reach behind them.
 struct Parts {
@@ -320,7 +332,6 @@ async fn sweep(parts: Parts, hub: Arc<Hub>, clock: Arc<dyn Clock>, context: Arc<
         parts.availability.sweep();
         parts.quota.sweep(Timestamp::from_epoch_ms(now));
         parts.services.accounts.sweep();
-        context.auth_rate.retain_recent();
-        context.auth_rate.shrink_to_fit();
+        context.limits.sweep();
     }
 }

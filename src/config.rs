@@ -74,6 +74,22 @@ pub struct ServeArgs {
     #[arg(long, env = "LATCHKEY_AUTH_PER_MINUTE", value_name = "N")]
     pub auth_per_minute: Option<NonZeroU32>,
 
+    /// REST requests per user and minute [default: 1200, with --demo 120000]
+    #[arg(long, env = "LATCHKEY_REQUESTS_PER_USER", value_name = "N")]
+    pub requests_per_user: Option<NonZeroU32>,
+
+    /// REST requests per address and minute from whoever is not logged in [default: 1200, with --demo 120000]
+    #[arg(long, env = "LATCHKEY_REQUESTS_PER_ADDRESS", value_name = "N")]
+    pub requests_per_address: Option<NonZeroU32>,
+
+    /// Networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8, separated by commas
+    #[arg(long, env = "LATCHKEY_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+
+    /// Origins whose pages may use the interface, such as https://example.test, separated by commas; * is all
+    #[arg(long, env = "LATCHKEY_CORS_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
+    pub cors_origins: Vec<String>,
+
     /// WebSocket messages per connection and second
     #[arg(long, env = "LATCHKEY_MESSAGES_PER_SECOND", value_name = "N", default_value = "200", value_parser = clap::value_parser!(u32).range(1..))]
     pub messages_per_second: u32,

@@ -144,6 +144,7 @@ pub struct AskQuote {
     /// Morning of departure; the night before is the last one.
     pub check_out: Date,
     /// 1 or more.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 50, example = 2))]
     pub guests: u16,
 }
 
@@ -159,6 +160,7 @@ pub struct HoldDates {
     /// Morning of departure; the night before is the last one.
     pub check_out: Date,
     /// 1 or more.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 50, example = 2))]
     pub guests: u16,
 }
 
@@ -203,6 +205,7 @@ pub struct Pay {
     pub booking: BookingId,
     /// The provider's token for a card or account. The sandbox knows `pm_card_visa` (succeeds), `pm_card_declined`,
     /// `pm_card_authentication_required` and `pm_card_settles_late`.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200, example = "pm_card_visa"))]
     pub payment_method: String,
 }
 

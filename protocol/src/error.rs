@@ -111,6 +111,46 @@ impl ErrorCode {
         matches!(self, Self::RateLimited | Self::HoldCooldown | Self::TooManyInFlight | Self::Busy | Self::Unavailable | Self::Internal)
     }
 
+    /// What the code says, in a sentence for people.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Malformed => "Not JSON, or not a command's envelope.",
+            Self::UnknownCommand => "No such command or route.",
+            Self::MethodNotAllowed => "The method is not offered here (REST).",
+            Self::UpgradeRequired => "This address speaks WebSocket version 13 and nothing else (REST).",
+            Self::TooLarge => "The body is longer than the limit (REST; a WebSocket is closed with 1009).",
+            Self::UnsupportedMediaType => "The body is of a media type that this route does not take (REST).",
+            Self::RateLimited => "Too many requests; `details.retry_after_ms` says when to come back.",
+            Self::Unauthenticated => "No token, or one that is not valid.",
+            Self::Forbidden => "Valid token, but this is not for you.",
+            Self::KeyRequired => "The idempotency key is missing or longer than 128 bytes.",
+            Self::Invalid => "A field is missing, unknown or out of range; `details.field` names it.",
+            Self::PreconditionRequired => "This change needs `If-Match` with the `ETag` that it is based on (REST).",
+            Self::KeyReused => "The key was used before with another body.",
+            Self::NotFound => "No such thing, or not yours.",
+            Self::AlreadyRegistered => "The e-mail address is registered already.",
+            Self::BadCredentials => "E-mail and password do not match.",
+            Self::PreconditionFailed => "Somebody else changed it since: it no longer has the `ETag` of `If-Match` (REST). Read it again.",
+            Self::RuleViolated => "The property's rules refuse the stay; `details.rule` names the rule.",
+            Self::DatesUnavailable => {
+                "Somebody else has one of the nights; `details.seq` is when it was taken, `details.from` the first such night."
+            }
+            Self::Expired => "The hold, booking or request ran out.",
+            Self::InvalidState => "The thing is in a state that does not allow this; `details.state` names it.",
+            Self::HoldLimit => "Too many active holds; `details.limit` says how many are allowed.",
+            Self::HoldCooldown => "The same nights again too soon; `details.retry_after_ms` says when.",
+            Self::PaymentDeclined => "The payment method was declined; `details.reason` is the provider's word.",
+            Self::TooManySubscriptions => "More subscriptions than one connection may have; `details.limit`.",
+            Self::TooManyInFlight => "More unanswered commands than one connection may have; `details.limit`.",
+            Self::Busy => "A queue is full or a wait was too long; nothing was done, try again.",
+            Self::Unavailable => "The database or the disk cannot take writes now; nothing was done.",
+            Self::Internal => {
+                "A fault of ours; it is in the log. Whether the command was done may be unknown: repeat it with the same key."
+            }
+        }
+    }
+
     /// The code as it is written on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -91,6 +91,7 @@ pub struct PageQuery {
     pub cursor: Option<String>,
     /// 1 to 100, 20 if left out.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 100))]
     pub limit: Option<u16>,
 }
 
@@ -130,4 +131,21 @@ pub struct Problem {
     /// `code`, `retryable` and `details`, as on the WebSocket.
     #[serde(flatten)]
     pub error: crate::error::WireError,
+}
+
+/// What a problem's `type` means; `GET /problems/` lists them in order of precedence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ProblemType {
+    /// `type` of the problem.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its code, the same over REST and WebSocket.
+    pub code: crate::error::ErrorCode,
+    /// The HTTP status that it comes with.
+    pub status: u16,
+    /// Whether the same request may succeed later without anything else changing.
+    pub retryable: bool,
+    /// What it says, in a sentence for people.
+    pub meaning: String,
 }

@@ -1,10 +1,12 @@
-//! How many connections each address has: one customer must not take every slot.
+//! Whose address a request comes from, and how many connections each has: one customer must not take every slot.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use http::HeaderMap;
+use ipnet::IpNet;
 
 /// Who is behind an address: an IPv4 address, or an IPv6 /64, which is one customer's (RFC 6177).
 pub(super) fn customer(address: IpAddr) -> IpAddr {
@@ -12,6 +14,26 @@ pub(super) fn customer(address: IpAddr) -> IpAddr {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
     }
+}
+
+/// Who is behind a request that came from `peer`. Only what a trusted proxy has written into `X-Forwarded-For` is believed: from the right,
+/// the first address that is not a trusted proxy's own.
+pub(super) fn behind(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(&address.to_canonical()));
+    let mut known = peer.to_canonical();
+    if !is_trusted(&known) {
+        return known;
+    }
+    let fields = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let hops: Vec<&str> = fields.flat_map(|field| field.split(',')).map(str::trim).collect();
+    for hop in hops.into_iter().rev() {
+        let Ok(address) = hop.parse::<IpAddr>() else { break };
+        known = address.to_canonical();
+        if !is_trusted(&known) {
+            break;
+        }
+    }
+    known
 }
 
 /// Connections by customer.
@@ -74,6 +96,29 @@ mod tests {
             ("2001:db8::1", "2001:db8:0:1::1", false),
         ] {
             assert_eq!(customer(one.parse().unwrap()) == customer(other.parse().unwrap()), is_same, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_is_believed_and_only_as_far_as_it_knows() {
+        let trusted: Vec<IpNet> = ["10.0.0.0/8", "2001:db8::/64"].iter().map(|network| network.parse().unwrap()).collect();
+        for (peer, forwarded, expected) in [
+            ("192.0.2.1", &["198.51.100.7"][..], "192.0.2.1"),
+            ("10.0.0.1", &[], "10.0.0.1"),
+            ("10.0.0.1", &["198.51.100.7"], "198.51.100.7"),
+            ("::ffff:10.0.0.1", &["198.51.100.7"], "198.51.100.7"),
+            ("2001:db8::5", &["198.51.100.7"], "198.51.100.7"),
+            // What the client itself sent stands to the left of what the proxy saw.
+            ("10.0.0.1", &["203.0.113.9, 198.51.100.7, 10.0.0.2"], "198.51.100.7"),
+            ("10.0.0.1", &["203.0.113.9", "198.51.100.7"], "198.51.100.7"),
+            ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+            ("10.0.0.1", &["198.51.100.7, nonsense"], "10.0.0.1"),
+        ] {
+            let mut headers = HeaderMap::new();
+            for field in forwarded {
+                headers.append("x-forwarded-for", field.parse().unwrap());
+            }
+            assert_eq!(behind(peer.parse().unwrap(), &headers, &trusted), expected.parse::<IpAddr>().unwrap(), "{peer} {forwarded:?}");
         }
     }
 

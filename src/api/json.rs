@@ -28,7 +28,7 @@ pub(super) fn object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Fault>
 }
 
 /// The field in serde's "missing field `x`" and its like.
-fn named_field(message: &str) -> Option<&str> {
+pub(super) fn named_field(message: &str) -> Option<&str> {
     let rest = ["missing field `", "unknown field `", "duplicate field `"].into_iter().find_map(|start| message.strip_prefix(start))?;
     rest.split_once('`').map(|(field, _)| field)
 }

@@ -65,6 +65,24 @@ pub const fn status(code: ErrorCode) -> StatusCode {
     }
 }
 
+/// The `type` of a problem: a name, since RFC 9457 does not want it to be looked up; `GET /problems/` says what each means.
+#[must_use]
+pub fn kind(code: ErrorCode) -> String {
+    format!("urn:latchkey:problem:{}", code.as_str())
+}
+
+/// The body of a refusal.
+#[must_use]
+pub fn body(error: WireError) -> ProblemBody {
+    ProblemBody {
+        kind: kind(error.code),
+        title: error.code.as_str().replace('_', " "),
+        status: status(error.code).as_u16(),
+        detail: error.message.clone(),
+        error,
+    }
+}
+
 impl Reply for Problem {
     fn into_response(self) -> Response {
         let (status, error) = (status(self.0.code), self.0);
@@ -73,14 +91,7 @@ impl Reply for Problem {
             _ if error.retryable && status == StatusCode::SERVICE_UNAVAILABLE => Some(1),
             _ => None,
         };
-        let body = ProblemBody {
-            kind: format!("urn:latchkey:problem:{}", error.code.as_str()),
-            title: error.code.as_str().replace('_', " "),
-            status: status.as_u16(),
-            detail: error.message.clone(),
-            error,
-        };
-        let mut response = warp::reply::json(&body).into_response();
+        let mut response = warp::reply::json(&body(error)).into_response();
         *response.status_mut() = status;
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {

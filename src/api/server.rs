@@ -27,9 +27,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
-use warp::filters::BoxedFilter;
 
 use super::address::{Addresses, Place};
+use super::layers::HttpService;
 use super::stream::HttpStream;
 use super::ws::Registry;
 
@@ -100,16 +100,16 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves `routes` until `shutdown` resolves, then sends everyone away and returns.
+/// Serves `service` until `shutdown` resolves, then sends everyone away and returns.
 pub async fn serve(
     listener: TcpListener,
-    routes: BoxedFilter<(warp::reply::Response,)>,
+    service: HttpService,
     sockets: Arc<Registry>,
     limits: ServerLimits,
     shutdown: impl Future<Output = ()>,
 ) {
     let server = Arc::new(Server {
-        routes,
+        service,
         limits,
         slots: Arc::new(Semaphore::new(limits.max_connections)),
         addresses: Arc::new(Addresses::new(limits.max_connections_per_address)),
@@ -146,7 +146,7 @@ async fn back_off(error: &io::Error, warned_at: &mut Option<Instant>) {
 }
 
 struct Server {
-    routes: BoxedFilter<(warp::reply::Response,)>,
+    service: HttpService,
     limits: ServerLimits,
     slots: Arc<Semaphore>,
     addresses: Arc<Addresses>,
@@ -183,7 +183,7 @@ impl Server {
             debug!(%peer, %error, "connection lost");
             return;
         }
-        let routes = TowerToHyperService::new(warp::service(self.routes.clone()));
+        let routes = TowerToHyperService::new(self.service.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             if request.method() == Method::HEAD {
                 // A GET whose answer hyper sends without its body. It never becomes a WebSocket.
@@ -193,7 +193,7 @@ impl Server {
             request.extensions_mut().insert(PeerAddr(peer));
             request.extensions_mut().insert(slot.clone());
             let reply = routes.call(request);
-            async move { Ok::<_, Infallible>(reply.await.unwrap_or_default()) }
+            async move { Ok::<_, Infallible>(reply.await.unwrap_or_else(|never: Infallible| match never {})) }
         });
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())

@@ -34,6 +34,9 @@ pub enum ServiceError {
     /// E-mail and password do not match.
     #[error("e-mail and password do not match")]
     BadCredentials,
+    /// Somebody else changed it since.
+    #[error("it was changed since: read it again")]
+    Stale,
     /// The user has as many active holds as they may.
     #[error("at most {limit} active holds at once")]
     HoldLimit {
@@ -111,6 +114,7 @@ impl ServiceError {
             Self::KeyRequired => wire(ErrorCode::KeyRequired),
             Self::AlreadyRegistered => wire(ErrorCode::AlreadyRegistered),
             Self::BadCredentials => wire(ErrorCode::BadCredentials),
+            Self::Stale => wire(ErrorCode::PreconditionFailed),
             Self::HoldLimit { limit } => wire(ErrorCode::HoldLimit).with("limit", u64::try_from(*limit).unwrap_or(u64::MAX)),
             Self::RateLimited { retry_after_ms } => wire(ErrorCode::RateLimited).with("retry_after_ms", *retry_after_ms),
             Self::Busy => wire(ErrorCode::Busy),

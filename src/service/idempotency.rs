@@ -158,6 +158,7 @@ const fn may_be_own_success(refused: &ServiceError) -> bool {
         | ServiceError::NotFound(_)
         | ServiceError::AlreadyRegistered
         | ServiceError::BadCredentials
+        | ServiceError::Stale
         | ServiceError::HoldLimit { .. } => true,
     }
 }

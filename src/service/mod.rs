@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod availability;
 pub mod bookings;
+pub mod cache;
 pub mod decisions;
 pub mod error;
 pub mod expiry;
@@ -31,6 +32,29 @@ pub struct Caller {
     pub session: SessionId,
     /// When the token ends.
     pub expires_at: EpochMs,
+}
+
+/// Which versions of a thing a change may be based on: what `If-Match` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// Whichever is there.
+    Any,
+    /// One of these.
+    OneOf(Vec<i64>),
+}
+
+impl Expected {
+    /// Whether a change of this version is allowed.
+    ///
+    /// # Errors
+    /// `Stale` if somebody has changed it since.
+    pub fn check(&self, version: i64) -> Result<(), ServiceError> {
+        match self {
+            Self::Any => Ok(()),
+            Self::OneOf(versions) if versions.contains(&version) => Ok(()),
+            Self::OneOf(_) => Err(ServiceError::Stale),
+        }
+    }
 }
 
 /// Every service of a node.

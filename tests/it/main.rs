@@ -7,6 +7,7 @@
 
 mod accounts;
 mod architecture;
+mod documents;
 mod durability;
 mod hostile;
 mod input;

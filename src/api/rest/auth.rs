@@ -5,18 +5,15 @@ use http::StatusCode;
 use super::{Ask, Handled, json, ok};
 
 pub(super) async fn register(ask: Ask) -> Handled {
-    ask.within_auth_rate()?;
     let me = ask.services.accounts.register(ask.json()?).await?;
     json(StatusCode::CREATED, &me)
 }
 
 pub(super) async fn log_in(ask: Ask) -> Handled {
-    ask.within_auth_rate()?;
     ok(&ask.services.accounts.log_in(ask.json()?, ask.customer()).await?)
 }
 
 pub(super) async fn refresh(ask: Ask) -> Handled {
-    ask.within_auth_rate()?;
     ok(&ask.services.accounts.refresh(ask.json()?).await?)
 }
 

@@ -14,8 +14,8 @@ pub(super) async fn pay(ask: Ask) -> Handled {
     created(&format!("/payments/?booking={}", payment.booking), &payment)
 }
 
-pub(super) async fn list(ask: Ask, query: PaymentsOf) -> Handled {
-    let caller = ask.caller()?;
+pub(super) async fn list(ask: Ask) -> Handled {
+    let (caller, query) = (ask.caller()?, ask.query::<PaymentsOf>()?);
     let payment = ask.services.payments.find(&caller, query.booking).await?;
     ok(&Page { items: vec![payment], next: None })
 }

@@ -1,7 +1,6 @@
 //! `/properties/…`.
 
-use latchkey_protocol::PropertyId;
-use latchkey_protocol::rest::{CalendarWindow, PageQuery};
+use latchkey_protocol::rest::CalendarWindow;
 
 use super::page::Bounds;
 use super::{Ask, Handled, created, ok};
@@ -12,16 +11,17 @@ pub(super) async fn create(ask: Ask) -> Handled {
     created(&format!("/properties/{}/", property.id), &property)
 }
 
-pub(super) async fn list(ask: Ask, query: PageQuery) -> Handled {
-    let bounds = Bounds::of(&query)?;
+pub(super) async fn list(ask: Ask) -> Handled {
+    let bounds = Bounds::of(&ask.query()?)?;
     let properties = ask.services.listings.list(bounds.before, bounds.fetch()).await?;
     ok(&bounds.page(properties, |property| property.id))
 }
 
-pub(super) async fn find(property: PropertyId, ask: Ask) -> Handled {
-    ok(&ask.services.listings.find(property).await?)
+pub(super) async fn find(ask: Ask) -> Handled {
+    ok(&ask.services.listings.find(ask.path("property")?).await?)
 }
 
-pub(super) async fn calendar(property: PropertyId, ask: Ask, window: CalendarWindow) -> Handled {
-    ok(&ask.services.bookings.calendar(property, window.from, window.to).await?)
+pub(super) async fn calendar(ask: Ask) -> Handled {
+    let window: CalendarWindow = ask.query()?;
+    ok(&ask.services.bookings.calendar(ask.path("property")?, window.from, window.to).await?)
 }

@@ -60,9 +60,9 @@ fn second_edge(app: &App, limits: WsLimits) -> SocketAddr {
     let edge = Arc::new(Edge::new(Arc::clone(&app.services), hub, Arc::new(SystemClock), limits));
     let listener = server::listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
-    let routes = crate::api::routes(Arc::clone(&edge), Arc::clone(&app.services), Arc::clone(&app.context));
+    let service = layers::wrap(crate::api::routes(Arc::clone(&edge), Arc::clone(&app.services), Arc::clone(&app.context)), &Origins::None);
     let registry = Arc::clone(edge.registry());
-    tokio::spawn(server::serve(listener, routes, registry, ServerLimits::default(), app.stop.clone().cancelled_owned()));
+    tokio::spawn(server::serve(listener, service, registry, ServerLimits::default(), app.stop.clone().cancelled_owned()));
     address
 }
 

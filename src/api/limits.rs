@@ -1,0 +1,181 @@
+//! How many requests each caller and each address may make, and telling them where they stand.
+//!
+//! `RateLimit` and `RateLimit-Policy` are draft-ietf-httpapi-ratelimit-headers-10. The number of keys is bounded: when too many addresses are
+//! known at once, those that are not share one allowance until the next sweep.
+
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::DefaultKeyedStateStore;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use latchkey_protocol::UserId;
+
+use super::problem::Problem;
+use super::rest::Rate;
+use crate::service::ServiceError;
+
+/// Keys remembered by one limiter.
+const MAX_KEYS: usize = 100_000;
+
+/// The window that the header fields speak of, in seconds.
+const WINDOW_S: u64 = 60;
+
+/// Requests a minute.
+#[derive(Debug, Clone, Copy)]
+pub struct Allowances {
+    /// Of one user.
+    pub per_user: NonZeroU32,
+    /// Of one address (IPv6: of one /64) without a valid token.
+    pub per_address: NonZeroU32,
+    /// Of one address for register, log in and their like.
+    pub auth_per_address: NonZeroU32,
+}
+
+/// All limits on REST requests.
+pub struct Limits {
+    user: Limiter<UserId>,
+    address: Limiter<IpAddr>,
+    auth: Limiter<IpAddr>,
+}
+
+struct Limiter<K: Hash + Eq + Clone> {
+    policy: &'static str,
+    per_minute: NonZeroU32,
+    keyed: RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock, StateInformationMiddleware>,
+    others: RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>,
+}
+
+/// Where a request leaves its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    policy: &'static str,
+    per_minute: u32,
+    remaining: u32,
+    /// How long until the next request, if this one was too many.
+    wait: Option<Duration>,
+}
+
+impl<K: Hash + Eq + Clone> Limiter<K> {
+    fn new(policy: &'static str, per_minute: NonZeroU32) -> Self {
+        let quota = Quota::per_minute(per_minute);
+        Self {
+            policy,
+            per_minute,
+            keyed: RateLimiter::keyed(quota).with_middleware(),
+            others: RateLimiter::direct(quota).with_middleware(),
+        }
+    }
+
+    fn count(&self, key: &K) -> Standing {
+        let checked = if self.keyed.len() < MAX_KEYS { self.keyed.check_key(key) } else { self.others.check() };
+        let (remaining, wait) = match checked {
+            Ok(state) => (state.remaining_burst_capacity(), None),
+            Err(until) => (0, Some(until.wait_time_from(DefaultClock::default().now()))),
+        };
+        Standing { policy: self.policy, per_minute: self.per_minute.get(), remaining, wait }
+    }
+
+    fn sweep(&self) {
+        self.keyed.retain_recent();
+        self.keyed.shrink_to_fit();
+    }
+}
+
+impl Limits {
+    /// With these allowances.
+    #[must_use]
+    pub fn new(allowances: Allowances) -> Self {
+        Self {
+            user: Limiter::new("user", allowances.per_user),
+            address: Limiter::new("address", allowances.per_address),
+            auth: Limiter::new("auth", allowances.auth_per_address),
+        }
+    }
+
+    /// Counts a request.
+    pub(super) fn count(&self, rate: Rate, user: Option<UserId>, customer: Option<IpAddr>) -> Option<Standing> {
+        match (rate, user, customer) {
+            (Rate::Unlimited, _, _) | (_, None, None) => None,
+            (Rate::Usual, Some(user), _) => Some(self.user.count(&user)),
+            (Rate::Usual, None, Some(customer)) => Some(self.address.count(&customer)),
+            (Rate::Auth, _, Some(customer)) => Some(self.auth.count(&customer)),
+            (Rate::Auth, Some(user), None) => Some(self.user.count(&user)),
+        }
+    }
+
+    /// Forgets who has not been here lately.
+    pub fn sweep(&self) {
+        self.user.sweep();
+        self.address.sweep();
+        self.auth.sweep();
+    }
+}
+
+impl Standing {
+    /// The refusal of a request that was too many.
+    pub(super) fn refuse(&self) -> Result<(), Problem> {
+        let Some(wait) = self.wait else { return Ok(()) };
+        let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        Err(ServiceError::RateLimited { retry_after_ms }.into())
+    }
+
+    /// Writes the header fields.
+    pub(super) fn tell(&self, headers: &mut HeaderMap) {
+        // Allowances come back evenly: this is when all of it is there again.
+        let spent = u64::from(self.per_minute.saturating_sub(self.remaining));
+        let reset_s = (spent * WINDOW_S).div_ceil(u64::from(self.per_minute.max(1)));
+        let mut put = |name: &'static str, text: String| {
+            if let Ok(value) = HeaderValue::from_str(&text) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        };
+        put("ratelimit-policy", format!("\"{}\";q={};w={WINDOW_S}", self.policy, self.per_minute));
+        put("ratelimit", format!("\"{}\";r={};t={reset_s}", self.policy, self.remaining));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(per_minute: u32) -> Limits {
+        let per_minute = NonZeroU32::new(per_minute).unwrap();
+        Limits::new(Allowances { per_user: per_minute, per_address: per_minute, auth_per_address: per_minute })
+    }
+
+    #[test]
+    fn each_user_and_each_address_has_an_allowance_of_its_own_and_is_told_what_is_left() {
+        let limits = limits(2);
+        let (ada, bob) = (UserId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
+        let place: IpAddr = "10.0.0.1".parse().unwrap();
+        let remaining = |rate, user, place| limits.count(rate, user, place).map(|standing| (standing.remaining, standing.wait.is_some()));
+        for (rate, user, place, expected) in [
+            (Rate::Usual, Some(ada), Some(place), Some((1, false))),
+            (Rate::Usual, Some(ada), Some(place), Some((0, false))),
+            (Rate::Usual, Some(ada), Some(place), Some((0, true))),
+            (Rate::Usual, Some(bob), Some(place), Some((1, false))),
+            (Rate::Usual, None, Some(place), Some((1, false))),
+            (Rate::Auth, Some(ada), Some(place), Some((1, false))),
+            (Rate::Unlimited, Some(ada), Some(place), None),
+            (Rate::Usual, None, None, None),
+        ] {
+            assert_eq!(remaining(rate, user, place), expected, "{rate:?} {user:?}");
+        }
+    }
+
+    #[test]
+    fn the_header_fields_say_what_is_left_and_when_all_of_it_is_back() {
+        let mut headers = HeaderMap::new();
+        Standing { policy: "user", per_minute: 120, remaining: 90, wait: None }.tell(&mut headers);
+        assert_eq!(headers["ratelimit-policy"], "\"user\";q=120;w=60");
+        assert_eq!(headers["ratelimit"], "\"user\";r=90;t=15");
+        let refused = Standing { policy: "user", per_minute: 1, remaining: 0, wait: Some(Duration::from_secs(7)) }.refuse().unwrap_err();
+        assert_eq!(refused.code(), latchkey_protocol::ErrorCode::RateLimited);
+    }
+}

@@ -1,0 +1,100 @@
+//! The hub itself: for orchestrators, monitoring, and readers of the interface.
+
+use std::sync::LazyLock;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use latchkey_protocol::ErrorCode;
+use latchkey_protocol::rest::ProblemType;
+use utoipa_swagger_ui::Config;
+use warp::reply::{Reply as _, Response};
+
+use super::{Ask, Handled, Problem, ok};
+use crate::api::{openapi, problem};
+
+/// `GET /ws` that asks for an upgrade never comes here.
+pub(super) async fn connect(_: Ask) -> Handled {
+    Err(Problem::new(ErrorCode::UpgradeRequired, "this address speaks WebSocket: send `Connection: Upgrade` and `Upgrade: websocket`"))
+}
+
+pub(super) async fn healthz(_: Ask) -> Handled {
+    Ok("ok\n".into_response())
+}
+
+pub(super) async fn readyz(ask: Ask) -> Handled {
+    let no = |why: &'static str| Ok(warp::reply::with_status(why, StatusCode::SERVICE_UNAVAILABLE).into_response());
+    if !ask.context.ready.load(Ordering::Relaxed) {
+        return no("starting or draining\n");
+    }
+    if !(ask.context.has_room)() {
+        return no("no room on the disk\n");
+    }
+    Ok("ready\n".into_response())
+}
+
+pub(super) async fn metrics(ask: Ask) -> Handled {
+    let metrics = ask.context.metrics.as_ref().ok_or_else(|| Problem::new(ErrorCode::NotFound, "metrics are not recorded"))?;
+    Ok(metrics.render().into_response())
+}
+
+pub(super) async fn problems(_: Ask) -> Handled {
+    let types = ErrorCode::ALL.map(|code| ProblemType {
+        kind: problem::kind(code),
+        code,
+        status: problem::status(code).as_u16(),
+        retryable: code.retryable(),
+        meaning: code.meaning().to_owned(),
+    });
+    ok(&types)
+}
+
+/// The document as it is served, written once.
+static DOCUMENT: LazyLock<(Bytes, String)> = LazyLock::new(|| {
+    let text = Bytes::from(openapi::text());
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &text);
+    let tag = format!("\"{}\"", &crate::provider::webhook::hex(digest.as_ref())[..16]);
+    (text, tag)
+});
+
+pub(super) async fn document(_: Ask) -> Handled {
+    let (text, tag) = &*DOCUMENT;
+    let mut response = Response::new(text.clone().into());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Ok(tag) = HeaderValue::from_str(tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    Ok(response)
+}
+
+pub(super) async fn docs(ask: Ask) -> Handled {
+    if !ask.has_last_slash() {
+        let there = warp::reply::with_header(StatusCode::PERMANENT_REDIRECT, header::LOCATION, "/docs/");
+        return Ok(there.into_response());
+    }
+    ui_file("index.html")
+}
+
+pub(super) async fn docs_file(ask: Ask) -> Handled {
+    ui_file(&ask.path::<String>("file")?)
+}
+
+/// A file of Swagger UI, which is part of the program.
+fn ui_file(name: &str) -> Handled {
+    let config = std::sync::Arc::new(Config::from("/openapi.json"));
+    let file = utoipa_swagger_ui::serve(name, config).ok().flatten();
+    let file = file.ok_or_else(|| Problem::new(ErrorCode::NotFound, "no such file"))?;
+    let mut response = Response::new(file.bytes.into_owned().into());
+    let headers = response.headers_mut();
+    if let Ok(kind) = HeaderValue::from_str(&file.content_type) {
+        headers.insert(header::CONTENT_TYPE, kind);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+    // Swagger UI styles its elements where they stand.
+    let policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; \
+                  frame-ancestors 'none'";
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    Ok(response)
+}

@@ -1,0 +1,31 @@
+//! Documents that are made from the code and checked in: each must be what the code says now.
+//!
+//! `LATCHKEY_WRITE_DOCUMENTS=1 cargo test --test it documents` writes them again.
+
+use std::path::Path;
+
+/// Compares a document with what is checked in, or writes it.
+fn is_current(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    if std::env::var_os("LATCHKEY_WRITE_DOCUMENTS").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let stored = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(stored == text, "{name} is not what the code says: run `LATCHKEY_WRITE_DOCUMENTS=1 cargo test --test it documents`");
+}
+
+#[test]
+fn the_openapi_document_is_what_the_operations_say() {
+    is_current("openapi.json", &latchkey::api::openapi::text());
+}
+
+#[test]
+fn every_operation_says_what_it_does_and_has_a_name_of_its_own() {
+    let operations = latchkey::api::rest::operations();
+    for operation in &operations {
+        assert!(operation.summary.len() > 5, "{}", operation.id);
+        assert!(operation.path.starts_with('/') && operation.path.ends_with('/'), "{}", operation.path);
+        let namesakes = operations.iter().filter(|other| other.id == operation.id).count();
+        assert_eq!(namesakes, 1, "{}", operation.id);
+    }
+}
