@@ -17,7 +17,7 @@ use futures_util::future::BoxFuture;
 use latchkey_protocol::{Seq, SessionId, Topic};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -45,6 +45,7 @@ use crate::service::idempotency::Keys;
 use crate::service::listings::Listings;
 use crate::service::payments::Payments;
 use crate::service::quota::LeaseQuota;
+use crate::service::search::{Fence, Search};
 use crate::service::topics::Topics;
 use crate::store::{DatabaseConfig, EventSink, MemoryCaps, Store, StoredEvent};
 use crate::{demo, job};
@@ -75,13 +76,21 @@ pub struct App {
 
 /// Hands committed events to the task that pushes them: pushing is work for the threads that serve sockets, not for the
 /// committer.
-struct Outlet(mpsc::Sender<Vec<StoredEvent>>);
+struct Outlet(mpsc::Sender<Published>);
+
+/// What goes to that task.
+enum Published {
+    /// Events of one batch.
+    Events(Vec<StoredEvent>),
+    /// To be answered when everything before has been pushed.
+    Fence(oneshot::Sender<()>),
+}
 
 impl EventSink for Outlet {
     fn publish(&self, events: Vec<StoredEvent>) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             // Closed only when the process ends; what is stored is resumed from there.
-            let _ = self.0.send(events).await;
+            let _ = self.0.send(Published::Events(events)).await;
         })
     }
 }
@@ -118,6 +127,7 @@ impl App {
         let address = listener.local_addr()?;
         std::fs::create_dir_all(&args.data).with_context(|| format!("cannot create the data folder {}", args.data.display()))?;
         let (outlet, events) = mpsc::channel(MAX_BATCHES_UNDER_WAY);
+        let fence = fence(outlet.downgrade());
         let store = Arc::new(Store::open(&database_config(args), Arc::clone(&clock), Arc::new(Outlet(outlet))).await?);
         let source = Arc::new(EventTable(Arc::clone(&store)));
         let hub = Arc::new(Hub::new(source, HubLimits::default(), tokio::runtime::Handle::current()));
@@ -126,7 +136,7 @@ impl App {
         let sandbox = Sandbox::open(Some(&args.data.join("sandbox-provider.jsonl")), Arc::clone(&clock), secret.clone())
             .context("cannot open the sandbox provider's journal")?;
         let edge_cell: Arc<OnceLock<Arc<Edge>>> = Arc::default();
-        let parts = Parts::new(args, &store, &clock, &sandbox, Arc::clone(&edge_cell))?;
+        let parts = Parts::new(args, &store, &clock, &sandbox, Arc::clone(&edge_cell), fence)?;
         let limits = WsLimits {
             messages_per_second: args.messages_per_second,
             message_burst: args.messages_per_second.saturating_mul(2),
@@ -147,7 +157,6 @@ impl App {
         if args.demo {
             demo::seed(&parts.services).await.context("cannot add the demo data")?;
         }
-        parts.services.listings.restore().await.context("cannot read which homes there are")?;
         parts.services.accounts.restore().await.context("cannot read revoked sessions")?;
         parts.services.expiry.restore().await.context("cannot read live leases")?;
 
@@ -162,7 +171,8 @@ impl App {
             serving: TaskTracker::new(),
             background: Vec::new(),
         };
-        app.keep("pushing events", push_events(events, bus));
+        app.keep("pushing events", push_events(events, bus, Arc::clone(&parts.services.search)));
+        app.keep("search", Arc::clone(&parts.services.search).run());
         app.keep("expiry", Arc::clone(&parts.services.expiry).run());
         app.keep("looking for leases", Arc::clone(&parts.services.expiry).rescan());
         app.keep("sandbox provider", sandbox.deliver(format!("http://{}/webhooks/payments/", reachable(address))));
@@ -213,6 +223,7 @@ impl App {
         tokio::time::sleep(self.drain_notice).await;
         self.stop.cancel();
         self.serving.wait().await;
+        self.services.search.save().await;
         for task in &self.background {
             task.abort();
         }
@@ -245,6 +256,7 @@ impl Parts {
         clock: &Arc<dyn Clock>,
         sandbox: &Arc<Sandbox>,
         edge: Arc<OnceLock<Arc<Edge>>>,
+        fence: Fence,
     ) -> anyhow::Result<Self> {
         let leases = leases(args);
         let (store, clock) = (|| Arc::clone(store), || Arc::clone(clock));
@@ -280,6 +292,7 @@ impl Parts {
                 Arc::clone(&quota),
                 clock(),
             ),
+            search: Arc::new(Search::new(store(), clock(), args.data.join("search.checkpoint"), fence)),
             topics: Topics::new(store(), Arc::clone(&availability), clock()),
             expiry: Arc::new(Expiry::new(deadlines, Arc::clone(&availability), store(), clock(), Arc::clone(&quota), &leases)),
         };
@@ -314,14 +327,33 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-async fn push_events(mut events: mpsc::Receiver<Vec<StoredEvent>>, bus: LocalBus) {
-    while let Some(batch) = events.recv().await {
-        for event in batch {
-            bus.publish(&[to_hub(event)]);
-            // Thousands of writes may have been made without a pause.
-            tokio::task::yield_now().await;
+async fn push_events(mut published: mpsc::Receiver<Published>, bus: LocalBus, search: Arc<Search>) {
+    while let Some(published) = published.recv().await {
+        match published {
+            Published::Events(batch) => {
+                for event in batch {
+                    search.apply(&event);
+                    bus.publish(&[to_hub(event)]);
+                    // Thousands of writes may have been made without a pause.
+                    tokio::task::yield_now().await;
+                }
+            }
+            // Nobody may be waiting any more.
+            Published::Fence(reached) => drop(reached.send(())),
         }
     }
+}
+
+/// Waits until everything that has been published so far has been pushed.
+fn fence(outlet: mpsc::WeakSender<Published>) -> Fence {
+    Box::new(move || {
+        let outlet = outlet.clone();
+        Box::pin(async move {
+            let (reached, when_reached) = oneshot::channel();
+            let Some(outlet) = outlet.upgrade() else { return false };
+            outlet.send(Published::Fence(reached)).await.is_ok() && when_reached.await.is_ok()
+        })
+    })
 }
 
 async fn sweep(parts: Parts, hub: Arc<Hub>, clock: Arc<dyn Clock>, context: Arc<Context>) {

@@ -8,12 +8,12 @@ mod codec;
 
 use std::collections::BTreeMap;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256, digest};
 
 use self::codec::{Reader, Writer};
 use super::index::Index;
-use super::nights::{BLOCK, HomeNights};
-use crate::domain::{Date, PropertyId, Timestamp};
+use super::nights::HomeNights;
+use crate::domain::{Date, PropertyId};
 
 /// The form of the file; another one is not read. To be raised with every change of what is written.
 const VERSION: u32 = 1;
@@ -23,8 +23,11 @@ const MAGIC: &[u8; 8] = b"LKSEARCH";
 /// Length of the checksum at the end.
 const SUM_BYTES: usize = 32;
 
+/// A home's bytes, more or less.
+const USUAL_HOME_BYTES: usize = 1_024;
+
 /// Homes that are written at once; between, others may use the index.
-pub const HOMES_AT_ONCE: usize = 256;
+const HOMES_AT_ONCE: usize = 256;
 
 /// A node's id, as its commit log names it.
 pub type Node = [u8; 16];
@@ -56,16 +59,16 @@ pub enum Unreadable {
     Meaningless,
 }
 
-/// A checkpoint that is being written.
+/// A checkpoint that is being written, part by part.
 pub struct Draft {
-    writer: Writer,
     next: usize,
+    sum: Context,
 }
 
 impl Draft {
-    /// Begins with the positions: what is added afterwards contains at least as much.
+    /// Begins with the positions: what is added afterwards contains at least as much. Gives the first part of the file.
     #[must_use]
-    pub fn new(head: &Head) -> Self {
+    pub fn begin(head: &Head) -> (Self, Vec<u8>) {
         let mut writer = Writer::default();
         writer.raw(MAGIC);
         writer.u32(VERSION);
@@ -80,31 +83,40 @@ impl Draft {
         for property in &head.pending {
             writer.raw(property.as_bytes());
         }
-        Self { writer, next: 0 }
+        let mut draft = Self { next: 0, sum: Context::new(&SHA256) };
+        let part = draft.seal(writer.into_bytes());
+        (draft, part)
     }
 
-    /// Adds the next homes; `false` when there are no more.
-    pub fn add(&mut self, index: &Index) -> bool {
-        let end = index.entries.len().min(self.next + HOMES_AT_ONCE);
-        for slot in self.next..end {
-            let Some(entry) = &index.entries[slot] else { continue };
-            self.writer.u8(1);
-            self.writer.listing(&entry.listing);
-            self.writer.u64(entry.seq);
-            self.writer.date(index.nights.first());
-            self.writer.nights(&index.nights.export(u32::try_from(slot).unwrap_or(u32::MAX)));
-        }
+    /// The next homes as bytes that are still to be sealed, until there are none. The index is needed only for this.
+    #[must_use]
+    pub fn homes(&mut self, index: &Index) -> Option<Vec<u8>> {
+        let (from, end) = (self.next, index.entries.len().min(self.next + HOMES_AT_ONCE));
         self.next = end;
-        end < index.entries.len()
+        let mut writer = Writer::with_room(HOMES_AT_ONCE * USUAL_HOME_BYTES);
+        for slot in from..end {
+            let Some(entry) = &index.entries[slot] else { continue };
+            writer.u8(1);
+            writer.listing(&entry.listing);
+            writer.u64(entry.seq);
+            writer.date(index.nights.first());
+            writer.nights(&index.nights.export(u32::try_from(slot).unwrap_or(u32::MAX)));
+        }
+        (from < end).then(|| writer.into_bytes())
     }
 
-    /// The bytes of the file.
+    /// Takes a part into the checksum.
+    pub fn seal(&mut self, part: Vec<u8>) -> Vec<u8> {
+        self.sum.update(&part);
+        part
+    }
+
+    /// The last part.
     #[must_use]
     pub fn finish(mut self) -> Vec<u8> {
-        self.writer.u8(0);
-        let sum = digest(&SHA256, self.writer.bytes());
-        self.writer.raw(sum.as_ref());
-        self.writer.into_bytes()
+        let mut end = self.seal(vec![0]);
+        end.extend_from_slice(self.sum.finish().as_ref());
+        end
     }
 }
 
@@ -136,13 +148,14 @@ pub fn read(bytes: &[u8], today: Date) -> Result<(Head, Index), Unreadable> {
     while reader.u8()? == 1 {
         let listing = reader.listing()?;
         let (seq, first) = (reader.u64()?, reader.date()?);
-        homes.push((listing, seq, first, reader.nights()?));
+        homes.push(Box::new((listing, seq, first, reader.nights()?)));
     }
     reader.end()?;
     // In the order of ids each home is the last one so far, which costs nothing.
-    homes.sort_by_key(|(listing, ..)| listing.id);
+    homes.sort_by_key(|home| home.0.id);
     let mut index = Index::new(today);
-    for (listing, seq, first, nights) in homes {
+    for home in homes {
+        let (listing, seq, first, nights) = *home;
         index.put_saved(listing, seq, first, &nights);
     }
     Ok((head, index))
@@ -170,16 +183,5 @@ impl Reader<'_> {
             nights.beyond.push(self.run()?);
         }
         Ok(nights)
-    }
-}
-
-const _: () = assert!(BLOCK.is_multiple_of(HOMES_AT_ONCE));
-
-/// The instant at which a checkpoint was begun.
-impl Head {
-    /// When writing began.
-    #[must_use]
-    pub const fn written_at(&self) -> Timestamp {
-        Timestamp::from_epoch_ms(self.written_at_ms)
     }
 }

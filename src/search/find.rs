@@ -11,7 +11,8 @@ use std::sync::Arc;
 use super::cursor::Cursor;
 use super::facts::Probe;
 use super::geo::{Cell, Chord, Point};
-use super::index::Index;
+use super::index::{Index, bit_of};
+use super::nights::{BLOCK, Row};
 use super::query::{Query, Sort};
 use super::select::{Candidate, Smallest};
 use crate::domain::{Date, Listing, PropertyId, Stay, Timestamp};
@@ -116,6 +117,10 @@ impl Find<'_> {
 
     /// The first candidates after `done`, in order, and whether these are all.
     fn candidates(&self, done: Option<Candidate>, most: usize) -> (Vec<Candidate>, bool) {
+        let of_circle = self.slots_of_circle();
+        if self.query.sort == Sort::Newest && of_circle.is_none() {
+            return self.newest(done, most);
+        }
         let mut smallest = Smallest::new(most);
         let mut consider = |slot: u32| {
             if let Some(candidate) = self.candidate(slot)
@@ -124,21 +129,33 @@ impl Find<'_> {
                 smallest.offer(candidate);
             }
         };
-        if let Some(slots) = self.slots_of_circle() {
-            for slot in slots {
-                if self.is_free(slot) {
-                    consider(slot);
-                }
-            }
+        if let Some(slots) = of_circle {
+            slots.into_iter().filter(|slot| self.is_free(*slot)).for_each(&mut consider);
         } else {
-            // Newer homes tend to have higher slots: they are the first results of the most usual query.
-            for block in (0..self.index.live.len()).rev() {
-                for slot in self.free_in_block(block) {
-                    consider(slot);
-                }
-            }
+            let blocks = 0..self.index.live.len();
+            blocks.flat_map(|block| slots_in(block, self.free_in_block(block))).for_each(&mut consider);
         }
         smallest.finish()
+    }
+
+    /// The same for the newest: the homes are in that order already, so only as many as are needed are looked at.
+    fn newest(&self, done: Option<Candidate>, most: usize) -> (Vec<Candidate>, bool) {
+        let free: Vec<Row> = (0..self.index.live.len()).map(|block| self.free_in_block(block)).collect();
+        let is_free = |slot: u32| {
+            let (block, word, bit) = bit_of(slot);
+            free[block][word] & bit != 0
+        };
+        // Ranks of the newest count down from the largest number.
+        let before = [self.after.map(|(_, rank)| rank), done.map(|done| done.rank)].into_iter().flatten().max();
+        let end = before.map_or(self.index.len(), |rank| (u32::MAX - rank) as usize);
+        let mut candidates = Vec::with_capacity(most);
+        for slot in self.index.order[..end].iter().rev().filter(|slot| is_free(**slot)) {
+            candidates.extend(self.candidate(*slot));
+            if candidates.len() == most {
+                return (candidates, false);
+            }
+        }
+        (candidates, true)
     }
 
     /// The homes of the circle's cells, if they are few enough to be looked at one by one.
@@ -152,25 +169,16 @@ impl Find<'_> {
 
     /// Whether a home is free for a shift of the dates.
     fn is_free(&self, slot: u32) -> bool {
-        self.query.dates.is_none()
-            || self.query.stays().any(|stay| self.index.nights.is_free(slot, stay.check_in(), stay.check_out()))
+        self.query.dates.is_none() || self.query.stays().any(|stay| self.index.nights.is_free(slot, stay.check_in(), stay.check_out()))
     }
 
     /// The homes of a block that are free for a shift of the dates.
-    fn free_in_block(&self, block: usize) -> impl Iterator<Item = u32> {
+    fn free_in_block(&self, block: usize) -> Row {
         let live = &self.index.live[block];
-        let row = self.query.dates.map_or(*live, |dates| {
+        self.query.dates.map_or(*live, |dates| {
             let flexible = i32::from(dates.flexible);
             let nights = (dates.stay.check_in(), dates.stay.check_out());
             self.index.nights.free_in_block(block, live, nights, -flexible..=flexible)
-        });
-        let first = u32::try_from(block * super::nights::BLOCK).unwrap_or(u32::MAX);
-        (0u32..).zip(row).flat_map(move |(number, mut word)| {
-            std::iter::from_fn(move || {
-                let bit = (word != 0).then(|| word.trailing_zeros())?;
-                word &= word - 1;
-                Some(first + number * 64 + bit)
-            })
         })
     }
 
@@ -219,6 +227,19 @@ impl Find<'_> {
         Some(Hit { listing: Arc::clone(listing), distance_m, offer, key })
     }
 
+    /// Whether a candidate, which is free for one of the stays, is free for this one: the nights that all of them share need no look.
+    fn is_free_for(&self, slot: u32, stay: Stay) -> bool {
+        let Some(dates) = self.query.dates else { return true };
+        let nights = &self.index.nights;
+        let flexible = i32::from(dates.flexible);
+        let (shared_from, shared_to) = (dates.stay.check_in().saturating_add(flexible), dates.stay.check_out().saturating_add(-flexible));
+        if shared_from < shared_to {
+            nights.is_free(slot, stay.check_in(), shared_from) && nights.is_free(slot, shared_to, stay.check_out())
+        } else {
+            nights.is_free(slot, stay.check_in(), stay.check_out())
+        }
+    }
+
     /// The cheapest stay that can be booked now, and its total; of equal ones the first that is tried.
     fn cheapest(&self, slot: u32, listing: &Listing) -> Option<(Stay, i64)> {
         let (terms, nights) = (&listing.terms, &self.index.nights);
@@ -226,9 +247,8 @@ impl Find<'_> {
         let mut best: Option<(Stay, i64)> = None;
         for stay in self.query.stays() {
             let (from, to) = terms.nights_kept_free(stay);
-            let can_be_booked = nights.is_free(slot, stay.check_in(), stay.check_out())
-                && nights.is_unused(slot, from, to)
-                && terms.accepts(stay, self.query.guests, today).is_ok();
+            let can_be_booked =
+                self.is_free_for(slot, stay) && nights.is_unused(slot, from, to) && terms.accepts(stay, self.query.guests, today).is_ok();
             if !can_be_booked {
                 continue;
             }
@@ -243,6 +263,19 @@ impl Find<'_> {
 
 fn hits(found: Vec<((u64, u32), Hit)>) -> Vec<Hit> {
     found.into_iter().map(|(_, hit)| hit).collect()
+}
+
+/// The slots of the bits that are set in a block's row.
+#[allow(clippy::large_types_passed_by_value, reason = "it is consumed, and inlined")]
+fn slots_in(block: usize, row: Row) -> impl Iterator<Item = u32> {
+    let first = u32::try_from(block * BLOCK).unwrap_or(u32::MAX);
+    (0u32..).zip(row).flat_map(move |(number, mut word)| {
+        std::iter::from_fn(move || {
+            let bit = (word != 0).then(|| word.trailing_zeros())?;
+            word &= word - 1;
+            Some(first + number * 64 + bit)
+        })
+    })
 }
 
 /// An amount as a sort key; bounds may lie below zero, amounts do not.

@@ -97,15 +97,15 @@ impl Index {
         Some(self.entries[slot as usize].as_ref()?.seq)
     }
 
+    /// Whether the nights it keeps begin earlier than they should on that date in UTC.
+    #[must_use]
+    pub fn is_before(&self, today: Date) -> bool {
+        self.nights.is_before(today)
+    }
+
     /// Tells the date in UTC: the nights it keeps move on with it.
     pub fn roll(&mut self, today: Date) {
         self.nights.roll(today);
-    }
-
-    /// From where to where nights are kept, `[from, to)`; those after are remembered, but not searched.
-    #[must_use]
-    pub fn window(&self) -> (Date, Date) {
-        (self.nights.first(), self.nights.end())
     }
 
     /// Puts a home in as it is now. One that is not published leaves. What is older than what is known changes nothing.

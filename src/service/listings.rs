@@ -2,9 +2,7 @@
 
 mod fields;
 
-use std::collections::BTreeSet;
-use std::ops::Bound;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use latchkey_protocol::rest::CreateProperty;
 use latchkey_protocol::{Topic, view};
@@ -21,25 +19,13 @@ pub struct Listings {
     store: Arc<Store>,
     keys: Arc<Keys>,
     clock: Arc<dyn Clock>,
-    /// Every home's id, in order: pages are found here and read by id, since the database would read and sort them all.
-    ids: RwLock<BTreeSet<PropertyId>>,
 }
 
 impl Listings {
     /// In this store.
     #[must_use]
     pub fn new(store: Arc<Store>, keys: Arc<Keys>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, keys, clock, ids: RwLock::default() }
-    }
-
-    /// Reads which homes there are, at start.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub async fn restore(&self) -> Result<(), ServiceError> {
-        let ids = self.store.listing_ids().await?;
-        self.ids.write().unwrap_or_else(PoisonError::into_inner).extend(ids);
-        Ok(())
+        Self { store, keys, clock }
     }
 
     /// Lists a home; the caller becomes its host. Its topic begins with this.
@@ -64,10 +50,7 @@ impl Listings {
             idempotency: Some(used.record(&property, now)?),
         };
         match self.store.commit(set, Lane::Normal).await {
-            Ok(()) => {
-                self.ids.write().unwrap_or_else(PoisonError::into_inner).insert(property.id);
-                Ok(property)
-            }
+            Ok(()) => Ok(property),
             Err(CommitError::Contended(Contended::Key)) => self.keys.first_answer(&used).await?.ok_or(ServiceError::Busy),
             Err(error) => Err(error.into()),
         }
@@ -80,18 +63,5 @@ impl Listings {
     pub async fn find(&self, property: PropertyId) -> Result<view::Property, ServiceError> {
         let listing = self.store.listing(property).await?.ok_or(ServiceError::NotFound("property"))?;
         Ok(wire::property(&listing, None))
-    }
-
-    /// Homes, newest first, older than `before`.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub async fn list(&self, before: Option<PropertyId>, limit: u16) -> Result<Vec<view::Property>, ServiceError> {
-        let page: Vec<PropertyId> = {
-            let ids = self.ids.read().unwrap_or_else(PoisonError::into_inner);
-            let newest = Bound::Excluded(before.unwrap_or(PropertyId::from_bytes([0xff; 16])));
-            ids.range((Bound::Unbounded, newest)).rev().take(usize::from(limit)).copied().collect()
-        };
-        Ok(self.store.listings(&page).await?.iter().map(|listing| wire::property(listing, None)).collect())
     }
 }

@@ -14,6 +14,7 @@ pub mod idempotency;
 pub mod listings;
 pub mod payments;
 pub mod quota;
+pub mod search;
 pub mod tokens;
 pub mod topics;
 pub mod wire;
@@ -69,6 +70,8 @@ pub struct Services {
     pub payments: payments::Payments,
     /// Who may follow what, and snapshots.
     pub topics: topics::Topics,
+    /// Finding homes.
+    pub search: std::sync::Arc<search::Search>,
     /// Ends leases when nobody comes.
     pub expiry: std::sync::Arc<expiry::Expiry>,
 }

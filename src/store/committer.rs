@@ -96,6 +96,7 @@ struct Flight {
 
 /// The handle to the committer's task.
 pub(super) struct Committer {
+    node: Uuid,
     queue: mpsc::Sender<Request>,
     pub(super) normal: Arc<Semaphore>,
     pub(super) reserved: Arc<Semaphore>,
@@ -163,7 +164,7 @@ impl Committer {
             }
             let _ = finished.send(true);
         });
-        Ok(Self { queue, normal, reserved, flight: in_flight, done, stop })
+        Ok(Self { node, queue, normal, reserved, flight: in_flight, done, stop })
     }
 
     pub(super) async fn commit(&self, set: ChangeSet, lane: Lane) -> Result<(), CommitError> {
@@ -186,6 +187,10 @@ impl Committer {
         let begun = flight.borrow_and_update().begun;
         // An error means that the committer is gone, and nothing is in flight.
         let _ = flight.wait_for(|flight| flight.answered >= begun).await;
+    }
+
+    pub(super) fn position(&self) -> ([u8; 16], i64) {
+        (*self.node.as_bytes(), self.flight.borrow().answered)
     }
 
     pub(super) async fn stop(&self) {

@@ -25,7 +25,7 @@ pub use committer::{CommitterLimits, EventSink, Lane, Storage, Transact};
 pub use database::{Database, DatabaseConfig, MemoryCaps};
 pub use error::{CommitError, Contended, Outcome, StoreError, classify};
 pub use idempotency::{FirstUse, Idempotency, KeyFound};
-pub use read::{CalendarState, InboxState, Lease};
+pub use read::{CalendarState, InboxState, Lease, LogPage, SearchHome};
 
 use crate::clock::Clock;
 
@@ -87,6 +87,13 @@ impl Store {
     /// is served to a client waits for the batch in flight.
     pub async fn settled(&self) {
         self.committer.settled().await;
+    }
+
+    /// This process in the commit log, and its last batch that has been answered: its events, and those of all before, have been
+    /// handed to the sink.
+    #[must_use]
+    pub fn position(&self) -> ([u8; 16], i64) {
+        self.committer.position()
     }
 
     /// Stops taking change sets, commits what is queued and closes the database.

@@ -9,7 +9,10 @@ use latchkey_protocol::ErrorCode::{
     Unauthenticated, UpgradeRequired,
 };
 use latchkey_protocol::client::{AskQuote, BookHold, HoldDates, Pay};
-use latchkey_protocol::rest::{CalendarWindow, CreateProperty, Login, OnProperty, Page, PageQuery, PaymentsOf, Refresh, Register, Tokens};
+use latchkey_protocol::rest::{
+    CalendarWindow, CreateProperty, FindProperties, FoundProperty, Login, OnProperty, Page, PageQuery, PaymentsOf, Refresh, Register,
+    Tokens,
+};
 use latchkey_protocol::view::{Booking, Calendar, Hold, Me, Payment, Property, Quote};
 
 use super::operation::Access::{Provider, User};
@@ -44,8 +47,8 @@ fn homes() -> Vec<Operation> {
     vec![
         post("/properties/", "createProperty", properties::create).says("List a home; the caller becomes its host").only(User).keyed()
             .takes::<CreateProperty>().creates::<Property>(),
-        get("/properties/", "listProperties", properties::list).says("Homes, newest first")
-            .query::<PageQuery>().gives::<Page<Property>>(),
+        get("/properties/", "findProperties", properties::search).says("Homes that match, with the exact total for the dates asked")
+            .query::<FindProperties>().gives::<Page<FoundProperty>>(),
         get("/properties/{property}/", "readProperty", properties::find).says("A home")
             .gives::<Property>(),
         get("/properties/{property}/calendar/", "readCalendar", properties::calendar).says("A home's nights")

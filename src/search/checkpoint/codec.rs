@@ -19,8 +19,8 @@ use crate::domain::{Amenities, Amenity, Date, Listing, ListingState, Location, P
 pub(super) struct Writer(Vec<u8>);
 
 impl Writer {
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.0
+    pub(super) fn with_room(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
     }
 
     pub(super) fn into_bytes(self) -> Vec<u8> {
@@ -108,20 +108,8 @@ impl Writer {
     }
 
     fn description(&mut self, description: &Description) {
-        let Description {
-            title,
-            text: _,
-            city,
-            country,
-            address: _,
-            location,
-            bedrooms,
-            beds,
-            bathrooms,
-            amenities,
-            house_rules,
-            hours,
-        } = description;
+        let Description { title, text: _, city, country, address: _, location, bedrooms, beds, bathrooms, amenities, house_rules, hours } =
+            description;
         let HouseRules { text: _, pets_allowed, smoking_allowed, parties_allowed, children_allowed } = house_rules;
         let Hours { check_in_from, check_in_until, check_out_until } = *hours;
         self.text(title);
@@ -159,15 +147,8 @@ impl Writer {
             tax_bp,
             service_fee_bp,
         } = *rates;
-        let StayRules {
-            min_nights,
-            max_nights,
-            advance_notice_days,
-            booking_window_days,
-            preparation_days,
-            check_in_days,
-            check_out_days,
-        } = *rules;
+        let StayRules { min_nights, max_nights, advance_notice_days, booking_window_days, preparation_days, check_in_days, check_out_days } =
+            *rules;
         self.text(time_zone.iana_name().unwrap_or("UTC"));
         self.text(currency.code());
         self.u16(*max_guests);
@@ -329,9 +310,8 @@ impl<'a> Reader<'a> {
             city: self.text()?,
             country: self.option(Self::word)?,
             address: None,
-            location: self.option(|reader| {
-                Location::from_microdegrees(reader.i32()?, reader.i32()?).map_err(|_| Unreadable::Meaningless)
-            })?,
+            location: self
+                .option(|reader| Location::from_microdegrees(reader.i32()?, reader.i32()?).map_err(|_| Unreadable::Meaningless))?,
             bedrooms: self.u16()?,
             beds: self.u16()?,
             bathrooms: self.u16()?,
@@ -343,11 +323,7 @@ impl<'a> Reader<'a> {
                 parties_allowed: self.flag()?,
                 children_allowed: self.flag()?,
             },
-            hours: Hours {
-                check_in_from: self.u16()?,
-                check_in_until: self.option(Self::u16)?,
-                check_out_until: self.u16()?,
-            },
+            hours: Hours { check_in_from: self.u16()?, check_in_until: self.option(Self::u16)?, check_out_until: self.u16()? },
         })
     }
 

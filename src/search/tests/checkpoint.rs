@@ -17,9 +17,12 @@ fn head() -> Head {
 }
 
 fn written(index: &Index) -> Vec<u8> {
-    let mut draft = Draft::new(&head());
-    while draft.add(index) {}
-    draft.finish()
+    let (mut draft, mut bytes) = Draft::begin(&head());
+    while let Some(homes) = draft.homes(index) {
+        bytes.extend(draft.seal(homes));
+    }
+    bytes.extend(draft.finish());
+    bytes
 }
 
 proptest! {

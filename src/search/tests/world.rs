@@ -158,8 +158,11 @@ pub(super) fn run() -> impl Strategy<Value = NightRun> {
         2 => Just(NightState::Booked),
         1 => Just(NightState::Blocked)
     ];
-    (prop_oneof![5 => -12i32..40, 1 => 700i32..900], 1i32..12, state)
-        .prop_map(|(from, nights, state)| NightRun { from: date(from), to: date(from + nights), state })
+    (prop_oneof![5 => -12i32..40, 1 => 700i32..900], 1i32..12, state).prop_map(|(from, nights, state)| NightRun {
+        from: date(from),
+        to: date(from + nights),
+        state,
+    })
 }
 
 prop_compose! {

@@ -5,6 +5,8 @@ mod bookings;
 mod calendars;
 mod events;
 mod listings;
+mod search;
 
 pub use bookings::InboxState;
 pub use calendars::{CalendarState, Lease};
+pub use search::{LogPage, SearchHome};
