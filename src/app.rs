@@ -44,10 +44,11 @@ use crate::service::expiry::{Deadlines, Expiry};
 use crate::service::idempotency::Keys;
 use crate::service::listings::Listings;
 use crate::service::payments::Payments;
+use crate::service::photos::Photos;
 use crate::service::quota::LeaseQuota;
 use crate::service::search::{Fence, Search};
 use crate::service::topics::Topics;
-use crate::store::{DatabaseConfig, EventSink, MemoryCaps, Store, StoredEvent};
+use crate::store::{DatabaseConfig, EventSink, MemoryCaps, PhotoFiles, Store, StoredEvent};
 use crate::{demo, job};
 
 /// Batches of events on their way from the committer to the hub; when they are not taken, commits wait.
@@ -171,7 +172,7 @@ impl App {
             serving: TaskTracker::new(),
             background: Vec::new(),
         };
-        app.keep("pushing events", push_events(events, bus, Arc::clone(&parts.services.search)));
+        app.keep("pushing events", push_events(events, bus, Arc::clone(&parts.services)));
         app.keep("search", Arc::clone(&parts.services.search).run());
         app.keep("expiry", Arc::clone(&parts.services.expiry).run());
         app.keep("looking for leases", Arc::clone(&parts.services.expiry).rescan());
@@ -271,9 +272,21 @@ impl Parts {
                 edge.registry().close_session(session);
             }
         };
+        let listings =
+            Listings::new(store(), Arc::clone(&keys), Arc::clone(&decisions), Arc::clone(&availability), clock(), args.service_fee_bp);
+        let listings = Arc::new(listings);
         let services = Services {
+            photos: Photos::new(
+                PhotoFiles::open(&args.data.join("photos"))?,
+                store(),
+                Arc::clone(&keys),
+                Arc::clone(&decisions),
+                Arc::clone(&availability),
+                Arc::clone(&listings),
+                clock(),
+            ),
             accounts: Accounts::new(store(), clock(), &secret, Box::new(close_sockets))?,
-            listings: Listings::new(store(), Arc::clone(&keys), clock()),
+            listings,
             bookings: Bookings::new(
                 Arc::clone(&availability),
                 store(),
@@ -327,12 +340,15 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-async fn push_events(mut published: mpsc::Receiver<Published>, bus: LocalBus, search: Arc<Search>) {
+async fn push_events(mut published: mpsc::Receiver<Published>, bus: LocalBus, services: Arc<Services>) {
     while let Some(published) = published.recv().await {
         match published {
             Published::Events(batch) => {
                 for event in batch {
-                    search.apply(&event);
+                    services.search.apply(&event);
+                    if let (Topic::Property(property), true) = (event.topic, event.kind.starts_with("property.")) {
+                        services.listings.forget(property).await;
+                    }
                     bus.publish(&[to_hub(event)]);
                     // Thousands of writes may have been made without a pause.
                     tokio::task::yield_now().await;

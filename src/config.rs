@@ -66,6 +66,10 @@ pub struct ServeArgs {
     #[arg(long, env = "LATCHKEY_HOLD_COOLDOWN_SECONDS", value_name = "N", default_value = "30", value_parser = clap::value_parser!(u32).range(0..=86_400))]
     pub hold_cooldown_seconds: u32,
 
+    /// The platform's fee on each stay, in basis points; a home keeps the one it was listed with
+    #[arg(long, env = "LATCHKEY_SERVICE_FEE_BP", value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u16).range(0..=5_000))]
+    pub service_fee_bp: u16,
+
     /// Active holds a user may have at once
     #[arg(long, env = "LATCHKEY_MAX_ACTIVE_HOLDS", value_name = "N", default_value = "5")]
     pub max_active_holds: usize,

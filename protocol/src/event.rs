@@ -92,7 +92,7 @@ pub struct PropertyVersion {
     /// Which one.
     pub property: PropertyId,
     /// Its version then.
-    pub version: u64,
+    pub version: i64,
 }
 
 /// What became of a hold.

@@ -81,7 +81,7 @@ pub enum Refusal {
     #[error("it has changed: its version is {version}")]
     Stale {
         /// Its version now.
-        version: u64,
+        version: i64,
     },
     /// No such hold or booking here, or not the caller's.
     #[error("no such claim")]

@@ -31,28 +31,28 @@ pub enum Event {
         /// Which.
         property: PropertyId,
         /// Its version now.
-        version: u64,
+        version: i64,
     },
     /// Something about a home is otherwise.
     PropertyUpdated {
         /// Which.
         property: PropertyId,
         /// Its version now.
-        version: u64,
+        version: i64,
     },
     /// A home can be seen by its host alone.
     PropertyUnlisted {
         /// Which.
         property: PropertyId,
         /// Its version now.
-        version: u64,
+        version: i64,
     },
     /// A home is gone for everybody.
     PropertyDeleted {
         /// Which.
         property: PropertyId,
         /// Its version now.
-        version: u64,
+        version: i64,
     },
     /// The nights `[from, to)` changed their state, or were confirmed in it.
     AvailabilityChanged {

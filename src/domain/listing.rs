@@ -111,7 +111,7 @@ pub struct Listing {
     /// Where it is in its life.
     pub state: ListingState,
     /// Counts its changes, from 1.
-    pub version: u64,
+    pub version: i64,
     /// What guests read.
     pub description: Description,
     /// On which terms it is let.

@@ -42,6 +42,20 @@ impl ImageKind {
         }
     }
 
+    /// The format that a file's first bytes tell.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        if bytes.starts_with(&[0xff, 0xd8, 0xff]) {
+            Some(Self::Jpeg)
+        } else if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
+            Some(Self::Png)
+        } else if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
+            Some(Self::Webp)
+        } else {
+            None
+        }
+    }
+
     /// The format with this media type.
     #[must_use]
     pub fn from_media_type(text: &str) -> Option<Self> {

@@ -46,14 +46,19 @@ impl Bookings {
         Self { availability, store, keys, decisions, quota, clock, leases }
     }
 
-    /// What a stay costs now.
+    /// What a stay costs now, asked by `viewer` or somebody unknown.
     ///
     /// # Errors
     /// `NotFound`, `Invalid`, `RuleViolated`.
-    pub async fn quote(&self, ask: AskQuote) -> Result<view::Quote, ServiceError> {
+    pub async fn quote(&self, viewer: Option<UserId>, ask: AskQuote) -> Result<view::Quote, ServiceError> {
         let stay = Stay::new(ask.check_in, ask.check_out)?;
-        let quote = self.availability.look(ask.property, |calendar| calendar.quote(stay, ask.guests, self.now())).await??;
-        Ok(wire::quote(&quote))
+        let look = |calendar: &Calendar| {
+            if !calendar.listing().is_visible_to(viewer) {
+                return Err(ServiceError::NotFound("property"));
+            }
+            Ok(calendar.quote(stay, ask.guests, self.now())?)
+        };
+        Ok(wire::quote(&self.availability.look(ask.property, look).await??))
     }
 
     /// Takes nights for a short while.
@@ -187,26 +192,30 @@ impl Bookings {
         Ok(self.store.bookings_of(caller.user, before, limit).await?.iter().map(wire::booking).collect())
     }
 
-    /// A property's calendar in a window of at most 732 days; nights of the past are not told.
+    /// A property's calendar in a window of at most 732 days, as `viewer` or somebody unknown sees it; nights of the past are not told.
     ///
     /// # Errors
     /// `NotFound`, `Invalid`.
     pub async fn calendar(
         &self,
+        viewer: Option<UserId>,
         property: PropertyId,
         from: Option<crate::domain::Date>,
         to: Option<crate::domain::Date>,
-    ) -> Result<view::Calendar, ServiceError> {
+    ) -> Result<view::CalendarDays, ServiceError> {
         let look = |calendar: &Calendar| {
+            if !calendar.listing().is_visible_to(viewer) {
+                return Err(ServiceError::NotFound("property"));
+            }
             let today = calendar.listing().today(self.now());
             let from = from.unwrap_or(today).max(today);
             let to = to.unwrap_or_else(|| from.saturating_add(366));
             if to <= from || to.days_since(from) > 732 {
-                return Err(Refusal::Invalid { field: "to", reason: "1 to 732 days after from" });
+                return Err(Refusal::Invalid { field: "to", reason: "1 to 732 days after from" }.into());
             }
-            Ok(wire::calendar(calendar, from, to))
+            Ok(wire::calendar_days(calendar, from, to, viewer, self.now()))
         };
-        Ok(self.availability.look(property, look).await??)
+        self.availability.look(property, look).await?
     }
 
     /// Changes one's own live hold by a command of the calendar.

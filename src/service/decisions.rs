@@ -61,6 +61,29 @@ impl Decisions {
         }
         Err(ServiceError::Busy)
     }
+
+    /// Claims, decides and commits, again if another writer was first; for what can be said twice without harm, and so needs no key.
+    ///
+    /// # Errors
+    /// What `decide` refuses; `Busy`, `Unavailable`.
+    pub async fn decide_again<T, F>(&self, property: PropertyId, decide: F) -> Result<T, ServiceError>
+    where
+        F: Fn(&Calendar, Timestamp) -> Result<Decision<T>, Refusal>,
+    {
+        for _ in 0..MAX_DECISIONS {
+            let claim = self.availability.claim(property).await?;
+            let decision = decide(claim.calendar(), Timestamp::from_epoch_ms(self.clock.now()))?;
+            if decision.changes.is_empty() {
+                return Ok(decision.outcome);
+            }
+            match claim.commit(decision.changes, None, Lane::Normal).await {
+                Ok(()) => return Ok(decision.outcome),
+                Err(CommitError::Contended(_) | CommitError::TooLate) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(ServiceError::Busy)
+    }
 }
 
 /// The same decision, with its outcome as clients see it.

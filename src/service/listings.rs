@@ -1,67 +1,216 @@
-//! Homes.
+//! Homes: made, read, changed, shown and taken back by their hosts.
+//!
+//! Each change is decided under the home's claim by its calendar, so that rules and `seq` belong together (`domain/calendar/manage.rs`).
 
+mod blocks;
 mod fields;
 
 use std::sync::Arc;
 
-use latchkey_protocol::rest::CreateProperty;
+use latchkey_protocol::rest::{CreateProperty, UpdateProperty};
 use latchkey_protocol::{Topic, view};
+use serde::{Deserialize, Serialize};
 
+use super::availability::Availability;
+use super::cache::Cache;
+use super::decisions::Decisions;
 use super::idempotency::{IdempotencyKey, Keys};
-use super::{Caller, ServiceError, wire};
+use super::{Caller, Expected, ServiceError, wire};
 use crate::clock::Clock;
-use crate::domain::{Event, Listing, PropertyId, Timestamp, TopicEvent, Write};
+use crate::domain::{Calendar, Decision, Event, Listing, ListingState, PropertyId, Refusal, Timestamp, TopicEvent, UserId, Write};
 use crate::entropy::fresh_id;
 use crate::store::{ChangeSet, CommitError, Contended, Lane, Store};
+
+/// Homes kept in memory for reading.
+const CACHED_LISTINGS: u64 = 10_000;
 
 /// Homes.
 pub struct Listings {
     store: Arc<Store>,
     keys: Arc<Keys>,
+    decisions: Arc<Decisions>,
+    availability: Arc<Availability>,
     clock: Arc<dyn Clock>,
+    /// Stamped on each new home, in basis points.
+    service_fee_bp: u16,
+    /// The homes that are read, in whatever state they are.
+    cache: Cache<PropertyId, Arc<Listing>>,
+}
+
+/// The answer kept under a key: a home's texts are personal, and read again when the key is.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Created<I> {
+    pub(super) id: I,
 }
 
 impl Listings {
     /// In this store.
     #[must_use]
-    pub fn new(store: Arc<Store>, keys: Arc<Keys>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, keys, clock }
+    pub fn new(
+        store: Arc<Store>,
+        keys: Arc<Keys>,
+        decisions: Arc<Decisions>,
+        availability: Arc<Availability>,
+        clock: Arc<dyn Clock>,
+        service_fee_bp: u16,
+    ) -> Self {
+        let cache = Cache::new("listings", CACHED_LISTINGS);
+        Self { store, keys, decisions, availability, clock, service_fee_bp, cache }
     }
 
-    /// Lists a home; the caller becomes its host. Its topic begins with this.
+    /// Makes a home, a draft unless it is to be published at once; the caller becomes its host. Its topic begins with this.
     ///
     /// # Errors
     /// `Invalid`, `KeyReused`, `Busy`.
     pub async fn create(&self, caller: &Caller, key: IdempotencyKey, ask: CreateProperty) -> Result<view::Property, ServiceError> {
         let used = self.keys.begin(caller.user, "create_property", key, &ask).await?;
         let now = Timestamp::from_epoch_ms(self.clock.now());
-        let (description, terms) = fields::created(&ask, 0)?;
+        let (description, terms) = fields::created(&ask, self.service_fee_bp)?;
         let id = PropertyId::from_bytes(fresh_id(now.epoch_ms()));
         let listing = Listing::new(id, caller.user, description, terms, now);
         let listing = if ask.publish { listing.publish()? } else { listing };
         listing.validate()?;
-        let event =
-            TopicEvent { topic: Topic::Property(listing.id), seq: Some(1), at: now, event: Event::PropertyListed { property: listing.id } };
-        let property = wire::property(&listing, Some(caller.user));
+        let event = TopicEvent { topic: Topic::Property(id), seq: Some(1), at: now, event: Event::PropertyListed { property: id } };
         let set = ChangeSet {
-            writes: vec![Write::AddListing(Box::new(listing))],
+            writes: vec![Write::AddListing(Box::new(listing.clone()))],
             events: vec![wire::new_event(&event)],
             deadline: None,
-            idempotency: Some(used.record(&property, now)?),
+            idempotency: Some(used.record(&Created { id }, now)?),
         };
         match self.store.commit(set, Lane::Normal).await {
-            Ok(()) => Ok(property),
-            Err(CommitError::Contended(Contended::Key)) => self.keys.first_answer(&used).await?.ok_or(ServiceError::Busy),
+            Ok(()) => Ok(wire::property(&listing, Some(caller.user))),
+            Err(CommitError::Contended(Contended::Key)) => {
+                let first: Created<PropertyId> = self.keys.first_answer(&used).await?.ok_or(ServiceError::Busy)?;
+                self.find(Some(caller.user), first.id).await
+            }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// A home.
+    /// A home, as `viewer` or somebody unknown sees it.
+    ///
+    /// # Errors
+    /// `NotFound`, also for what is not theirs to see.
+    pub async fn find(&self, viewer: Option<UserId>, property: PropertyId) -> Result<view::Property, ServiceError> {
+        let listing = self.listing(property).await?.filter(|listing| listing.is_visible_to(viewer));
+        let listing = listing.ok_or(ServiceError::NotFound("property"))?;
+        Ok(wire::property(&listing, viewer))
+    }
+
+    /// A home as an administrator sees it, in whatever state it is but deleted.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn find(&self, property: PropertyId) -> Result<view::Property, ServiceError> {
-        let listing = self.store.listing(property).await?.ok_or(ServiceError::NotFound("property"))?;
-        Ok(wire::property(&listing, None))
+    pub async fn find_any(&self, property: PropertyId) -> Result<view::Property, ServiceError> {
+        let listing = self.listing(property).await?.filter(|listing| listing.state != ListingState::Deleted);
+        let listing = listing.ok_or(ServiceError::NotFound("property"))?;
+        Ok(wire::property(&listing, Some(listing.host)))
+    }
+
+    async fn listing(&self, property: PropertyId) -> Result<Option<Arc<Listing>>, ServiceError> {
+        let read = async { Ok::<_, ServiceError>(self.store.listing(property).await?.map(Arc::new)) };
+        self.cache.get_or_load(property, read).await
+    }
+
+    /// The caller's own homes in every state, newest first, older than `before`.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn list_own(&self, caller: &Caller, before: Option<PropertyId>, limit: u16) -> Result<Vec<view::Property>, ServiceError> {
+        let listings = self.store.listings_of(caller.user, before, limit).await?;
+        Ok(listings.iter().map(|listing| wire::property(listing, Some(caller.user))).collect())
+    }
+
+    /// Changes what is given of one's own home.
+    ///
+    /// # Errors
+    /// `NotFound`, `Stale`, `Invalid`, `InvalidState`, `Busy`.
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        property: PropertyId,
+        expected: &Expected,
+        ask: &UpdateProperty,
+    ) -> Result<view::Property, ServiceError> {
+        self.change(caller, property, |calendar, now| {
+            refuse_stale(calendar, caller.user, expected)?;
+            calendar.update(caller.user, |listing| fields::updated(listing, ask), now)
+        })
+        .await
+    }
+
+    /// Shows one's own home to everybody.
+    ///
+    /// # Errors
+    /// `NotFound`, `Invalid` if something is missing, `Busy`.
+    pub async fn publish(&self, caller: &Caller, property: PropertyId) -> Result<view::Property, ServiceError> {
+        self.change(caller, property, |calendar, now| calendar.publish(caller.user, now)).await
+    }
+
+    /// Takes one's own home back from everybody else.
+    ///
+    /// # Errors
+    /// `NotFound`, `InvalidState` of a draft, `Busy`.
+    pub async fn unlist(&self, caller: &Caller, property: PropertyId) -> Result<view::Property, ServiceError> {
+        self.change(caller, property, |calendar, now| calendar.unlist(caller.user, now)).await
+    }
+
+    /// Removes one's own home for everybody.
+    ///
+    /// # Errors
+    /// `NotFound`, `InvalidState` while somebody holds it or has booked it, `Busy`.
+    pub async fn delete(&self, caller: &Caller, property: PropertyId) -> Result<(), ServiceError> {
+        self.change(caller, property, |calendar, now| calendar.delete(caller.user, now)).await.map(|_| ())
+    }
+
+    /// Takes every published home of a user back: their account is about to go, or was suspended. Said again, it changes nothing.
+    ///
+    /// # Errors
+    /// `Busy`, `Unavailable`; what was taken back until then stays so.
+    pub async fn take_off_sale(&self, host: UserId) -> Result<(), ServiceError> {
+        let mut before = None;
+        loop {
+            let page = self.store.listings_of(host, before, 100).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            before = Some(last.id);
+            for listing in page.iter().filter(|listing| listing.state == ListingState::Published) {
+                let unlisted = self.decisions.decide_again(listing.id, |calendar, now| calendar.unlist(host, now)).await?;
+                self.changed(&unlisted).await;
+            }
+        }
+    }
+
+    /// Changes one's own home by a command of its calendar.
+    pub(super) async fn change<F>(&self, caller: &Caller, property: PropertyId, decide: F) -> Result<view::Property, ServiceError>
+    where
+        F: Fn(&Calendar, Timestamp) -> Result<Decision<Listing>, Refusal>,
+    {
+        let changed = self.decisions.decide_again(property, decide).await.map_err(of_property)?;
+        self.changed(&changed).await;
+        Ok(wire::property(&changed, Some(caller.user)))
+    }
+
+    /// What follows from a change on this node, before its answer: nobody reads what was true before their own write.
+    pub(super) async fn changed(&self, listing: &Listing) {
+        self.cache.forget(listing.id).await;
+    }
+
+    /// Forgets what was read of a home: an event says that it has changed, here or elsewhere.
+    pub async fn forget(&self, property: PropertyId) {
+        self.cache.forget(property).await;
+    }
+}
+
+/// Refuses a change that is based on another version than the home has.
+pub(super) fn refuse_stale(calendar: &Calendar, by: UserId, expected: &Expected) -> Result<(), Refusal> {
+    let version = calendar.own_listing(by)?.version;
+    expected.check(version).map_err(|_| Refusal::Stale { version })
+}
+
+/// The domain speaks of claims; here it is the home that is not there.
+pub(super) fn of_property(error: ServiceError) -> ServiceError {
+    match error {
+        ServiceError::Refused(Refusal::NotFound) => ServiceError::NotFound("property"),
+        other => other,
     }
 }

@@ -13,6 +13,7 @@ pub mod expiry;
 pub mod idempotency;
 pub mod listings;
 pub mod payments;
+pub mod photos;
 pub mod quota;
 pub mod search;
 pub mod tokens;
@@ -63,7 +64,9 @@ pub struct Services {
     /// Register, log in, refresh, verify tokens.
     pub accounts: accounts::Accounts,
     /// Homes.
-    pub listings: listings::Listings,
+    pub listings: std::sync::Arc<listings::Listings>,
+    /// Their pictures.
+    pub photos: photos::Photos,
     /// Quotes, holds, bookings.
     pub bookings: bookings::Bookings,
     /// Paying, webhooks, refunds.

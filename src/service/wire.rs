@@ -238,7 +238,7 @@ fn wire(event: &Event) -> wire_event::Event {
     }
 }
 
-const fn property_version(property: PropertyId, version: u64) -> wire_event::PropertyVersion {
+const fn property_version(property: PropertyId, version: i64) -> wire_event::PropertyVersion {
     wire_event::PropertyVersion { property, version }
 }
 

@@ -12,6 +12,7 @@ mod database;
 mod error;
 mod heads;
 mod idempotency;
+mod photos;
 mod read;
 mod rows;
 mod schema;
@@ -25,6 +26,7 @@ pub use committer::{CommitterLimits, EventSink, Lane, Storage, Transact};
 pub use database::{Database, DatabaseConfig, MemoryCaps};
 pub use error::{CommitError, Contended, Outcome, StoreError, classify};
 pub use idempotency::{FirstUse, Idempotency, KeyFound};
+pub use photos::PhotoFiles;
 pub use read::{CalendarState, InboxState, Lease, LogPage, SearchHome};
 
 use crate::clock::Clock;

@@ -15,6 +15,7 @@ mod journey;
 mod keys;
 mod leases;
 mod loadtest;
+mod matrix;
 mod money;
 mod privacy;
 mod race;

@@ -97,7 +97,7 @@ pub struct Property {
     /// Where it is in its life.
     pub state: PropertyState,
     /// Counts its changes; `ETag` is `"v` and this and `"`.
-    pub version: u64,
+    pub version: i64,
     /// Headline.
     pub title: String,
     /// The whole story.

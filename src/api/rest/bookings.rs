@@ -7,7 +7,7 @@ use super::page::Bounds;
 use super::{Ask, Handled, created, ok};
 
 pub(super) async fn quote(ask: Ask) -> Handled {
-    ok(&ask.services.bookings.quote(ask.json()?).await?)
+    ok(&ask.services.bookings.quote(ask.known_caller().map(|caller| caller.user), ask.json()?).await?)
 }
 
 pub(super) async fn hold(ask: Ask) -> Handled {

@@ -6,6 +6,7 @@ mod hub;
 mod operation;
 mod page;
 mod payments;
+mod photos;
 mod properties;
 mod router;
 mod routes;
@@ -66,13 +67,11 @@ fn created<T: Serialize>(location: &str, body: &T) -> Handled {
 }
 
 /// An answer without a body.
-#[allow(dead_code, reason = "the operations of this shape are on their way")]
 fn nothing() -> Handled {
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// The same answer with the `ETag` of a version.
-#[allow(dead_code, reason = "the operations of this shape are on their way")]
 fn tagged(version: i64, answer: Handled) -> Handled {
     let mut response = answer?;
     if let Ok(tag) = HeaderValue::from_str(&format!("\"v{version}\"")) {

@@ -129,7 +129,6 @@ pub(super) fn post<F: Future<Output = Handled> + Send + 'static>(
 }
 
 /// `PUT`.
-#[allow(dead_code, reason = "the operations of this shape are on their way")]
 pub(super) fn put<F: Future<Output = Handled> + Send + 'static>(
     path: &'static str,
     id: &'static str,
@@ -139,7 +138,6 @@ pub(super) fn put<F: Future<Output = Handled> + Send + 'static>(
 }
 
 /// `PATCH`.
-#[allow(dead_code, reason = "the operations of this shape are on their way")]
 pub(super) fn patch<F: Future<Output = Handled> + Send + 'static>(
     path: &'static str,
     id: &'static str,
@@ -149,7 +147,6 @@ pub(super) fn patch<F: Future<Output = Handled> + Send + 'static>(
 }
 
 /// `DELETE`.
-#[allow(dead_code, reason = "the operations of this shape are on their way")]
 pub(super) fn delete<F: Future<Output = Handled> + Send + 'static>(
     path: &'static str,
     id: &'static str,
@@ -230,7 +227,6 @@ impl Operation {
     }
 
     /// Needs `If-Match`, and answers with the new `ETag`.
-    #[allow(dead_code, reason = "the operations of this shape are on their way")]
     pub(super) const fn conditional(mut self) -> Self {
         self.is_conditional = true;
         self.has_etag = true;

@@ -130,8 +130,8 @@ impl Router {
     async fn admit(&self, operation: &Operation, ask: &Ask, standing: &mut Option<Standing>) -> Result<Option<Caller>, Problem> {
         let caller = match operation.access {
             Access::Provider => Ok(None),
-            // Authentication is how one gets rid of a token that has ended.
-            Access::Anyone if operation.rate == Rate::Auth => Ok(None),
+            // Authentication is how one gets rid of a token that has ended; what is not limited is the same for all.
+            Access::Anyone if operation.rate != Rate::Usual => Ok(None),
             Access::Anyone if ask.header(header::AUTHORIZATION.as_str()).is_none() => Ok(None),
             Access::Anyone | Access::User | Access::Admin => ask.authenticate().map(Some),
         };

@@ -5,19 +5,20 @@
 
 use http::StatusCode;
 use latchkey_protocol::ErrorCode::{
-    AlreadyRegistered, BadCredentials, DatesUnavailable, Expired, HoldCooldown, HoldLimit, Invalid, InvalidState, NotFound, RuleViolated,
-    Unauthenticated, UpgradeRequired,
+    AlreadyRegistered, BadCredentials, DatesUnavailable, Expired, Forbidden, HoldCooldown, HoldLimit, Invalid, InvalidState, NotFound,
+    RuleViolated, Unauthenticated, UpgradeRequired,
 };
 use latchkey_protocol::client::{AskQuote, BookHold, HoldDates, Pay};
 use latchkey_protocol::rest::{
-    CalendarWindow, CreateProperty, FindProperties, FoundProperty, Login, OnProperty, Page, PageQuery, PaymentsOf, Refresh, Register,
-    Tokens,
+    CalendarWindow, CaptionPhoto, CreateBlock, CreateProperty, FindProperties, FoundProperty, Login, OnProperty, OrderPhotos, Page,
+    PageQuery, PaymentsOf, Refresh, Register, Tokens, UpdateProperty,
 };
-use latchkey_protocol::view::{Booking, Calendar, Hold, Me, Payment, Property, Quote};
+use latchkey_protocol::view::{Block, Blocks, Booking, CalendarDays, Hold, Me, Payment, Photo, Property, Quote};
 
 use super::operation::Access::{Provider, User};
-use super::operation::{Operation, Rate, get, post};
-use super::{auth, bookings, hub, payments, properties};
+use super::operation::{Operation, Rate, delete, get, patch, post, put};
+use super::{auth, bookings, hub, payments, photos, properties};
+use crate::service::photos::MAX_PHOTO_BYTES;
 
 const TEXT: &[&str] = &["text/plain"];
 const JSON: &[&str] = &["application/json"];
@@ -45,14 +46,40 @@ fn accounts() -> Vec<Operation> {
 #[rustfmt::skip]
 fn homes() -> Vec<Operation> {
     vec![
-        post("/properties/", "createProperty", properties::create).says("List a home; the caller becomes its host").only(User).keyed()
-            .takes::<CreateProperty>().creates::<Property>(),
+        post("/properties/", "createProperty", properties::create).says("Make a home, a draft or published at once; the caller becomes its host").only(User).keyed()
+            .takes::<CreateProperty>().creates::<Property>().tagged(),
         get("/properties/", "findProperties", properties::search).says("Homes that match, with the exact total for the dates asked")
             .query::<FindProperties>().gives::<Page<FoundProperty>>(),
-        get("/properties/{property}/", "readProperty", properties::find).says("A home")
-            .gives::<Property>(),
-        get("/properties/{property}/calendar/", "readCalendar", properties::calendar).says("A home's nights")
-            .query::<CalendarWindow>().gives::<Calendar>(),
+        get("/properties/mine/", "listOwnProperties", properties::list_own).says("One's own homes in every state, newest first").only(User)
+            .query::<PageQuery>().gives::<Page<Property>>(),
+        get("/properties/{property}/", "readProperty", properties::find).says("A home; its host sees it in every state, with its address")
+            .gives::<Property>().tagged(),
+        patch("/properties/{property}/", "updateProperty", properties::update).says("Change one's own home: what is left out stays").only(User).conditional()
+            .takes::<UpdateProperty>().gives::<Property>().refuses(&[InvalidState]),
+        delete("/properties/{property}/", "deleteProperty", properties::delete).says("Remove one's own home for everybody; not while it is held or booked").only(User)
+            .refuses(&[InvalidState]),
+        post("/properties/{property}/publish/", "publishProperty", properties::publish).says("Show one's own home to everybody").only(User)
+            .gives::<Property>().tagged().refuses(&[Invalid]),
+        post("/properties/{property}/unlist/", "unlistProperty", properties::unlist).says("Take one's own home back; what is booked goes on living").only(User)
+            .gives::<Property>().tagged().refuses(&[InvalidState]),
+        get("/properties/{property}/calendar/", "readCalendar", properties::calendar).says("A home's nights, day by day with prices; its host reads why")
+            .query::<CalendarWindow>().gives::<CalendarDays>(),
+        post("/properties/{property}/blocks/", "createBlock", properties::block).says("Take nights of one's own home off sale").only(User).keyed()
+            .takes::<CreateBlock>().creates::<Block>().refuses(&[DatesUnavailable, InvalidState]),
+        get("/properties/{property}/blocks/", "listBlocks", properties::blocks).says("The blocks of one's own home that are not over").only(User)
+            .gives::<Blocks>(),
+        get("/properties/{property}/blocks/{block}/", "readBlock", properties::find_block).says("A block of one's own home").only(User)
+            .gives::<Block>(),
+        delete("/properties/{property}/blocks/{block}/", "deleteBlock", properties::unblock).says("Put a block's nights back on sale").only(User),
+        post("/properties/{property}/photos/", "addPhoto", photos::add).says("Add a photo to one's own home: the file itself, 320 to 10000 pixels a side").only(User).keyed()
+            .takes_bytes(photos::MEDIA_TYPES, MAX_PHOTO_BYTES).creates::<Photo>().refuses(&[Invalid, InvalidState]),
+        put("/properties/{property}/photos/order/", "orderPhotos", photos::order).says("Put the photos of one's own home in order").only(User).conditional()
+            .takes::<OrderPhotos>().gives::<Property>(),
+        patch("/properties/{property}/photos/{photo}/", "captionPhoto", photos::caption).says("Say what is to be seen on a photo").only(User).conditional()
+            .takes::<CaptionPhoto>().gives::<Property>(),
+        delete("/properties/{property}/photos/{photo}/", "removePhoto", photos::remove).says("Take a photo from one's own home").only(User),
+        get("/photos/{photo}/", "readPhoto", photos::read).says("A photo's file; whoever knows its id may see it")
+            .gives_bytes(photos::MEDIA_TYPES).tagged(),
     ]
 }
 
@@ -84,7 +111,7 @@ fn stays() -> Vec<Operation> {
 fn money() -> Vec<Operation> {
     vec![
         post("/payments/", "pay", payments::pay).says("Pay for one's own booking").only(User).keyed()
-            .takes::<Pay>().creates::<Payment>().refuses(&[NotFound, Expired, InvalidState]),
+            .takes::<Pay>().creates::<Payment>().refuses(&[Forbidden, NotFound, Expired, InvalidState]),
         get("/payments/", "listPayments", payments::list).says("The payments of a booking that one is a party of").only(User)
             .query::<PaymentsOf>().gives::<Page<Payment>>().refuses(&[NotFound]),
         post("/webhooks/payments/", "takeWebhook", payments::webhook).says("The payment provider's word, signed").only(Provider).rate(Rate::Unlimited)

@@ -24,8 +24,8 @@ impl Session {
         let change = || Ok::<_, WireError>((self.caller_of(command)?, key(envelope)?));
         match command {
             Command::Quote => {
-                let ask: AskQuote = parse::data(data)?;
-                self.start(id, async move { services.bookings.quote(ask).await });
+                let (viewer, ask) = (self.connection.caller().map(|caller| caller.user), parse::data::<AskQuote>(data)?);
+                self.start(id, async move { services.bookings.quote(viewer, ask).await });
             }
             Command::Hold => {
                 let ((caller, key), ask) = (change()?, parse::data::<HoldDates>(data)?);

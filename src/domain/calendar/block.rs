@@ -29,7 +29,7 @@ impl Calendar {
     /// # Errors
     /// `NotFound` for anybody but the host, `Invalid`, `InvalidState` beyond [`MAX_BLOCKS`], `DatesUnavailable`.
     pub fn block(&self, by: UserId, ask: &BlockNights<'_>, now: Timestamp) -> Result<Decision<Block>, Refusal> {
-        self.refuse_strangers(by)?;
+        self.own_listing(by)?;
         let block = Block::new(ask.claim, self.listing.id, (ask.from, ask.to), ask.note, now)?;
         let today = self.listing.today(now);
         if ask.to <= today {
@@ -53,7 +53,7 @@ impl Calendar {
     /// # Errors
     /// `NotFound` for anybody but the host, and for a block that is not there.
     pub fn unblock(&self, by: UserId, block: BlockId, now: Timestamp) -> Result<Decision<()>, Refusal> {
-        self.refuse_strangers(by)?;
+        self.own_listing(by)?;
         let Some(Claim::Blocked(block)) = self.claims.get(&block) else { return Err(Refusal::NotFound) };
         let mut draft = Draft::after_expiry(self, now)?;
         draft.unblock(block);

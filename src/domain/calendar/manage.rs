@@ -12,20 +12,27 @@ use crate::domain::photo::Photo;
 use crate::domain::time::Timestamp;
 
 impl Calendar {
+    /// The home, for whoever may change it: to anybody but its host it is not there, and to nobody once it is deleted.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn own_listing(&self, by: UserId) -> Result<&Listing, Refusal> {
+        if by == self.listing.host && self.listing.state != ListingState::Deleted { Ok(&self.listing) } else { Err(Refusal::NotFound) }
+    }
+
     /// Replaces the home by what `change` makes of it. Live holds and bookings keep what they were promised: a booking its price, a hold its
     /// nights until it is booked under the rules of that moment.
     ///
     /// # Errors
-    /// `NotFound` for anybody but the host; `Stale` unless its version is `if_version`; what `change` refuses; `Invalid`; `InvalidState` if the
-    /// currency or the time zone of a home changes that has been published.
+    /// `NotFound` for anybody but the host; what `change` refuses; `Invalid`; `InvalidState` if the currency or the time zone of a home
+    /// changes that has been published.
     pub fn update(
         &self,
         by: UserId,
-        if_version: u64,
         change: impl FnOnce(Listing) -> Result<Listing, Refusal>,
         now: Timestamp,
     ) -> Result<Decision<Listing>, Refusal> {
-        self.refuse_stale(by, if_version)?;
+        self.own_listing(by)?;
         let changed = change(self.listing.clone())?;
         let is_fixed = changed.terms.currency != self.listing.terms.currency || changed.terms.time_zone != self.listing.terms.time_zone;
         if is_fixed && self.listing.state != ListingState::Draft {
@@ -34,21 +41,25 @@ impl Calendar {
         self.replace(changed, now, |property, version| Event::PropertyUpdated { property, version })
     }
 
-    /// Shows the home to everybody.
+    /// Shows the home to everybody; said again, it changes nothing.
     ///
     /// # Errors
     /// `NotFound` for anybody but the host; as [`Listing::publish`].
     pub fn publish(&self, by: UserId, now: Timestamp) -> Result<Decision<Listing>, Refusal> {
-        self.refuse_strangers(by)?;
+        if self.own_listing(by)?.state == ListingState::Published {
+            return Ok(Draft::new(self, now).decide(self.listing.clone()));
+        }
         self.replace(self.listing.clone().publish()?, now, |property, version| Event::PropertyPublished { property, version })
     }
 
-    /// Takes the home back from everybody but its host. Live holds and bookings go on living.
+    /// Takes the home back from everybody but its host. Live holds and bookings go on living. Said again, it changes nothing.
     ///
     /// # Errors
     /// `NotFound` for anybody but the host; as [`Listing::unlist`].
     pub fn unlist(&self, by: UserId, now: Timestamp) -> Result<Decision<Listing>, Refusal> {
-        self.refuse_strangers(by)?;
+        if self.own_listing(by)?.state == ListingState::Unlisted {
+            return Ok(Draft::new(self, now).decide(self.listing.clone()));
+        }
         self.replace(self.listing.clone().unlist()?, now, |property, version| Event::PropertyUnlisted { property, version })
     }
 
@@ -57,7 +68,7 @@ impl Calendar {
     /// # Errors
     /// `NotFound` for anybody but the host; `InvalidState` while somebody holds it, has booked it or stays in it.
     pub fn delete(&self, by: UserId, now: Timestamp) -> Result<Decision<Listing>, Refusal> {
-        self.refuse_strangers(by)?;
+        self.own_listing(by)?;
         let mut draft = Draft::after_expiry(self, now)?;
         let today = self.listing.today(now);
         for claim in self.in_order() {
@@ -81,7 +92,7 @@ impl Calendar {
     /// # Errors
     /// `NotFound` for anybody but the host; as [`Listing::add_photo`].
     pub fn add_photo(&self, by: UserId, photo: Photo, now: Timestamp) -> Result<Decision<Listing>, Refusal> {
-        self.refuse_strangers(by)?;
+        self.own_listing(by)?;
         let mut draft = Draft::new(self, now);
         draft.write(Write::AddPhoto(photo.id, self.listing.id));
         let changed = self.listing.clone().add_photo(photo)?;
@@ -93,28 +104,18 @@ impl Calendar {
     /// # Errors
     /// `NotFound` for anybody but the host; as [`Listing::remove_photo`].
     pub fn remove_photo(&self, by: UserId, photo: PhotoId, now: Timestamp) -> Result<Decision<Listing>, Refusal> {
-        self.refuse_strangers(by)?;
+        self.own_listing(by)?;
         let mut draft = Draft::new(self, now);
         draft.write(Write::RemovePhoto(photo));
         let changed = self.listing.clone().remove_photo(photo)?;
         Ok(draft.set_listing(changed, |property, version| Event::PropertyUpdated { property, version }))
     }
 
-    /// To anybody but its host, what can be changed about a home is not there; to nobody, once it is deleted.
-    pub(super) fn refuse_strangers(&self, by: UserId) -> Result<(), Refusal> {
-        if by == self.listing.host && self.listing.state != ListingState::Deleted { Ok(()) } else { Err(Refusal::NotFound) }
-    }
-
-    fn refuse_stale(&self, by: UserId, if_version: u64) -> Result<(), Refusal> {
-        self.refuse_strangers(by)?;
-        if if_version == self.listing.version { Ok(()) } else { Err(Refusal::Stale { version: self.listing.version }) }
-    }
-
     fn replace(
         &self,
         changed: Listing,
         now: Timestamp,
-        event: impl FnOnce(latchkey_protocol::PropertyId, u64) -> Event,
+        event: impl FnOnce(latchkey_protocol::PropertyId, i64) -> Event,
     ) -> Result<Decision<Listing>, Refusal> {
         changed.validate()?;
         Ok(Draft::new(self, now).set_listing(changed, event))
@@ -130,7 +131,7 @@ impl Calendar {
 
 impl Draft<'_> {
     /// Writes the home's next version and says so.
-    fn set_listing(mut self, changed: Listing, event: impl FnOnce(latchkey_protocol::PropertyId, u64) -> Event) -> Decision<Listing> {
+    fn set_listing(mut self, changed: Listing, event: impl FnOnce(latchkey_protocol::PropertyId, i64) -> Event) -> Decision<Listing> {
         let listing = Listing { version: self.calendar.listing.version + 1, updated_at: self.now, ..changed };
         self.append(event(listing.id, listing.version));
         self.write(Write::SetListing(Box::new(listing.clone())));

@@ -1,6 +1,7 @@
 //! Rows of cases for each rule; random histories are in `history`.
 
 mod history;
+mod host;
 
 use jiff::tz::TimeZone;
 use latchkey_protocol::{ClaimId, Date, PaymentId, PropertyId, Topic, UserId};

@@ -96,7 +96,7 @@ impl Writer {
         let Listing { id, host, state: _, version, description, terms, photos, created_at, updated_at } = listing;
         self.raw(id.as_bytes());
         self.raw(host.as_bytes());
-        self.u64(*version);
+        self.i64(*version);
         self.description(description);
         self.terms(terms);
         self.length(photos.len());
@@ -294,7 +294,7 @@ impl<'a> Reader<'a> {
             id: PropertyId::from_bytes(self.array()?),
             host: UserId::from_bytes(self.array()?),
             state: ListingState::Published,
-            version: self.u64()?,
+            version: self.i64()?,
             description: self.description()?,
             terms: self.terms()?,
             photos: self.list(Self::photo)?,

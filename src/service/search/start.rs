@@ -94,7 +94,7 @@ impl Search {
         let (own, _) = self.store.position();
         let ended: Vec<_> = self.store.nodes().await?.into_iter().filter(|node| *node != own).map(|node| (node, ENDED)).collect();
         *self.index_mut() = Index::new(utc_date(self.now()));
-        let mut properties = self.store.listing_ids().await?;
+        let mut properties = self.store.published_ids().await?;
         properties.sort_unstable();
         // A block that is made from now on comes with an event, and its home is read again.
         let blocks = Arc::new(self.store.block_ids().await?);

@@ -2,13 +2,13 @@
 
 use surrealdb::types::{RecordId, SurrealValue, Value};
 
-use crate::domain::{Listing, PropertyId};
+use crate::domain::{Listing, PhotoId, PropertyId, UserId};
 use crate::store::database::variables;
-use crate::store::rows::{ListingRow, id_of, record};
+use crate::store::rows::{ListingRow, PhotoOwnerRow, StoredId, id_of, record};
 use crate::store::{Store, StoreError};
 
 impl Store {
-    /// A home.
+    /// A home, in whatever state it is.
     ///
     /// # Errors
     /// As any read.
@@ -19,12 +19,13 @@ impl Store {
         row.map(Listing::try_from).transpose()
     }
 
-    /// Every home's id.
+    /// The id of every home that is published; one of an earlier version has no state.
     ///
     /// # Errors
     /// As any read.
-    pub async fn listing_ids(&self) -> Result<Vec<PropertyId>, StoreError> {
-        let rows: Vec<RecordId> = self.database().read("SELECT VALUE id FROM property", variables([])).await?;
+    pub async fn published_ids(&self) -> Result<Vec<PropertyId>, StoreError> {
+        let text = "SELECT VALUE id FROM property WHERE state = NONE OR state = 'published'";
+        let rows: Vec<RecordId> = self.database().read(text, variables([])).await?;
         rows.iter().map(id_of).collect()
     }
 
@@ -37,5 +38,34 @@ impl Store {
         let rows: Vec<ListingRow> = self.database().read("SELECT * FROM $ids", variables([("ids", ids.into_value())])).await?;
         self.settled().await;
         rows.into_iter().map(Listing::try_from).collect()
+    }
+
+    /// A host's homes that are not deleted, newest first, older than `before`, at most `limit`.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn listings_of(&self, host: UserId, before: Option<PropertyId>, limit: u16) -> Result<Vec<Listing>, StoreError> {
+        let newest = PropertyId::from_bytes([0xff; 16]);
+        let text =
+            "SELECT * FROM property WHERE host = $host AND record::id(id) < $before AND state != 'deleted' ORDER BY id DESC LIMIT $limit";
+        let bounds = variables([
+            ("host", host.to_uuid().into_value()),
+            ("before", before.unwrap_or(newest).to_uuid().into_value()),
+            ("limit", i64::from(limit).into_value()),
+        ]);
+        let rows: Vec<ListingRow> = self.database().read(text, bounds).await?;
+        self.settled().await;
+        rows.into_iter().map(Listing::try_from).collect()
+    }
+
+    /// Which of these photos are named by a home.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn photos_named(&self, photos: &[PhotoId]) -> Result<Vec<PhotoId>, StoreError> {
+        let ids: Vec<Value> = photos.iter().map(|photo| record("photo", *photo).into_value()).collect();
+        let rows: Vec<PhotoOwnerRow> = self.database().read("SELECT * FROM $ids", variables([("ids", ids.into_value())])).await?;
+        self.settled().await;
+        rows.iter().map(|row| id_of(&row.id)).collect()
     }
 }

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use surrealdb::types::{RecordId, SurrealValue, Uuid};
 
-use super::{StoredId, date, id_of, int, narrow, record, refused, unknown};
+use super::{StoredId, date, id_of, narrow, record, refused, unknown};
 use crate::domain::listing::{Description, Hours, HouseRules};
 use crate::domain::photo::ImageKind;
 use crate::domain::pricing::Rates;
@@ -120,7 +120,7 @@ impl From<&Listing> for ListingRow {
             id: record("property", listing.id),
             host: listing.host.to_uuid(),
             state: Some(listing.state.name().to_owned()),
-            version: Some(int(listing.version)),
+            version: Some(listing.version),
             title: listing.description.title.clone(),
             city: listing.description.city.clone(),
             time_zone: time_zone.iana_name().unwrap_or("UTC").to_owned(),
@@ -165,7 +165,7 @@ impl TryFrom<ListingRow> for Listing {
             id: id_of(&row.id)?,
             host: StoredId::from_uuid(row.host),
             state,
-            version: narrow(row.version.unwrap_or(1), "property.version")?,
+            version: row.version.unwrap_or(1),
             description: description(row.title, row.city, row.about)?,
             terms: Terms {
                 time_zone: TimeZone::get(&row.time_zone).map_err(|_| unknown("property.time_zone", &row.time_zone))?,

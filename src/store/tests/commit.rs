@@ -15,7 +15,7 @@ async fn what_is_committed_reads_back_on_every_engine() {
         assert_eq!(bench.store.events(Topic::Property(home.id), 1, 10).await.unwrap().len(), 2);
         let leases = bench.store.leases(Timestamp::from_epoch_ms(0)).await.unwrap();
         assert_eq!(leases.len(), 1);
-        assert_eq!(bench.store.listing_ids().await.unwrap(), [home.id]);
+        assert_eq!(bench.store.published_ids().await.unwrap(), [home.id]);
         assert_eq!(bench.store.listings(&[PropertyId::from_bytes(id(77)), home.id]).await.unwrap(), std::slice::from_ref(&home));
         let published: Vec<Seq> = bench.published.0.lock().unwrap().iter().map(|event| event.seq).collect();
         assert_eq!(published, [1, 2], "P3: the events of every change, in commit order");

@@ -17,11 +17,12 @@ use tempfile::TempDir;
 use super::{Client, Guest, Rest, Watcher, fresh_key, within};
 
 /// Short leases: two of them pass before a silent socket counts as dead.
-const DEFAULTS: [(&str, &str); 5] = [
+const DEFAULTS: [(&str, &str); 6] = [
     ("--hold-seconds", "20"),
     ("--payment-seconds", "20"),
     ("--hold-cooldown-seconds", "0"),
     ("--min-free-bytes", "0"),
+    ("--service-fee-bp", "0"),
     ("--webhook-secret", WEBHOOK_SECRET),
 ];
 

@@ -88,6 +88,12 @@ impl Request<'_> {
         request
     }
 
+    pub(crate) fn raw(self, kind: &str, body: Vec<u8>) -> Self {
+        let mut request = self.header(CONTENT_TYPE, kind);
+        request.body = Bytes::from(body);
+        request
+    }
+
     /// Sends it; a connection that breaks is a failure of the test.
     pub(crate) async fn send(self) -> Answer {
         let what = self.what.clone();

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::Block;
 
 /// One step of a random history.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ enum Step {
     Pay(usize),
     Report(usize, u32, AttemptResult),
     Cancel(usize, bool),
+    Block { first: i32, count: i32 },
+    Unblock(usize),
     Expire,
     Wait { ms: i64 },
 }
@@ -36,6 +39,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..20_usize).prop_map(Step::Pay),
         3 => (0..20_usize, 1..4_u32, report).prop_map(|(index, attempt, result)| Step::Report(index, attempt, result)),
         1 => (0..20_usize, any::<bool>()).prop_map(|(index, host)| Step::Cancel(index, host)),
+        1 => (0..12_i32, 1..5_i32).prop_map(|(first, count)| Step::Block { first, count }),
+        1 => (0..20_usize).prop_map(Step::Unblock),
         1 => Just(Step::Expire),
         2 => (0..700_000_i64).prop_map(|ms| Step::Wait { ms }),
     ]
@@ -46,6 +51,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Stored {
     deals: HashMap<ClaimId, Deal>,
     holds: HashMap<ClaimId, Hold>,
+    blocks: HashMap<ClaimId, Block>,
     nights: HashMap<Date, Night>,
     topics: HashMap<Topic, u64>,
     ledger: Vec<crate::domain::ledger::Transfer>,
@@ -73,6 +79,8 @@ impl Stored {
                     let deal = Deal { booking: booking.clone(), payment: payment.expect("a booking is written with its payment") };
                     self.deals.insert(booking.id, deal);
                 }
+                Write::AddBlock(block) => assert!(self.blocks.insert(block.id, block.clone()).is_none()),
+                Write::EndBlock(block) => assert!(self.blocks.remove(block).is_some()),
                 Write::AddTransfer(transfer) => self.ledger.push(transfer.clone()),
                 _ => {}
             }
@@ -118,7 +126,8 @@ impl Stored {
     fn live_claims(&self) -> Vec<Claim> {
         let holds = self.holds.values().filter(|hold| matches!(hold.state, HoldState::Active { .. })).map(|hold| Claim::Hold(*hold));
         let booked = self.deals.values().filter(|deal| deal.booking.state.owns_nights());
-        holds.chain(booked.map(|deal| Claim::Booked(Box::new(deal.clone())))).collect()
+        let blocked = self.blocks.values().map(|block| Claim::Blocked(Box::new(block.clone())));
+        holds.chain(booked.map(|deal| Claim::Booked(Box::new(deal.clone())))).chain(blocked).collect()
     }
 }
 
@@ -158,6 +167,13 @@ proptest! {
                     let (id, who) = pick(index);
                     calendar.cancel(id, if host { HOST } else { who }, now).map(|decision| decision.changes)
                 }
+                Step::Block { first, count } => {
+                    claims.push((id, HOST));
+                    let nights = stay(first, count);
+                    let ask = BlockNights { claim: id, from: nights.check_in(), to: nights.check_out(), note: None };
+                    calendar.block(HOST, &ask, now).map(|decision| decision.changes)
+                }
+                Step::Unblock(index) => calendar.unblock(HOST, pick(index).0, now).map(|decision| decision.changes),
                 Step::Expire => calendar.expire_overdue(now).map(|decision| decision.changes),
             };
             if let Ok(changes) = changes {

@@ -1,0 +1,210 @@
+//! Photos of homes: taken in, put in order, served, and swept when nobody names them any more.
+//!
+//! The file is written before the change set that names it. A file that nothing names is an orphan: of a crash in between, or of a photo that was
+//! removed. Whoever knows a photo's id may see it: ids cannot be guessed, and pages show pictures without tokens.
+
+mod image;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use latchkey_protocol::rest::{CaptionPhoto, OrderPhotos};
+use latchkey_protocol::view;
+
+use self::image::Picture;
+use super::availability::Availability;
+use super::decisions::{Decisions, reply};
+use super::idempotency::{IdempotencyKey, Keys};
+use super::listings::{Created, Listings, of_property, refuse_stale};
+use super::{Caller, Expected, ServiceError, wire};
+use crate::clock::Clock;
+use crate::domain::photo::caption;
+pub use crate::domain::photo::{ImageKind, MAX_PHOTO_BYTES};
+use crate::domain::{Photo, PhotoId, PropertyId, Timestamp};
+use crate::entropy::fresh_id;
+use crate::provider::webhook::hex;
+use crate::store::{PhotoFiles, Store};
+
+/// A file this old that nothing names is an orphan; a younger one may be about to be named.
+const ORPHAN_MS: i64 = 60 * 60_000;
+
+/// Files that are asked about at once by a sweep.
+const SWEEP_PAGE: usize = 500;
+
+/// Photos.
+pub struct Photos {
+    files: PhotoFiles,
+    store: Arc<Store>,
+    keys: Arc<Keys>,
+    decisions: Arc<Decisions>,
+    availability: Arc<Availability>,
+    listings: Arc<Listings>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Photos {
+    /// In that folder.
+    #[must_use]
+    pub fn new(
+        files: PhotoFiles,
+        store: Arc<Store>,
+        keys: Arc<Keys>,
+        decisions: Arc<Decisions>,
+        availability: Arc<Availability>,
+        listings: Arc<Listings>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { files, store, keys, decisions, availability, listings, clock }
+    }
+
+    /// Adds a picture to one's own home, the last. What it tells besides the picture (places, cameras, comments) is taken out first.
+    ///
+    /// # Errors
+    /// `NotFound`, `Invalid`, `InvalidState` beyond 30 photos, `KeyReused`, `Busy`, `Unavailable`.
+    pub async fn add(
+        &self,
+        caller: &Caller,
+        key: IdempotencyKey,
+        property: PropertyId,
+        kind: ImageKind,
+        bytes: Bytes,
+    ) -> Result<view::Photo, ServiceError> {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
+        let body = (property, kind.media_type(), hex(digest.as_ref()));
+        let used = self.keys.begin(caller.user, "add_photo", key, &body).await?;
+        let own = self.availability.look(property, |calendar| calendar.own_listing(caller.user).map(|_| ())).await?;
+        own.map_err(ServiceError::Refused).map_err(of_property)?;
+        if let Some(first) = self.keys.first_answer::<Created<PhotoId>>(&used).await? {
+            return self.find(property, first.id).await;
+        }
+        let Picture { bytes, width_px, height_px } =
+            tokio::task::spawn_blocking(move || image::read(kind, &bytes)).await.map_err(|_| ServiceError::Internal)??;
+        let now = Timestamp::from_epoch_ms(self.clock.now());
+        let id = PhotoId::from_bytes(fresh_id(now.epoch_ms()));
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let photo = Photo { id, kind, width_px, height_px, bytes: length, caption: None, created_at: now };
+        if !self.store.database().has_room() {
+            return Err(ServiceError::Unavailable("no room on the disk".to_owned()));
+        }
+        self.files.put(id, bytes).await?;
+        let added = self
+            .decisions
+            .decide(&used, property, |calendar, now| Ok(reply(calendar.add_photo(caller.user, photo.clone(), now)?, |_| Created { id })))
+            .await;
+        match added {
+            Ok(first) if first.id == id => {
+                self.listings.forget(property).await;
+                Ok(wire::photo(&photo))
+            }
+            // A twin on another node was first.
+            Ok(first) => {
+                self.drop_file(id).await;
+                self.find(property, first.id).await
+            }
+            // Whether it is named is not known: a sweep finds out.
+            Err(error @ (ServiceError::OutcomeUnknown | ServiceError::Internal)) => Err(error),
+            Err(error) => {
+                self.drop_file(id).await;
+                Err(of_property(error))
+            }
+        }
+    }
+
+    async fn find(&self, property: PropertyId, id: PhotoId) -> Result<view::Photo, ServiceError> {
+        let listing = self.store.listing(property).await?;
+        let photo = listing.and_then(|listing| listing.photos.into_iter().find(|photo| photo.id == id));
+        Ok(wire::photo(&photo.ok_or(ServiceError::NotFound("photo"))?))
+    }
+
+    /// Puts the photos of one's own home in order.
+    ///
+    /// # Errors
+    /// `NotFound`, `Stale`, `Invalid` unless each is named once, `Busy`.
+    pub async fn order(
+        &self,
+        caller: &Caller,
+        property: PropertyId,
+        expected: &Expected,
+        ask: &OrderPhotos,
+    ) -> Result<view::Property, ServiceError> {
+        self.listings
+            .change(caller, property, |calendar, now| {
+                refuse_stale(calendar, caller.user, expected)?;
+                calendar.update(caller.user, |listing| listing.order_photos(&ask.photos), now)
+            })
+            .await
+    }
+
+    /// Says what is to be seen on a photo of one's own home.
+    ///
+    /// # Errors
+    /// `NotFound`, `Stale`, `Invalid`, `Busy`.
+    pub async fn caption(
+        &self,
+        caller: &Caller,
+        property: PropertyId,
+        photo: PhotoId,
+        expected: &Expected,
+        ask: &CaptionPhoto,
+    ) -> Result<view::Property, ServiceError> {
+        let caption = caption(ask.caption.as_deref())?;
+        self.listings
+            .change(caller, property, |calendar, now| {
+                refuse_stale(calendar, caller.user, expected)?;
+                calendar.update(caller.user, |listing| listing.caption_photo(photo, caption.clone()), now)
+            })
+            .await
+    }
+
+    /// Takes a photo from one's own home.
+    ///
+    /// # Errors
+    /// `NotFound`, `Busy`.
+    pub async fn remove(&self, caller: &Caller, property: PropertyId, photo: PhotoId) -> Result<(), ServiceError> {
+        self.listings.change(caller, property, |calendar, now| calendar.remove_photo(caller.user, photo, now)).await?;
+        self.drop_file(photo).await;
+        Ok(())
+    }
+
+    /// A photo's file and its format.
+    ///
+    /// # Errors
+    /// `NotFound` unless a home names it; `Unavailable`.
+    pub async fn read(&self, photo: PhotoId) -> Result<(ImageKind, Bytes), ServiceError> {
+        if self.store.photos_named(&[photo]).await?.is_empty() {
+            return Err(ServiceError::NotFound("photo"));
+        }
+        let bytes = self.files.get(photo).await?.ok_or(ServiceError::NotFound("photo"))?;
+        let kind = ImageKind::of(&bytes).ok_or_else(|| {
+            tracing::error!(%photo, "a photo's file is not a picture");
+            ServiceError::Internal
+        })?;
+        Ok((kind, bytes))
+    }
+
+    /// Removes files that nothing names; gives how many.
+    ///
+    /// # Errors
+    /// `Unavailable`; what was removed until then stays so.
+    pub async fn sweep(&self) -> Result<usize, ServiceError> {
+        let young = fresh_id(self.clock.now() - ORPHAN_MS);
+        let ids = self.files.ids().await?;
+        let old: Vec<PhotoId> = ids.into_iter().take_while(|id| id.as_bytes()[..6] < young[..6]).collect();
+        let mut removed = 0;
+        for page in old.chunks(SWEEP_PAGE) {
+            let named = self.store.photos_named(page).await?;
+            for orphan in page.iter().filter(|id| !named.contains(id)) {
+                self.files.remove(*orphan).await?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Removes a file now; if that fails, a sweep does it later.
+    async fn drop_file(&self, photo: PhotoId) {
+        if let Err(error) = self.files.remove(photo).await {
+            tracing::warn!(%photo, %error, "a photo's file could not be removed");
+        }
+    }
+}

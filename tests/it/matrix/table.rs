@@ -1,0 +1,83 @@
+//! The rows: what each kind of caller gets from each operation. 404 is what other people's things look like.
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use serde_json::json;
+
+use super::world::World;
+use super::{Call, Role};
+
+/// One operation.
+pub(super) struct Row {
+    pub(super) id: &'static str,
+    /// Anonymous, guest, other guest, host, other host, admin, revoked.
+    pub(super) statuses: [u16; 7],
+    /// Makes what the operation is about, and the request.
+    pub(super) call: for<'a> fn(&'a World, Role) -> BoxFuture<'a, Call>,
+}
+
+macro_rules! row {
+    ($id:literal, $statuses:expr, |$world:ident, $role:ident| $call:expr) => {
+        Row {
+            id: $id,
+            statuses: $statuses,
+            call: |$world, $role| {
+                async move {
+                    let _ = (&$world, $role);
+                    $call
+                }
+                .boxed()
+            },
+        }
+    };
+}
+
+/// What anybody may see; but a token that is sent must be good.
+const ANYBODY: [u16; 7] = [200, 200, 200, 200, 200, 200, 401];
+/// Like that, without looking at tokens at all.
+const EVERYBODY: [u16; 7] = [200; 7];
+/// Whoever is logged in.
+const LOGGED_IN: [u16; 7] = [401, 200, 200, 200, 200, 200, 401];
+const LOGGED_IN_CREATES: [u16; 7] = [401, 201, 201, 201, 201, 201, 401];
+/// The guest alone.
+const GUEST: [u16; 7] = [401, 200, 404, 404, 404, 404, 401];
+const GUEST_CREATES: [u16; 7] = [401, 201, 404, 404, 404, 404, 401];
+/// Both parties.
+const PARTIES: [u16; 7] = [401, 200, 404, 200, 404, 404, 401];
+
+#[rustfmt::skip]
+pub(super) const ROWS: &[Row] = &[
+    // Accounts.
+    row!("register", [201; 7], |w, role| Call::to().json(json!({"email": format!("{role:?}@new.test"), "password": "correct horse battery", "name": "New"}))),
+    row!("logIn", EVERYBODY, |w, role| Call::to().json(json!({"email": w.newcomer().await.email, "password": "correct horse battery"}))),
+    row!("refresh", EVERYBODY, |w, role| Call::to().json(json!({"refresh_token": w.newcomer().await.tokens.refresh_token}))),
+    row!("readMe", LOGGED_IN, |w, role| Call::to()),
+    // Homes.
+    row!("createProperty", LOGGED_IN_CREATES, |w, role| Call::to().json(serde_json::to_value(crate::support::hub::cottage()).unwrap())),
+    row!("listProperties", ANYBODY, |w, role| Call::to()),
+    row!("readProperty", ANYBODY, |w, role| Call::to().part(w.home.id)),
+    row!("readCalendar", ANYBODY, |w, role| Call::to().part(w.home.id)),
+    // Stays.
+    row!("quote", ANYBODY, |w, role| Call::to().json(w.stay().await)),
+    row!("holdDates", LOGGED_IN_CREATES, |w, role| Call::to().json(w.stay().await)),
+    row!("readHold", GUEST, |w, role| Call::to().part(w.hold().await.id).query(format!("property={}", w.home.id))),
+    row!("extendHold", GUEST, |w, role| Call::to().part(w.hold().await.id).json(json!({"property": w.home.id}))),
+    row!("releaseHold", GUEST, |w, role| Call::to().part(w.hold().await.id).json(json!({"property": w.home.id}))),
+    row!("bookHold", GUEST_CREATES, |w, role| Call::to().json(json!({"hold": w.hold().await.id, "property": w.home.id}))),
+    row!("listBookings", LOGGED_IN, |w, role| Call::to()),
+    row!("readBooking", PARTIES, |w, role| Call::to().part(w.booking().await.id)),
+    row!("cancelBooking", PARTIES, |w, role| Call::to().part(w.booking().await.id)),
+    // Money.
+    row!("pay", [401, 201, 404, 403, 404, 404, 401], |w, role| Call::to().json(json!({"booking": w.booking().await.id, "payment_method": "pm_card_visa"}))),
+    row!("listPayments", PARTIES, |w, role| Call::to().query(format!("booking={}", w.booking().await.id))),
+    row!("takeWebhook", [401; 7], |w, role| Call::to().json(json!({}))),
+    // The hub.
+    row!("connect", [426; 7], |w, role| Call::to()),
+    row!("healthz", EVERYBODY, |w, role| Call::to()),
+    row!("readyz", EVERYBODY, |w, role| Call::to()),
+    row!("metrics", EVERYBODY, |w, role| Call::to()),
+    row!("listProblems", EVERYBODY, |w, role| Call::to()),
+    row!("readDocument", EVERYBODY, |w, role| Call::to()),
+    row!("docs", EVERYBODY, |w, role| Call::to()),
+    row!("docsFile", EVERYBODY, |w, role| Call::to().part("swagger-ui.css")),
+];

@@ -1,0 +1,92 @@
+//! Who and what the cells of the matrix are about.
+
+use latchkey_protocol::rest::Tokens;
+use latchkey_protocol::view::{Booking, Hold, Property};
+use tokio::sync::Mutex;
+
+use super::Role;
+use crate::support::hub::list_home;
+use crate::support::{Dates, Guest, Hub, nights};
+
+/// A hub with somebody in every role, and a home that is the host's.
+pub(super) struct World {
+    pub(super) hub: Hub,
+    pub(super) home: Property,
+    guest: Guest,
+    other_guest: Guest,
+    host: Guest,
+    other_host: Guest,
+    admin: Guest,
+    revoked: Tokens,
+    /// The next nights that nobody has asked for.
+    nights: Mutex<i32>,
+    newcomers: Mutex<u32>,
+}
+
+impl World {
+    pub(super) async fn of(hub: Hub) -> Self {
+        let (host, other_host) = (hub.guest("helga").await, hub.guest("hugo").await);
+        let (home, _) = (list_home(&host).await, list_home(&other_host).await);
+        let (guest, other_guest, admin) = (hub.guest("ada").await, hub.guest("bob").await, hub.guest("root").await);
+        let revoked = revoked_session(&hub, &guest).await;
+        Self { hub, home, guest, other_guest, host, other_host, admin, revoked, nights: Mutex::new(0), newcomers: Mutex::new(0) }
+    }
+
+    /// Somebody in that role.
+    pub(super) const fn person(&self, role: Role) -> Option<&Guest> {
+        match role {
+            Role::Anonymous => None,
+            Role::Guest | Role::Revoked => Some(&self.guest),
+            Role::OtherGuest => Some(&self.other_guest),
+            Role::Host => Some(&self.host),
+            Role::OtherHost => Some(&self.other_host),
+            Role::Admin => Some(&self.admin),
+        }
+    }
+
+    pub(super) fn token(&self, role: Role) -> Option<String> {
+        match role {
+            Role::Revoked => Some(self.revoked.access_token.clone()),
+            _ => self.person(role).map(|person| person.tokens.access_token.clone()),
+        }
+    }
+
+    /// Two nights that are free.
+    pub(super) async fn dates(&self) -> Dates {
+        let mut next = self.nights.lock().await;
+        *next += 2;
+        nights(*next, 2)
+    }
+
+    /// A stay in the home, as quotes and holds are asked for.
+    pub(super) async fn stay(&self) -> serde_json::Value {
+        serde_json::to_value(self.dates().await.of(self.home.id)).unwrap()
+    }
+
+    /// Somebody who was never here before.
+    pub(super) async fn newcomer(&self) -> Guest {
+        let mut count = self.newcomers.lock().await;
+        *count += 1;
+        self.hub.guest(&format!("newcomer{count}")).await
+    }
+
+    /// A hold of the guest.
+    pub(super) async fn hold(&self) -> Hold {
+        self.guest.hold(&self.home, self.dates().await).await.unwrap()
+    }
+
+    /// A booking of the guest that waits for its payment.
+    pub(super) async fn booking(&self) -> Booking {
+        self.guest.book(&self.hold().await).await.unwrap()
+    }
+}
+
+/// The tokens of a session of the guest's that has ended: its first refresh token was used again much later, as a thief would.
+async fn revoked_session(hub: &Hub, guest: &Guest) -> Tokens {
+    let stolen = Guest::log_in(hub.address, &guest.email).await.tokens;
+    let refresh = |token: &str| hub.rest.post("/auth/refresh/").json(&latchkey_protocol::rest::Refresh { refresh_token: token.to_owned() });
+    let newest: Tokens = refresh(&stolen.refresh_token).send().await.expect_json(200);
+    hub.advance_s(60);
+    assert_eq!(refresh(&stolen.refresh_token).send().await.status, 401);
+    newest
+}
