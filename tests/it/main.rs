@@ -20,4 +20,5 @@ mod money;
 mod privacy;
 mod race;
 mod resume;
+mod search;
 mod support;

@@ -40,7 +40,10 @@ pub(super) const SHAPES: [Shape; 18] = [
     shape("world, far ahead, price", |random, now| Query { sort: Sort::Price, ..far(random, now, 7) }),
     shape("world, cheaper than any, flexible", |random, now| Query { max_total_minor: Some(1_000), ..flexible(week(random, now)) }),
     Shape { page: Some(1_000), ..shape("world, dates, price, page 50", |random, now| Query { sort: Sort::Price, ..week(random, now) }) },
-    Shape { page: Some(1_000), ..shape("world, flexible, price, page 50", |random, now| Query { sort: Sort::Price, ..flexible(week(random, now)) }) },
+    Shape {
+        page: Some(1_000),
+        ..shape("world, flexible, price, page 50", |random, now| Query { sort: Sort::Price, ..flexible(week(random, now)) })
+    },
 ];
 
 /// Some nights in the next ten months.

@@ -2,7 +2,7 @@
 
 use latchkey::domain::calendar::NightRun;
 use latchkey::domain::event::NightState;
-use latchkey::domain::listing::{Description, HouseRules, Hours};
+use latchkey::domain::listing::{Description, Hours, HouseRules};
 use latchkey::domain::pricing::Rates;
 use latchkey::domain::terms::{Season, Seasons, StayRules, Terms, Weekdays};
 use latchkey::domain::{Amenity, Date, Listing, ListingState, Location, PropertyId, Timestamp, UserId, Weekday};

@@ -54,7 +54,7 @@ pub(super) const ROWS: &[Row] = &[
     row!("readMe", LOGGED_IN, |w, role| Call::to()),
     // Homes.
     row!("createProperty", LOGGED_IN_CREATES, |w, role| Call::to().json(serde_json::to_value(crate::support::hub::cottage()).unwrap())),
-    row!("listProperties", ANYBODY, |w, role| Call::to()),
+    row!("findProperties", ANYBODY, |w, role| Call::to()),
     row!("readProperty", ANYBODY, |w, role| Call::to().part(w.home.id)),
     row!("readCalendar", ANYBODY, |w, role| Call::to().part(w.home.id)),
     // Stays.
