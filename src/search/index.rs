@@ -230,26 +230,6 @@ impl Index {
             }
         }
     }
-
-    /// Whether its parts agree with each other: for tests.
-    #[cfg(test)]
-    pub(super) fn check_invariants(&self) {
-        assert_eq!(self.order.len(), self.slots.len());
-        assert_eq!(self.entries.iter().flatten().count(), self.slots.len());
-        let ids: Vec<PropertyId> = self.order.iter().map(|slot| self.entries[*slot as usize].as_ref().unwrap().id).collect();
-        assert!(ids.is_sorted_by(|a, b| a < b));
-        for (rank, slot) in self.order.iter().enumerate() {
-            assert_eq!(self.ranks[*slot as usize] as usize, rank);
-        }
-        for (at, entry) in self.entries.iter().enumerate() {
-            let (block, word, bit) = bit_of(u32::try_from(at).unwrap());
-            assert_eq!(self.live[block][word] & bit != 0, entry.is_some());
-            assert_eq!(self.facts[at].is_some(), entry.is_some());
-        }
-        let located = self.points.iter().flatten().count();
-        assert_eq!(self.cells.values().map(Vec::len).sum::<usize>(), located);
-        assert!(self.cells.values().all(|slots| !slots.is_empty()));
-    }
 }
 
 /// What results show and decisions need; long texts and what is private stay in the store.

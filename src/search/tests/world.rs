@@ -9,6 +9,7 @@ use crate::domain::listing::{Description, Hours, HouseRules};
 use crate::domain::pricing::Rates;
 use crate::domain::terms::{Season, Seasons, StayRules, Terms};
 use crate::domain::{Amenity, Currency, Date, Listing, ListingState, Location, PropertyId, Seq, Stay, Timestamp, UserId, Weekday};
+use crate::search::index::bit_of;
 use crate::search::plain::Plain;
 use crate::search::{Applied, Circle, Dates, Home, Index, Query, Sort, utc_date};
 
@@ -276,5 +277,26 @@ impl World {
         }
         world.index.check_invariants();
         world
+    }
+}
+
+impl Index {
+    /// Whether its parts agree with each other.
+    pub(super) fn check_invariants(&self) {
+        assert_eq!(self.entries.iter().flatten().count(), self.order.len());
+        let ids: Vec<PropertyId> = self.order.iter().map(|slot| self.entries[*slot as usize].as_ref().unwrap().id).collect();
+        assert!(ids.is_sorted_by(|a, b| a < b));
+        for (rank, slot) in self.order.iter().enumerate() {
+            assert_eq!(self.ranks[*slot as usize] as usize, rank);
+            assert!(self.seq(ids[rank]).is_some());
+        }
+        for (at, entry) in self.entries.iter().enumerate() {
+            let (block, word, bit) = bit_of(u32::try_from(at).unwrap());
+            assert_eq!(self.live[block][word] & bit != 0, entry.is_some());
+            assert_eq!(self.facts[at].is_some(), entry.is_some());
+        }
+        let located = self.points.iter().flatten().count();
+        assert_eq!(self.cells.values().map(Vec::len).sum::<usize>(), located);
+        assert!(self.cells.values().all(|slots| !slots.is_empty()));
     }
 }
