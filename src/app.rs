@@ -1,13 +1,15 @@
 //! The only wiring place: builds every part of a node and connects them.
 
+pub mod admin;
 mod keys;
+mod lock;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod vital;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -21,34 +23,41 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::keys::ring::TokenKeys;
+use self::lock::FolderLock;
+use self::settings::{allowances, database_config, leases, ws_limits};
 use self::vital::Vital;
 use crate::api::layers::{self, Origins};
-use crate::api::limits::{Allowances, Limits};
+use crate::api::limits::Limits;
 use crate::api::rest::Context;
 use crate::api::server::{self, ServerLimits};
-use crate::api::ws::{self, Edge, WsLimits};
+use crate::api::ws::{self, Edge};
 use crate::clock::Clock;
 use crate::config::ServeArgs;
 use crate::domain::Timestamp;
-use crate::domain::calendar::Leases;
+use crate::domain::retention::Periods;
 use crate::hub::bus::{Bus, LocalBus};
 use crate::hub::{self, EventSource, Hub, HubLimits, SourceError};
+use crate::provider::mail::{self, FileMailer, Mailer, SmtpMailer};
 use crate::provider::sandbox::Sandbox;
 use crate::provider::webhook::WebhookSecret;
 use crate::service::Services;
-use crate::service::accounts::Accounts;
+use crate::service::accounts::{Accounts, AccountsConfig};
 use crate::service::availability::Availability;
 use crate::service::bookings::Bookings;
 use crate::service::decisions::Decisions;
 use crate::service::expiry::{Deadlines, Expiry};
 use crate::service::idempotency::Keys;
+use crate::service::jobs::Jobs;
 use crate::service::listings::Listings;
+use crate::service::mails::Mails;
 use crate::service::payments::Payments;
 use crate::service::photos::Photos;
 use crate::service::quota::LeaseQuota;
+use crate::service::retention::Retention;
 use crate::service::search::{Fence, Search};
 use crate::service::topics::Topics;
-use crate::store::{DatabaseConfig, EventSink, MemoryCaps, PhotoFiles, Store, StoredEvent};
+use crate::store::{EventSink, PhotoFiles, Store, StoredEvent};
 use crate::{demo, job};
 
 /// Batches of events on their way from the committer to the hub; when they are not taken, commits wait.
@@ -56,6 +65,9 @@ const MAX_BATCHES_UNDER_WAY: usize = 1_024;
 
 /// How often idle calendars, feeds and limiters are dropped.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// How often photo files that nothing names are looked for.
+const SWEEP_PHOTOS_EVERY: Duration = Duration::from_hours(1);
 
 /// A running node.
 pub struct App {
@@ -73,6 +85,9 @@ pub struct App {
     drain_notice: Duration,
     serving: TaskTracker,
     background: Vec<tokio::task::JoinHandle<()>>,
+    _lock: FolderLock,
+    /// Ends by itself once told to stop.
+    jobs: Option<tokio::task::JoinHandle<()>>,
 }
 
 /// Hands committed events to the task that pushes them: pushing is work for the threads that serve sockets, not for the
@@ -127,6 +142,7 @@ impl App {
         let listener = server::listen(args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
         let address = listener.local_addr()?;
         std::fs::create_dir_all(&args.data).with_context(|| format!("cannot create the data folder {}", args.data.display()))?;
+        let lock = FolderLock::take(&args.data)?;
         let (outlet, events) = mpsc::channel(MAX_BATCHES_UNDER_WAY);
         let fence = fence(outlet.downgrade());
         let store = Arc::new(Store::open(&database_config(args), Arc::clone(&clock), Arc::new(Outlet(outlet))).await?);
@@ -137,13 +153,14 @@ impl App {
         let sandbox = Sandbox::open(Some(&args.data.join("sandbox-provider.jsonl")), Arc::clone(&clock), secret.clone())
             .context("cannot open the sandbox provider's journal")?;
         let edge_cell: Arc<OnceLock<Arc<Edge>>> = Arc::default();
-        let parts = Parts::new(args, &store, &clock, &sandbox, Arc::clone(&edge_cell), fence)?;
-        let limits = WsLimits {
-            messages_per_second: args.messages_per_second,
-            message_burst: args.messages_per_second.saturating_mul(2),
-            ..WsLimits::default()
+        let token_keys = TokenKeys::open(args.token_secret.as_deref(), &args.data, clock.as_ref())?;
+        let accounts = AccountsConfig {
+            token_keys: token_keys.tend(clock.as_ref())?,
+            refresh_key: token_keys.refresh_key(&args.data)?,
+            public_url: public_url(args, address),
         };
-        let edge = Arc::new(Edge::new(Arc::clone(&parts.services), Arc::clone(&hub), Arc::clone(&clock), limits));
+        let parts = Parts::new(args, &store, &clock, &sandbox, Arc::clone(&edge_cell), accounts, fence)?;
+        let edge = Arc::new(Edge::new(Arc::clone(&parts.services), Arc::clone(&hub), Arc::clone(&clock), ws_limits(args)));
         let _ = edge_cell.set(Arc::clone(&edge));
         let database = Arc::clone(store.database());
         let context = Arc::new(Context {
@@ -159,6 +176,7 @@ impl App {
             demo::seed(&parts.services).await.context("cannot add the demo data")?;
         }
         parts.services.accounts.restore().await.context("cannot read revoked sessions")?;
+        parts.services.jobs.ensure_recurring().await.context("cannot add recurring jobs")?;
         parts.services.expiry.restore().await.context("cannot read live leases")?;
 
         let mut app = Self {
@@ -171,14 +189,18 @@ impl App {
             drain_notice: Duration::from_secs(u64::from(args.drain_notice_seconds)),
             serving: TaskTracker::new(),
             background: Vec::new(),
+            _lock: lock,
+            jobs: None,
         };
         app.keep("pushing events", push_events(events, bus, Arc::clone(&parts.services)));
         app.keep("search", Arc::clone(&parts.services.search).run());
         app.keep("expiry", Arc::clone(&parts.services.expiry).run());
         app.keep("looking for leases", Arc::clone(&parts.services.expiry).rescan());
         app.keep("sandbox provider", sandbox.deliver(format!("http://{}/webhooks/payments/", reachable(address))));
-        app.keep("refunds", job::send_refunds(Arc::clone(&parts.services), Arc::clone(&clock)));
+        app.keep("token keys", token_keys.keep(Arc::clone(&parts.services), Arc::clone(&clock)));
+        app.jobs = Some(app.run_jobs(args));
         app.keep("watch over sockets", ws::keep_watch(Arc::clone(&edge)));
+        app.keep("sweeping photos", sweep_photos(Arc::clone(&parts.services)));
         app.keep("sweep", sweep(parts, Arc::clone(&hub), clock, Arc::clone(&app.context)));
         app.serve(listener, edge, &origins, args);
         Ok(app)
@@ -188,6 +210,11 @@ impl App {
     fn keep(&mut self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         let vital = self.vital(name);
         self.background.push(tokio::spawn(vital.watch(work)));
+    }
+
+    fn run_jobs(&self, args: &ServeArgs) -> tokio::task::JoinHandle<()> {
+        let window = Duration::from_secs(u64::from(args.drain_seconds));
+        tokio::spawn(self.vital("jobs").watch(job::run(Arc::clone(&self.services), self.stop.clone(), window)))
     }
 
     fn vital(&self, name: &'static str) -> Vital {
@@ -224,22 +251,14 @@ impl App {
         tokio::time::sleep(self.drain_notice).await;
         self.stop.cancel();
         self.serving.wait().await;
+        if let Some(jobs) = self.jobs {
+            let _ = jobs.await;
+        }
         self.services.search.save().await;
         for task in &self.background {
             task.abort();
         }
         self.store.close().await;
-    }
-}
-
-/// Requests a minute if the configuration says nothing: of one user, of one address, and for authentication from one address. The demo
-/// is what load testers come to, all of them from one address.
-fn allowances(args: &ServeArgs) -> Allowances {
-    let usual = |usual, demo| NonZeroU32::new(if args.demo { demo } else { usual }).unwrap_or(NonZeroU32::MIN);
-    Allowances {
-        per_user: args.requests_per_user.unwrap_or_else(|| usual(1_200, 120_000)),
-        per_address: args.requests_per_address.unwrap_or_else(|| usual(1_200, 120_000)),
-        auth_per_address: args.auth_per_minute.unwrap_or_else(|| usual(600, 60_000)),
     }
 }
 
@@ -257,6 +276,7 @@ impl Parts {
         clock: &Arc<dyn Clock>,
         sandbox: &Arc<Sandbox>,
         edge: Arc<OnceLock<Arc<Edge>>>,
+        accounts: AccountsConfig,
         fence: Fence,
     ) -> anyhow::Result<Self> {
         let leases = leases(args);
@@ -266,7 +286,6 @@ impl Parts {
         let keys = Arc::new(Keys::new(store()));
         let decisions = Arc::new(Decisions::new(Arc::clone(&availability), Arc::clone(&keys), clock()));
         let quota = LeaseQuota::new(args.max_active_holds);
-        let secret = keys::secret(args.token_secret.as_deref(), &args.data, "token.key")?;
         let close_sockets = move |session: SessionId| {
             if let Some(edge) = edge.get() {
                 edge.registry().close_session(session);
@@ -285,8 +304,8 @@ impl Parts {
                 Arc::clone(&listings),
                 clock(),
             ),
-            accounts: Accounts::new(store(), clock(), &secret, Box::new(close_sockets))?,
-            listings,
+            accounts: Accounts::new(store(), clock(), accounts, Box::new(close_sockets))?,
+            listings: Arc::clone(&listings),
             bookings: Bookings::new(
                 Arc::clone(&availability),
                 store(),
@@ -305,33 +324,33 @@ impl Parts {
                 Arc::clone(&quota),
                 clock(),
             ),
+            jobs: Jobs::new(store(), clock()),
+            mails: Mails::new(mailer(args)?, clock()),
+            retention: Retention::new(store(), clock(), Periods::with_events_days(args.retention_days)),
             search: Arc::new(Search::new(store(), clock(), args.data.join("search.checkpoint"), fence)),
             topics: Topics::new(store(), Arc::clone(&availability), clock()),
             expiry: Arc::new(Expiry::new(deadlines, Arc::clone(&availability), store(), clock(), Arc::clone(&quota), &leases)),
         };
+        let take_off_sale = move |host| Box::pin(Arc::clone(&listings).take_off_sale(host)) as BoxFuture<'static, _>;
+        services.accounts.on_leaving(Box::new(take_off_sale));
         Ok(Self { services: Arc::new(services), availability, quota })
     }
 }
 
-fn leases(args: &ServeArgs) -> Leases {
-    let ms = |seconds: u32| i64::from(seconds) * 1_000;
-    Leases {
-        hold_ms: ms(args.hold_seconds),
-        hold_longest_ms: 3 * ms(args.hold_seconds),
-        payment_ms: ms(args.payment_seconds),
-        cooldown_ms: ms(args.hold_cooldown_seconds),
+/// By a mail server, or as files, so that a newcomer can read what they were sent.
+fn mailer(args: &ServeArgs) -> anyhow::Result<Arc<dyn Mailer>> {
+    let from = mail::parse_sender(&args.mail_from).map_err(anyhow::Error::msg).context("--mail-from")?;
+    if let Some(url) = &args.smtp_url {
+        return Ok(Arc::new(SmtpMailer::new(url, from).map_err(anyhow::Error::msg).context("--smtp-url")?));
     }
+    let folder = args.data.join("mail");
+    Ok(Arc::new(FileMailer::new(folder.clone(), from).with_context(|| format!("cannot create {}", folder.display()))?))
 }
 
-fn database_config(args: &ServeArgs) -> DatabaseConfig {
-    let embedded = || format!("surrealkv://{}", args.data.join("database").display());
-    DatabaseConfig {
-        url: args.database.clone().unwrap_or_else(embedded),
-        name: "main".to_owned(),
-        credentials: args.database_user.clone().zip(args.database_password.clone()),
-        caps: MemoryCaps::default(),
-        min_free_bytes: args.min_free_bytes,
-    }
+/// Where clients reach this hub, without a slash at the end.
+fn public_url(args: &ServeArgs, address: SocketAddr) -> String {
+    let local = || format!("http://{}", reachable(address));
+    args.public_url.clone().unwrap_or_else(local).trim_end_matches('/').to_owned()
 }
 
 /// The address as this process itself can reach it.
@@ -381,5 +400,17 @@ async fn sweep(parts: Parts, hub: Arc<Hub>, clock: Arc<dyn Clock>, context: Arc<
         parts.quota.sweep(Timestamp::from_epoch_ms(now));
         parts.services.accounts.sweep();
         context.limits.sweep();
+    }
+}
+
+/// Files are this node's own, so this is no job of the database's.
+async fn sweep_photos(services: Arc<Services>) {
+    loop {
+        match services.photos.sweep().await {
+            Ok(removed) if removed > 0 => tracing::info!(removed, "photos that nothing names are gone"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "photos could not be swept"),
+        }
+        tokio::time::sleep(SWEEP_PHOTOS_EVERY).await;
     }
 }

@@ -20,6 +20,69 @@ pub struct Cli {
 pub enum Command {
     /// Run the hub: REST, WebSocket at /ws, and the sandbox payment provider
     Serve(Box<ServeArgs>),
+    /// Give somebody the role of an admin, on the data folder of a hub that is not running
+    #[command(subcommand)]
+    Admin(AdminCommand),
+    /// Look after the keys that access tokens are signed with
+    #[command(subcommand)]
+    Keys(KeysCommand),
+}
+
+/// What `latchkey admin` can do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AdminCommand {
+    /// Make an account that exists an admin's
+    Grant {
+        /// Where.
+        #[command(flatten)]
+        data: DataArgs,
+        /// The address it is registered with
+        #[arg(long)]
+        email: String,
+    },
+    /// Make a new account that is an admin's; its password is LATCHKEY_ADMIN_PASSWORD or the first line of standard input
+    Create {
+        /// Where.
+        #[command(flatten)]
+        data: DataArgs,
+        /// The address to register
+        #[arg(long)]
+        email: String,
+        /// What others call them
+        #[arg(long)]
+        name: String,
+    },
+}
+
+/// What `latchkey keys` can do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum KeysCommand {
+    /// Make a new key; a running hub signs with it within a minute, and the old one verifies until its tokens have ended
+    Rotate {
+        /// Folder of the hub
+        #[arg(long, env = "LATCHKEY_DATA", value_name = "DIR", default_value = "data")]
+        data: PathBuf,
+    },
+}
+
+/// Where a hub keeps its data.
+#[derive(Debug, Clone, Args)]
+pub struct DataArgs {
+    /// Folder of the hub
+    #[arg(long, env = "LATCHKEY_DATA", value_name = "DIR", default_value = "data")]
+    pub data: PathBuf,
+
+    /// Database, if it is a SurrealDB server: ws://HOST:PORT; then the hub may be running
+    #[arg(long, env = "LATCHKEY_DATABASE", value_name = "URL")]
+    pub database: Option<String>,
+
+    /// User of a SurrealDB server
+    #[arg(long, env = "LATCHKEY_DATABASE_USER", value_name = "NAME", requires = "database_password")]
+    pub database_user: Option<String>,
+
+    /// Password of a SurrealDB server
+    #[arg(long, env = "LATCHKEY_DATABASE_PASSWORD", value_name = "TEXT", hide_env_values = true)]
+    pub database_password: Option<String>,
 }
 
 /// Options of `latchkey serve`.
@@ -32,6 +95,10 @@ pub struct ServeArgs {
     /// Address to listen on; port 0 picks a free one
     #[arg(long, env = "LATCHKEY_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+
+    /// Where clients reach this hub, as links in mails say it [default: http:// and the address it listens on]
+    #[arg(long, env = "LATCHKEY_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
 
     /// Folder for the embedded database, keys and the sandbox provider's journal
     #[arg(long, env = "LATCHKEY_DATA", value_name = "DIR", default_value = "data")]
@@ -119,13 +186,27 @@ pub struct ServeArgs {
     #[arg(long, env = "LATCHKEY_DRAIN_NOTICE_SECONDS", value_name = "N", default_value = "0", value_parser = clap::value_parser!(u32).range(0..=600))]
     pub drain_notice_seconds: u32,
 
-    /// Secret that access tokens are signed with, 32 bytes or more [default: made up once, in the data folder]
+    /// Secret that access tokens are signed with, 32 bytes or more, shared by many nodes [default: keys in the data folder, a new one
+    /// every 30 days]
     #[arg(long, env = "LATCHKEY_TOKEN_SECRET", value_name = "TEXT", hide_env_values = true)]
     pub token_secret: Option<String>,
 
     /// Secret that webhooks are signed with [default: made up once, in the data folder]
     #[arg(long, env = "LATCHKEY_WEBHOOK_SECRET", value_name = "TEXT", hide_env_values = true)]
     pub webhook_secret: Option<String>,
+
+    /// Mail server: smtps://USER:PASSWORD@HOST:465, smtp://USER:PASSWORD@HOST:587?tls=required, or unencrypted smtp://HOST:25
+    /// [default: none, each mail becomes a file in the data folder's mail/]
+    #[arg(long, env = "LATCHKEY_SMTP_URL", value_name = "URL", hide_env_values = true)]
+    pub smtp_url: Option<String>,
+
+    /// From whom mails are, such as `Latchkey <no-reply@example.org>`
+    #[arg(long, env = "LATCHKEY_MAIL_FROM", value_name = "ADDRESS", default_value = "Latchkey <latchkey@localhost>")]
+    pub mail_from: String,
+
+    /// For how many days events are kept: who resumes from longer ago is given a fresh snapshot
+    #[arg(long, env = "LATCHKEY_RETENTION_DAYS", value_name = "N", default_value = "30", value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub retention_days: u16,
 
     /// Log as JSON, one object a line; what is logged is set by RUST_LOG
     #[arg(long, env = "LATCHKEY_LOG_JSON")]

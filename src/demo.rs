@@ -3,6 +3,7 @@
 use latchkey_protocol::rest::{CreateProperty, Login, Register};
 use latchkey_protocol::view::Coordinates;
 
+use crate::service::accounts::Origin;
 use crate::service::{IdempotencyKey, ServiceError, Services};
 
 /// The password of every demo account.
@@ -54,17 +55,19 @@ fn email(name: &str) -> String {
 /// # Errors
 /// If the database takes no writes.
 pub async fn seed(services: &Services) -> Result<(), ServiceError> {
+    let origin = Origin::default();
     for name in HOSTS.iter().map(|host| host.name).chain(GUESTS) {
         let ask = Register { email: email(name), password: PASSWORD.to_owned(), name: capitalised(name) };
-        match services.accounts.register(ask).await {
+        match services.accounts.register(ask, &origin).await {
             Ok(_) | Err(ServiceError::AlreadyRegistered) => {}
             Err(error) => return Err(error),
         }
     }
     println!("demo accounts, password {PASSWORD}");
     for Host { name, city, time_zone, currency, homes } in HOSTS {
-        let tokens = services.accounts.log_in(Login { email: email(name), password: PASSWORD.to_owned() }, None).await?;
+        let tokens = services.accounts.log_in(Login { email: email(name), password: PASSWORD.to_owned() }, &origin).await?;
         let caller = services.accounts.authenticate(&tokens.access_token)?;
+        services.accounts.become_host(&caller, &origin).await?;
         println!("  host  {:<18} {city}", email(name));
         for (number, (title, nightly_minor, cleaning_fee_minor)) in homes.into_iter().enumerate() {
             // The key makes it once, however often the demo is started.

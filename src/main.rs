@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use latchkey::app::App;
+use latchkey::app::{App, admin};
 use latchkey::clock::SystemClock;
 use latchkey::config::{Cli, Command, ServeArgs};
 use latchkey::telemetry;
@@ -20,7 +20,14 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("serve").build()?;
     match cli.command {
         Command::Serve(args) => runtime.block_on(serve(&args)),
+        Command::Admin(command) => say(runtime.block_on(admin::run_admin(&command, Arc::new(SystemClock)))),
+        Command::Keys(command) => say(admin::run_keys(&command, &SystemClock)),
     }
+}
+
+fn say(done: anyhow::Result<String>) -> anyhow::Result<()> {
+    println!("{}", done?);
+    Ok(())
 }
 
 async fn serve(args: &ServeArgs) -> anyhow::Result<()> {

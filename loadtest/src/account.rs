@@ -116,6 +116,8 @@ impl Account {
             ..CreateProperty::new(&format!("Load test cottage {number}"), "Vienna", "Europe/Vienna", 4, "EUR", 12_000)
         };
         let token = self.token(rest, None).await?;
+        let _: view::Me =
+            rest.send(Call::post("/users/me/host/", &serde_json::json!({})).bearer(&token)).await.context("becoming a host")?;
         let key = format!("{run}-property-{number}");
         rest.send(Call::post("/properties/", &ask).bearer(&token).key(&key)).await.context("listing a property")
     }

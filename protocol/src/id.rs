@@ -164,6 +164,10 @@ id!(
     /// A photo of a home; whoever knows it may see the photo.
     PhotoId
 );
+id!(
+    /// An entry of the audit log.
+    AuditId
+);
 
 /// A hold is named by its claim.
 pub type HoldId = ClaimId;

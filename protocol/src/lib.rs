@@ -22,7 +22,7 @@ pub mod words;
 pub use close::CloseCode;
 pub use date::Date;
 pub use error::{ErrorCode, WireError};
-pub use id::{BlockId, BookingId, ClaimId, HoldId, PaymentId, PhotoId, PropertyId, SessionId, UserId};
+pub use id::{AuditId, BlockId, BookingId, ClaimId, HoldId, PaymentId, PhotoId, PropertyId, SessionId, UserId};
 pub use topic::Topic;
 pub use words::{Amenity, Weekday};
 

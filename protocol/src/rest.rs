@@ -8,57 +8,11 @@ use serde::{Deserialize, Serialize};
 
 pub use self::property::{CaptionPhoto, CreateBlock, CreateProperty, OrderPhotos, UpdateProperty};
 pub use self::search::{FindProperties, FoundProperty, SearchSort};
-
-use crate::EpochMs;
 use crate::date::Date;
-use crate::id::{BookingId, PropertyId, UserId};
+use crate::id::{BookingId, PropertyId};
 
-/// `POST /auth/register/`; answered by [`crate::view::Me`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Register {
-    /// Where mail reaches them; case is ignored.
-    pub email: String,
-    /// 8 to 128 characters (NIST SP 800-63B, 5.1.1.2).
-    pub password: String,
-    /// What others call them, 1 to 80 characters.
-    pub name: String,
-}
-
-/// `POST /auth/login/`; answered by [`Tokens`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Login {
-    /// As registered; case is ignored.
-    pub email: String,
-    /// As registered.
-    pub password: String,
-}
-
-/// `POST /auth/refresh/`; answered by [`Tokens`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Refresh {
-    /// The newest refresh token of the session; each is good for one use.
-    pub refresh_token: String,
-}
-
-/// A session's tokens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Tokens {
-    /// Who they are for.
-    pub user: UserId,
-    /// Goes into `Authorization: Bearer …` and into `authenticate`.
-    pub access_token: String,
-    /// When the access token ends.
-    pub expires_at: EpochMs,
-    /// Goes into `/auth/refresh/`, once.
-    pub refresh_token: String,
-}
+mod account;
+pub use account::*;
 
 /// Query of `GET /properties/{id}/calendar/`; the window is at most 732 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -188,7 +188,9 @@ fn describe(operation: &Operation, followers: &[&Operation]) -> utoipa::openapi:
         described = described.parameter(header_parameter(crate::provider::webhook::SIGNATURE_HEADER, "The provider's signature."));
     }
     match operation.access {
-        Access::User | Access::Admin => described = described.security(SecurityRequirement::new::<_, [&str; 0], &str>(TOKEN, [])),
+        Access::User | Access::Host | Access::Admin => {
+            described = described.security(SecurityRequirement::new::<_, [&str; 0], &str>(TOKEN, []));
+        }
         Access::Anyone if operation.rate == Rate::Usual => {
             let (anonymous, known) = (SecurityRequirement::default(), SecurityRequirement::new::<_, [&str; 0], &str>(TOKEN, []));
             described = described.security(anonymous).security(known);

@@ -16,6 +16,7 @@ use super::address::{behind, customer};
 use super::json;
 use super::problem::Problem;
 use super::rest::{Context, Head};
+use crate::service::accounts::Origin;
 use crate::service::{Caller, Expected, IdempotencyKey, Services};
 
 /// A REST request.
@@ -112,6 +113,13 @@ impl Ask {
     pub fn path<T: FromStr>(&self, name: &str) -> Result<T, Problem> {
         let text = self.path.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
         text.and_then(|text| text.parse().ok()).ok_or_else(|| Problem::new(ErrorCode::NotFound, format!("no such {name}")))
+    }
+
+    /// From where the request comes, and with what.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        let user_agent = self.header(header::USER_AGENT.as_str()).map(str::to_owned);
+        Origin { address: self.customer(), user_agent }
     }
 
     /// Whether the path was written with its last slash: what is relative to a page depends on it.

@@ -1,5 +1,7 @@
 //! Secrets: from the configuration, or made up once and kept in the data folder for its owner only.
 
+pub(super) mod ring;
+
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;

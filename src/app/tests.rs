@@ -24,7 +24,7 @@ async fn node_at(options: &str, clock: Arc<dyn Clock>) -> (App, TempDir) {
     let fixed = "latchkey serve --listen 127.0.0.1:0 --database mem:// --min-free-bytes 0 --data";
     let words = fixed.split(' ').map(str::to_owned).chain([data.path().display().to_string()]);
     let words = words.chain(options.split_whitespace().map(str::to_owned));
-    let Command::Serve(args) = Cli::try_parse_from(words).unwrap().command;
+    let Command::Serve(args) = Cli::try_parse_from(words).unwrap().command else { unreachable!("it says serve") };
     let app = App::start(&args, clock, None).await.unwrap();
     let search = || async {
         while !app.services.search.is_ready() {

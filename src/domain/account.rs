@@ -1,26 +1,328 @@
-//! Accounts and sessions: who somebody is, how they log in, and the tokens of one login.
+//! Accounts: who somebody is, what they may do, and what may become of that.
+//!
+//! A user's `version` guards everything that is decided about them: their record, their login, and which sessions they have. A log-in
+//! raises it as well, so that nobody slips in while they are being suspended.
 
-use latchkey_protocol::{SessionId, UserId};
+pub mod admins;
+pub mod audit;
+pub mod one_time;
+pub mod password;
+pub mod session;
 
+pub use admins::Admins;
+pub use audit::{AuditEntry, AuditKind};
+use latchkey_protocol::{Date, SessionId, UserId};
+pub use one_time::{OneTime, Purpose};
+pub use session::{RefreshFamily, Rotation};
+
+use super::booking::{Booking, BookingState};
 use super::error::Refusal;
 use super::time::Timestamp;
 
 /// Longest e-mail address, in bytes (RFC 5321, 4.5.3.1.3).
 const MAX_EMAIL_BYTES: usize = 254;
 
-/// A user with their login.
+/// How long the address before a change may still have to be told: no further change until then, in milliseconds.
+const TELLING_MS: i64 = 3_600_000;
+
+/// What others see of somebody who was erased.
+pub const ERASED_NAME: &str = "Deleted user";
+
+/// Where an account is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountState {
+    /// Can log in.
+    Active,
+    /// Left by its owner; logging in brings it back.
+    Deactivated,
+    /// Locked by an admin.
+    Suspended,
+    /// Nothing personal is left of it, and nobody can log in.
+    Erased,
+}
+
+impl AccountState {
+    /// The state's name on the wire and in the database.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Deactivated => "deactivated",
+            Self::Suspended => "suspended",
+            Self::Erased => "erased",
+        }
+    }
+}
+
+/// An address that was replaced, kept until its owner has been told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreviousEmail {
+    /// The address.
+    pub email: String,
+    /// When it was replaced.
+    pub replaced_at: Timestamp,
+}
+
+/// A user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// Their id.
     pub user: UserId,
-    /// In lower case: what makes an account unique.
-    pub email: String,
+    /// In lower case; `None` once erased.
+    pub email: Option<String>,
+    /// When it was shown that mail to it reaches them.
+    pub email_verified_at: Option<Timestamp>,
+    /// The address before the last change.
+    pub previous_email: Option<PreviousEmail>,
     /// What others call them.
     pub name: String,
-    /// argon2id in PHC form.
-    pub password_hash: String,
+    /// What they say about themselves, for everybody to read.
+    pub about: String,
+    /// Whether they may let homes.
+    pub is_host: bool,
+    /// Whether they may look after the hub.
+    pub is_admin: bool,
+    /// Where the account is in its life.
+    pub state: AccountState,
+    /// Counts what the profile shows: its ETag.
+    pub edition: i64,
+    /// Counts replacements, log-ins included: compared by whoever replaces it.
+    pub version: i64,
     /// When they registered.
     pub created_at: Timestamp,
+}
+
+/// How somebody logs in: the id of its record is the address, which makes an account unique.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoginRecord {
+    /// In lower case.
+    pub email: String,
+    /// Whose.
+    pub user: UserId,
+    /// argon2id in PHC form.
+    pub password_hash: String,
+}
+
+/// One record of an account to write. Whatever is not an insert rides on the version that [`Self::Set`] compares.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AccountWrite {
+    /// Insert.
+    Add(Account),
+    /// Replace, if the stored one still has the version before.
+    Set(Account),
+    /// Insert: fails if the address is registered.
+    AddLogin(LoginRecord),
+    /// Replace.
+    SetLogin(LoginRecord),
+    /// Delete: nobody logs in with this address any more.
+    EndLogin {
+        /// Which.
+        email: String,
+    },
+    /// Insert.
+    AddFamily(RefreshFamily),
+    /// Replace, if the stored one still has the version before.
+    SetFamily(RefreshFamily),
+    /// Insert: no access token of this session is honoured any more. They have all ended by `until`.
+    Revoke {
+        /// Which.
+        session: SessionId,
+        /// When it no longer matters.
+        until: Timestamp,
+    },
+    /// Insert.
+    AddOneTime(OneTime),
+    /// Delete: it has been used.
+    EndOneTime {
+        /// Hash of the token.
+        hash: String,
+    },
+    /// Insert.
+    AddAudit(AuditEntry),
+    /// Replace, if the stored list still has the version before.
+    SetAdmins(Admins),
+}
+
+impl Account {
+    /// Somebody new.
+    ///
+    /// # Errors
+    /// `Invalid` with the field at fault.
+    pub fn register(user: UserId, email: String, name: &str, now: Timestamp) -> Result<Self, Refusal> {
+        Ok(Self {
+            user,
+            email: Some(email),
+            email_verified_at: None,
+            previous_email: None,
+            name: checked_name(name)?,
+            about: String::new(),
+            is_host: false,
+            is_admin: false,
+            state: AccountState::Active,
+            edition: 1,
+            version: 1,
+            created_at: now,
+        })
+    }
+
+    /// The same account, replaced in a way that its profile does not show.
+    #[must_use]
+    pub fn touched(self) -> Self {
+        Self { version: self.version + 1, ..self }
+    }
+
+    fn changed(self) -> Self {
+        Self { edition: self.edition + 1, version: self.version + 1, ..self }
+    }
+
+    /// With another name or another text; what is `None` stays.
+    ///
+    /// # Errors
+    /// `Invalid` with the field at fault.
+    pub fn edit(self, name: Option<&str>, about: Option<&str>) -> Result<Self, Refusal> {
+        let name = name.map(checked_name).transpose()?.unwrap_or_else(|| self.name.clone());
+        let about = about.map(checked_about).transpose()?.unwrap_or_else(|| self.about.clone());
+        Ok(Self { name, about, ..self.changed() })
+    }
+
+    /// Shows that mail to their address reaches them.
+    #[must_use]
+    pub fn verify_email(self, now: Timestamp) -> Self {
+        Self { email_verified_at: Some(now), ..self.changed() }
+    }
+
+    /// Moves to another address, which is to be verified again. A verified one is remembered until it has been told, so a second
+    /// change must wait that long: or a thief could change it twice and its owner would never hear.
+    ///
+    /// # Errors
+    /// `Invalid` if it is the address they have; `InvalidState` within an hour after another change.
+    pub fn change_email(self, email: String, now: Timestamp) -> Result<Self, Refusal> {
+        if self.email.as_deref() == Some(email.as_str()) {
+            return Err(Refusal::Invalid { field: "email", reason: "this is your address already" });
+        }
+        let previous_email = if self.email_verified_at.is_some() {
+            if self.previous_email.as_ref().is_some_and(|previous| now < previous.replaced_at.plus_ms(TELLING_MS)) {
+                return Err(Refusal::InvalidState { state: "email_changed_recently" });
+            }
+            self.email.clone().map(|email| PreviousEmail { email, replaced_at: now })
+        } else {
+            self.previous_email.clone()
+        };
+        Ok(Self { email: Some(email), email_verified_at: None, previous_email, ..self.changed() })
+    }
+
+    /// With these roles.
+    #[must_use]
+    pub fn with_roles(self, is_host: bool, is_admin: bool) -> Self {
+        Self { is_host, is_admin, ..self.changed() }
+    }
+
+    /// Leaves, for as long as they do not log in.
+    ///
+    /// # Errors
+    /// `InvalidState` of admins, who give that role back first, and of accounts that are not active.
+    pub fn deactivate(self) -> Result<Self, Refusal> {
+        self.must_be_no_admin()?;
+        match self.state {
+            AccountState::Active => Ok(Self { state: AccountState::Deactivated, ..self.changed() }),
+            AccountState::Deactivated | AccountState::Suspended | AccountState::Erased => Err(self.refused_in_its_state()),
+        }
+    }
+
+    /// Logs in: comes back, if they had left.
+    ///
+    /// # Errors
+    /// `NotYours` of a suspended account, `NotFound` of an erased one.
+    pub fn log_in(self) -> Result<Self, Refusal> {
+        match self.state {
+            AccountState::Active => Ok(self.touched()),
+            AccountState::Deactivated => Ok(Self { state: AccountState::Active, ..self.changed() }),
+            AccountState::Suspended => Err(Refusal::NotYours),
+            AccountState::Erased => Err(Refusal::NotFound),
+        }
+    }
+
+    /// Locks them out.
+    ///
+    /// # Errors
+    /// `InvalidState` of admins, of accounts that are suspended already and of erased ones.
+    pub fn suspend(self) -> Result<Self, Refusal> {
+        self.must_be_no_admin()?;
+        match self.state {
+            AccountState::Active | AccountState::Deactivated => Ok(Self { state: AccountState::Suspended, ..self.changed() }),
+            AccountState::Suspended | AccountState::Erased => Err(self.refused_in_its_state()),
+        }
+    }
+
+    /// Lets them in again.
+    ///
+    /// # Errors
+    /// `InvalidState` of accounts that are not suspended.
+    pub fn restore(self) -> Result<Self, Refusal> {
+        match self.state {
+            AccountState::Suspended => Ok(Self { state: AccountState::Active, ..self.changed() }),
+            AccountState::Active | AccountState::Deactivated | AccountState::Erased => Err(self.refused_in_its_state()),
+        }
+    }
+
+    /// Takes everything personal away. Bookings and money stay, of a user without a name.
+    ///
+    /// # Errors
+    /// `InvalidState` of admins and of accounts that are not active.
+    pub fn erase(self) -> Result<Self, Refusal> {
+        self.must_be_no_admin()?;
+        match self.state {
+            AccountState::Active => Ok(Self {
+                email: None,
+                email_verified_at: None,
+                previous_email: None,
+                name: ERASED_NAME.to_owned(),
+                about: String::new(),
+                is_host: false,
+                state: AccountState::Erased,
+                ..self.changed()
+            }),
+            AccountState::Deactivated | AccountState::Suspended | AccountState::Erased => Err(self.refused_in_its_state()),
+        }
+    }
+
+    /// Whether others may see them: those who left or were locked out are not there, of those who were erased nothing but that is.
+    #[must_use]
+    pub const fn is_public(&self) -> bool {
+        match self.state {
+            AccountState::Active | AccountState::Erased => true,
+            AccountState::Deactivated | AccountState::Suspended => false,
+        }
+    }
+
+    const fn must_be_no_admin(&self) -> Result<(), Refusal> {
+        if self.is_admin { Err(Refusal::InvalidState { state: "admin" }) } else { Ok(()) }
+    }
+
+    const fn refused_in_its_state(&self) -> Refusal {
+        Refusal::InvalidState { state: self.state.name() }
+    }
+}
+
+/// Whether somebody may be erased: not while a booking of theirs, on either side, waits for its payment or is not over yet on `today`,
+/// which is taken a day early, since dates are those of the home.
+///
+/// # Errors
+/// `InvalidState` that says what stands in the way.
+pub fn nothing_is_open(bookings: &[Booking], today: Date) -> Result<(), Refusal> {
+    for booking in bookings {
+        match booking.state {
+            BookingState::PendingPayment { .. } => return Err(Refusal::InvalidState { state: "unpaid_booking" }),
+            BookingState::Confirmed { .. } if booking.stay().check_out().saturating_add(1) > today => {
+                return Err(Refusal::InvalidState { state: "future_booking" });
+            }
+            BookingState::Confirmed { .. }
+            | BookingState::Expired { .. }
+            | BookingState::CancelledByGuest { .. }
+            | BookingState::CancelledByHost { .. } => {}
+        }
+    }
+    Ok(())
 }
 
 /// The address in the form that logins are stored and looked up by.
@@ -40,119 +342,24 @@ pub fn normal_email(email: &str) -> Result<String, Refusal> {
     Ok(email)
 }
 
-/// Checks a name and a password; the password's characters are free (NIST SP 800-63B, 5.1.1.2).
-///
-/// # Errors
-/// `Invalid` with the field at fault.
-pub fn validate_registration(name: &str, password: &str) -> Result<(), Refusal> {
-    if !(1..=80).contains(&name.trim().chars().count()) {
+fn checked_name(name: &str) -> Result<String, Refusal> {
+    let name = name.trim();
+    if !(1..=80).contains(&name.chars().count()) {
         return Err(Refusal::Invalid { field: "name", reason: "1 to 80 characters" });
     }
-    if !(8..=128).contains(&password.chars().count()) {
-        return Err(Refusal::Invalid { field: "password", reason: "8 to 128 characters" });
+    if name.chars().any(char::is_control) {
+        return Err(Refusal::Invalid { field: "name", reason: "no control characters" });
     }
-    Ok(())
+    Ok(name.to_owned())
 }
 
-/// How long a rotated refresh token can be presented again, in milliseconds: an answer may be lost on the way.
-const REPEAT_MS: i64 = 10_000;
-
-/// The refresh tokens of one login: the newest, and the one before it. Only their hashes are known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefreshFamily {
-    /// The login.
-    pub session: SessionId,
-    /// Whose.
-    pub user: UserId,
-    /// Hash of the newest token.
-    pub current: String,
-    /// Hash of the token before it.
-    pub previous: Option<String>,
-    /// When the newest was given out.
-    pub rotated_at: Timestamp,
-    /// When the login ends.
-    pub expires_at: Timestamp,
-    /// Logged out, or ended because an old token was used again.
-    pub ended: bool,
-    /// Counts replacements.
-    pub version: i64,
-}
-
-/// What a presented refresh token leads to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rotation {
-    /// A new token was given out.
-    Rotated(RefreshFamily),
-    /// An old token was used again: somebody has a copy, so the login ends (RFC 9700, 4.14.2).
-    Reused(RefreshFamily),
-    /// Not a token of this login, or the login is over.
-    Refused,
-}
-
-impl RefreshFamily {
-    /// Takes the token with hash `presented`, which must have been given out for this login, for one with hash `next`; the login
-    /// then lasts until `lasts_until` unless it is refreshed again.
-    #[must_use]
-    pub fn rotate(&self, presented: &str, next: String, lasts_until: Timestamp, now: Timestamp) -> Rotation {
-        if self.ended || now >= self.expires_at {
-            return Rotation::Refused;
-        }
-        let replaced = |current, previous, rotated_at| Self {
-            current,
-            previous,
-            rotated_at,
-            expires_at: lasts_until,
-            version: self.version + 1,
-            ..self.clone()
-        };
-        if presented == self.current {
-            return Rotation::Rotated(replaced(next, Some(self.current.clone()), now));
-        }
-        if self.previous.as_deref() == Some(presented) {
-            if now < self.rotated_at.plus_ms(REPEAT_MS) {
-                return Rotation::Rotated(replaced(next, self.previous.clone(), self.rotated_at));
-            }
-            return Rotation::Reused(Self { ended: true, version: self.version + 1, ..self.clone() });
-        }
-        // Older than the one before: the caller has made sure that it was one of ours.
-        Rotation::Reused(Self { ended: true, version: self.version + 1, ..self.clone() })
+fn checked_about(about: &str) -> Result<String, Refusal> {
+    let about = about.trim();
+    if about.chars().count() > 1_000 {
+        return Err(Refusal::Invalid { field: "about", reason: "at most 1000 characters" });
     }
+    Ok(about.to_owned())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn family() -> RefreshFamily {
-        RefreshFamily {
-            session: SessionId::from_bytes([1; 16]),
-            user: UserId::from_bytes([2; 16]),
-            current: "first".to_owned(),
-            previous: None,
-            rotated_at: Timestamp::from_epoch_ms(0),
-            expires_at: Timestamp::from_epoch_ms(1_000_000),
-            ended: false,
-            version: 1,
-        }
-    }
-
-    #[test]
-    fn a_refresh_token_is_good_for_one_use_and_a_lost_answer_can_be_repeated_for_a_moment() {
-        let at = Timestamp::from_epoch_ms;
-        let later = at(2_000_000);
-        let Rotation::Rotated(second) = family().rotate("first", "second".to_owned(), later, at(100)) else { panic!() };
-        let Rotation::Rotated(third) = second.rotate("first", "third".to_owned(), later, at(200)) else { panic!() };
-        assert_eq!((third.current.as_str(), third.previous.as_deref(), third.expires_at), ("third", Some("first"), later));
-        let Rotation::Reused(ended) = third.rotate("first", "fourth".to_owned(), later, at(100 + REPEAT_MS)) else { panic!() };
-        assert_eq!(ended.rotate("third", "fifth".to_owned(), later, at(300)), Rotation::Refused);
-        assert_eq!(family().rotate("first", "late".to_owned(), later, at(1_000_000)), Rotation::Refused);
-    }
-
-    #[test]
-    fn addresses_are_compared_in_lower_case_and_nonsense_is_refused() {
-        assert_eq!(normal_email(" Ada@Example.test ").unwrap(), "ada@example.test");
-        for text in ["", "ada", "@example.test", "ada@", "a b@example.test", &format!("{}@x.test", "a".repeat(254))] {
-            assert!(normal_email(text).is_err(), "{text}");
-        }
-    }
-}
+mod tests;

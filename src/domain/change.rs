@@ -1,15 +1,17 @@
 //! What a decision writes: records, events, and the instant by which it must be committed.
 
-use latchkey_protocol::{BlockId, ClaimId, Date, PaymentId, PhotoId, PropertyId, Seq, SessionId, Topic};
+use latchkey_protocol::{BlockId, ClaimId, Date, PhotoId, PropertyId, Seq, Topic};
 
-use super::account::{Account, RefreshFamily};
+use super::account::AccountWrite;
 use super::block::Block;
 use super::booking::Booking;
 use super::event::Event;
 use super::hold::Hold;
+use super::job::{Job, JobId};
 use super::ledger::Transfer;
 use super::listing::Listing;
 use super::payment::Payment;
+use super::retention::Outlived;
 use super::time::Timestamp;
 
 /// A night and who owns it. Its record id is `[property, epoch day]`, so that storing a double booking is impossible (P1).
@@ -23,15 +25,6 @@ pub struct Night {
     pub claim: ClaimId,
     /// The property event that took it: what losers are told (P5).
     pub seq: Seq,
-}
-
-/// Work for later, written with the change that causes it, so that neither is without the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Job {
-    /// Ask the provider to send back what is due of this payment.
-    pub refund_payment: PaymentId,
-    /// When it may run first.
-    pub run_at: Timestamp,
 }
 
 /// One record to write.
@@ -55,25 +48,13 @@ pub enum Write {
     SetPayment(Payment),
     /// Insert: a movement happens once.
     AddTransfer(Transfer),
-    /// Insert.
+    /// Insert; a job of the same name that is there already is made to run again, after this change, from its first try. So adding
+    /// one never fails, and whatever is written with it is still seen by a run.
     AddJob(Job),
-    /// Delete: the refund of this payment is done.
-    EndJob(PaymentId),
+    /// Delete: what came of it is in this change set, and its events guard both.
+    EndJob(JobId),
     /// Insert.
     AddListing(Box<Listing>),
-    /// Insert a user and their login: fails if the address is registered.
-    AddAccount(Account),
-    /// Insert.
-    AddFamily(RefreshFamily),
-    /// Replace, if the stored one still has the version before.
-    SetFamily(RefreshFamily),
-    /// Insert: no access token of this session is honoured any more. They have all ended by `until`.
-    Revoke {
-        /// Which.
-        session: SessionId,
-        /// When it no longer matters.
-        until: Timestamp,
-    },
     /// Insert: a webhook with this event id was taken into account.
     SeeWebhook {
         /// The provider's id for it.
@@ -81,6 +62,16 @@ pub enum Write {
         /// When it came.
         at: Timestamp,
     },
+    /// Insert, unless a job of that name is there: what recurs is made once and goes on from where it is.
+    EnsureJob(Job),
+    /// Replace, if the stored one still has the epoch before.
+    SetJob(Job),
+    /// Delete, if the stored one still has this epoch.
+    RemoveJob(JobId, i64),
+    /// Delete: nobody replaces it any more.
+    Sweep(Outlived),
+    /// A record of somebody's account.
+    Account(AccountWrite),
     /// Replace.
     SetListing(Box<Listing>),
     /// Insert: the picture is named by this home.

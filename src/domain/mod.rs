@@ -13,13 +13,16 @@ pub mod change;
 pub mod error;
 pub mod event;
 pub mod hold;
+pub mod job;
 pub mod ledger;
 pub mod listing;
+pub mod mail;
 pub mod money;
 pub mod payment;
 pub mod photo;
 pub mod place;
 pub mod pricing;
+pub mod retention;
 pub mod stay;
 pub mod terms;
 pub mod time;
@@ -32,8 +35,9 @@ pub use change::{Changes, Decision, TopicEvent, Write};
 pub use error::Refusal;
 pub use event::Event;
 pub use hold::{Hold, HoldState};
+pub use job::{Job, JobId, JobKind};
 pub use latchkey_protocol::{
-    Amenity, BlockId, BookingId, ClaimId, Date, HoldId, PaymentId, PhotoId, PropertyId, Seq, SessionId, Topic, UserId, Weekday,
+    Amenity, AuditId, BlockId, BookingId, ClaimId, Date, HoldId, PaymentId, PhotoId, PropertyId, Seq, SessionId, Topic, UserId, Weekday,
 };
 pub use ledger::Transfer;
 pub use listing::{Listing, ListingState};

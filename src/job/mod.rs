@@ -1,69 +1,138 @@
-//! Background work: what must happen although nobody waits for it.
+//! Background work: leases jobs that are due, runs them, records how it went.
 //!
-//! Jobs are rows written by the change set that causes them and deleted by the one that records their result; workers here look
-//! for them and call the services.
+//! Jobs are rows written by the change set that causes them (`domain::job`), and the table is the queue: nothing is leased that does not run at
+//! once. Each kind of work has places of its own, so that a mail server that hangs holds up no refund. A commit of this process that adds a job
+//! wakes the runner; the table is looked at every second besides, for delayed ones, other nodes' and leases that ran out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, stream};
-use latchkey_protocol::{EpochMs, PaymentId};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
-use crate::entropy;
+use crate::domain::job::{Failure, Job, JobId, JobKind, Run, Work};
 use crate::service::Services;
 
-/// How often the job table is looked at.
-const PAUSE: Duration = Duration::from_millis(500);
+/// How often the job table is looked at when nothing calls for it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Jobs under way at once: one that waits does not hold up the others.
-const AT_ONCE: usize = 8;
+/// Longest run; less than a lease (`service::jobs::LEASE_MS`).
+const MAX_RUN: Duration = Duration::from_mins(2);
 
-/// Longest time between two tries, in milliseconds.
-const MAX_BACKOFF_MS: u64 = 5 * 60_000;
-
-/// A job that failed: how often, and when it may run again.
-struct Delayed {
-    failures: u32,
-    until: EpochMs,
+/// Jobs of one kind that run at once: eight together.
+const fn places(work: Work) -> usize {
+    match work {
+        Work::Refund | Work::Mail => 3,
+        // They share the database with everybody.
+        Work::Sweep => 2,
+    }
 }
 
-/// Sends refunds that are due, until dropped; one that fails is tried again with exponential backoff and jitter.
-pub async fn send_refunds(services: Arc<Services>, clock: Arc<dyn Clock>) {
-    let mut delayed: HashMap<PaymentId, Delayed> = HashMap::new();
-    loop {
-        tokio::time::sleep(PAUSE).await;
-        let due = match services.payments.refunds_due().await {
-            Ok(due) => due,
-            Err(error) => {
-                tracing::warn!(%error, "the job table could not be read");
+/// Runs jobs, until told to stop; then no more are leased, those under way have `drain_window` to end, and the rest are given back.
+pub async fn run(services: Arc<Services>, stop: CancellationToken, drain_window: Duration) {
+    let mut runner = Runner { services: Arc::clone(&services), running: JoinSet::new(), jobs: HashMap::new() };
+    while !stop.is_cancelled() {
+        runner.fill().await;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = services.jobs.added() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            Some(ended) = runner.running.join_next_with_id() => runner.forget(ended).await,
+        }
+    }
+    runner.drain(drain_window).await;
+}
+
+/// The jobs of this process.
+struct Runner {
+    services: Arc<Services>,
+    running: JoinSet<()>,
+    jobs: HashMap<Id, Job>,
+}
+
+impl Runner {
+    /// Leases as many jobs as there are places, and runs them.
+    async fn fill(&mut self) {
+        for work in Work::ALL {
+            let under_way: HashSet<JobId> = self.jobs.values().filter(|job| job.id.work == work).map(|job| job.id.clone()).collect();
+            let free = places(work).saturating_sub(under_way.len());
+            if free == 0 {
                 continue;
             }
-        };
-        delayed.retain(|payment, _| due.contains(payment));
-        let now = clock.now();
-        let ready = due.into_iter().filter(|payment| delayed.get(payment).is_none_or(|delayed| delayed.until <= now));
-        let sent = stream::iter(ready.collect::<Vec<_>>())
-            .map(|payment| {
-                let services = &services;
-                async move { (payment, services.payments.send_refund(payment).await) }
-            })
-            .buffer_unordered(AT_ONCE)
-            .collect::<Vec<_>>();
-        for (payment, result) in sent.await {
-            match result {
-                Ok(()) => {
-                    delayed.remove(&payment);
-                }
-                Err(error) => {
-                    let entry = delayed.entry(payment).or_insert(Delayed { failures: 0, until: 0 });
-                    entry.failures += 1;
-                    let backoff_ms = (500_u64 << entry.failures.min(16)).min(MAX_BACKOFF_MS);
-                    entry.until = now + i64::try_from(backoff_ms / 2 + entropy::jitter(backoff_ms / 2)).unwrap_or(0);
-                    tracing::warn!(%payment, %error, failures = entry.failures, "refund not sent, will be tried again");
-                }
+            match self.services.jobs.lease(work, free, &under_way).await {
+                Ok(leased) => leased.into_iter().for_each(|job| self.start(job)),
+                Err(error) => tracing::warn!(kind = work.name(), %error, "the job table could not be read"),
             }
         }
     }
+
+    fn start(&mut self, job: Job) {
+        let (services, task_job) = (Arc::clone(&self.services), job.clone());
+        let task = self.running.spawn(async move {
+            let run = match tokio::time::timeout(MAX_RUN, perform(&services, &task_job)).await {
+                Ok(run) => run,
+                Err(_) => Run::Failed(Failure { reason: "took too long".to_owned(), is_permanent: false }),
+            };
+            let id = task_job.id.clone();
+            if let Err(error) = services.jobs.record(task_job, run).await {
+                // Its lease runs out, and it is run again.
+                tracing::warn!(job = %id, %error, "the result of a job could not be recorded");
+            }
+        });
+        self.jobs.insert(task.id(), job);
+    }
+
+    async fn forget(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let (id, has_panicked) = match &ended {
+            Ok((id, ())) => (*id, false),
+            Err(error) => (error.id(), error.is_panic()),
+        };
+        let Some(job) = self.jobs.remove(&id) else { return };
+        if has_panicked {
+            tracing::error!(job = %job.id, "a job panicked");
+            let run = Run::Failed(Failure { reason: "panicked".to_owned(), is_permanent: false });
+            if let Err(error) = self.services.jobs.record(job, run).await {
+                tracing::warn!(%error, "the result of a job could not be recorded");
+            }
+        }
+    }
+
+    async fn drain(mut self, window: Duration) {
+        let ended = async {
+            while let Some(ended) = self.running.join_next_with_id().await {
+                self.forget(ended).await;
+            }
+        };
+        if tokio::time::timeout(window, ended).await.is_ok() {
+            return;
+        }
+        self.running.shutdown().await;
+        for job in std::mem::take(&mut self.jobs).into_values() {
+            let id = job.id.clone();
+            match self.services.jobs.give_back(job).await {
+                Ok(()) => tracing::info!(job = %id, "given back at the end"),
+                Err(error) => tracing::warn!(job = %id, %error, "could not be given back"),
+            }
+        }
+    }
+}
+
+/// Does what a job is for.
+async fn perform(services: &Services, job: &Job) -> Run {
+    let result = match &job.kind {
+        JobKind::Refund { payment } => match services.payments.send_refund(*payment).await {
+            Ok(true) => Ok(Run::Done),
+            Ok(false) => Err(Failure { reason: "not all of it has gone back".to_owned(), is_permanent: false }),
+            Err(error) => Err(error.into()),
+        },
+        JobKind::Mail(mail) => match services.accounts.compose(mail).await {
+            Ok(Some(letter)) => services.mails.send(job, letter).await.map(|()| Run::Done),
+            // Nothing to say any more.
+            Ok(None) => Ok(Run::Done),
+            Err(error) => Err(error.into()),
+        },
+        JobKind::Sweep(sweep) => services.retention.sweep(sweep.clone()).await.map_err(Failure::from),
+    };
+    result.unwrap_or_else(Run::Failed)
 }

@@ -1,8 +1,9 @@
-//! Payment providers: the seam, the sandbox, and the webhooks they call back with.
+//! The outside world. `mail` sends letters; the rest is payment providers: the seam, the sandbox, and the webhooks they call back with.
 //!
 //! Calls go out after the intent is committed and outside any claim, with an idempotency key that is recorded, so that a call
 //! repeated after a crash charges nobody twice (P7).
 
+pub mod mail;
 pub mod sandbox;
 pub mod webhook;
 

@@ -13,6 +13,7 @@ use aws_lc_rs::digest::{Context, SHA256, digest};
 use self::codec::{Reader, Writer};
 use super::index::Index;
 use super::nights::HomeNights;
+use crate::domain::retention::NodeId;
 use crate::domain::{Date, PropertyId};
 
 /// The form of the file; another one is not read. To be raised with every change of what is written.
@@ -29,9 +30,6 @@ const USUAL_HOME_BYTES: usize = 1_024;
 /// Homes that are written at once; between, others may use the index.
 const HOMES_AT_ONCE: usize = 256;
 
-/// A node's id, as its commit log names it.
-pub type Node = [u8; 16];
-
 /// What a checkpoint is of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Head {
@@ -40,7 +38,7 @@ pub struct Head {
     /// When writing began.
     pub written_at_ms: i64,
     /// Of each node, the last batch that is contained, and with it all before.
-    pub positions: BTreeMap<Node, i64>,
+    pub positions: BTreeMap<NodeId, i64>,
     /// Homes that were to be read again when writing began.
     pub pending: Vec<PropertyId>,
 }

@@ -113,12 +113,12 @@ impl Expiry {
         }
     }
 
-    /// Reads every live lease from the database, at start: deadlines, and who has how many.
+    /// Reads every live lease from the database, at start: deadlines, and who has how many. What retention has swept past has none.
     ///
     /// # Errors
     /// If the database cannot be read.
     pub async fn restore(&self) -> Result<(), ServiceError> {
-        for lease in self.store.leases(Timestamp::from_epoch_ms(0)).await? {
+        for lease in self.store.leases(self.store.oldest_lease().await?).await? {
             self.deadlines.add(lease.property, lease.until);
             self.quota.restore(&lease);
         }

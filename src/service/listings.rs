@@ -117,7 +117,7 @@ impl Listings {
     /// # Errors
     /// If the database cannot be read.
     pub async fn list_own(&self, caller: &Caller, before: Option<PropertyId>, limit: u16) -> Result<Vec<view::Property>, ServiceError> {
-        let listings = self.store.listings_of(caller.user, before, limit).await?;
+        let listings = self.store.listings_page(caller.user, before, limit).await?;
         Ok(listings.iter().map(|listing| wire::property(listing, Some(caller.user))).collect())
     }
 
@@ -167,10 +167,10 @@ impl Listings {
     ///
     /// # Errors
     /// `Busy`, `Unavailable`; what was taken back until then stays so.
-    pub async fn take_off_sale(&self, host: UserId) -> Result<(), ServiceError> {
+    pub async fn take_off_sale(self: Arc<Self>, host: UserId) -> Result<(), ServiceError> {
         let mut before = None;
         loop {
-            let page = self.store.listings_of(host, before, 100).await?;
+            let page = self.store.listings_page(host, before, 100).await?;
             let Some(last) = page.last() else { return Ok(()) };
             before = Some(last.id);
             for listing in page.iter().filter(|listing| listing.state == ListingState::Published) {

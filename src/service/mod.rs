@@ -11,10 +11,13 @@ pub mod decisions;
 pub mod error;
 pub mod expiry;
 pub mod idempotency;
+pub mod jobs;
 pub mod listings;
+pub mod mails;
 pub mod payments;
 pub mod photos;
 pub mod quota;
+pub mod retention;
 pub mod search;
 pub mod tokens;
 pub mod topics;
@@ -73,6 +76,12 @@ pub struct Services {
     pub payments: payments::Payments,
     /// Who may follow what, and snapshots.
     pub topics: topics::Topics,
+    /// Work for later: leasing, recording, and what an admin may do.
+    pub jobs: jobs::Jobs,
+    /// Sending what is owed by mail.
+    pub mails: mails::Mails,
+    /// Deleting by age.
+    pub retention: retention::Retention,
     /// Finding homes.
     pub search: std::sync::Arc<search::Search>,
     /// Ends leases when nobody comes.

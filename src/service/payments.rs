@@ -95,24 +95,21 @@ impl Payments {
         self.record(payment.booking, &Report::from(event), Some(id)).await.map(|_| ())
     }
 
-    /// Payments whose refund is still to be asked for, or to be heard of.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub async fn refunds_due(&self) -> Result<Vec<PaymentId>, ServiceError> {
-        Ok(self.store.refunds_due().await?)
-    }
-
-    /// Asks the provider for a refund that is due; what it says is recorded. Asking again changes nothing.
+    /// Asks the provider for a refund that is due; what it says is recorded, with the end of its job. Asking again changes nothing. Says whether
+    /// everything that was due has gone back.
     ///
     /// # Errors
     /// `Unavailable`, `Busy`: to be tried again.
-    pub async fn send_refund(&self, payment: PaymentId) -> Result<(), ServiceError> {
-        let Some(payment) = self.store.payment(payment).await? else { return Ok(()) };
+    pub async fn send_refund(&self, payment: PaymentId) -> Result<bool, ServiceError> {
+        let Some(payment) = self.store.payment(payment).await? else { return Ok(true) };
+        if payment.refunded_minor >= payment.refund_due_minor {
+            return Ok(true);
+        }
         let due = Money { minor: payment.refund_due_minor, currency: payment.amount.currency };
         let answer = self.provider.refund(payment.id, due).await;
         let report = answer.map_err(|error| ServiceError::Unavailable(error.to_string()))?;
-        self.record(payment.booking, &report, None).await.map(|_| ())
+        let payment = self.record(payment.booking, &report, None).await?.payment;
+        Ok(payment.refunded_minor >= payment.refund_due_minor)
     }
 
     /// Goes on with a payment whose intent is committed, by this use of the key or an earlier one.

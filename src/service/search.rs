@@ -23,8 +23,8 @@ use tokio::sync::{Notify, Semaphore};
 use super::{ServiceError, wire};
 use crate::clock::Clock;
 use crate::domain::calendar::NightRun;
+use crate::domain::retention::NodeId;
 use crate::domain::{ClaimId, Date, PropertyId, Seq, Timestamp, Topic};
-use crate::search::checkpoint::Node;
 use crate::search::{Applied, Home, Index, utc_date};
 use crate::store::{SearchHome, Store, StoreError, StoredEvent};
 
@@ -53,7 +53,7 @@ struct Stale {
     /// No event is folded in yet; every home that one names is read again.
     is_building: bool,
     /// How far the logs of earlier processes are contained.
-    positions: BTreeMap<Node, i64>,
+    positions: BTreeMap<NodeId, i64>,
 }
 
 /// The search.

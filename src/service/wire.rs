@@ -1,5 +1,6 @@
 //! Domain values as clients see them. The only translation there is: replies, snapshots and stored events all come from here.
 
+mod account;
 mod property;
 mod search;
 
@@ -7,14 +8,17 @@ use std::sync::Arc;
 
 use latchkey_protocol::{event as wire_event, view};
 
+pub use self::account::{audit_entry, me, session, user};
 pub use self::property::{block, calendar_days, photo, property};
 pub use self::search::found_property;
 use crate::domain::booking::{Deal, Party};
 use crate::domain::calendar::NightRun;
 use crate::domain::event::NightState;
+use crate::domain::job::JobState;
 use crate::domain::pricing::LineKind;
 use crate::domain::{
-    Booking, BookingState, Calendar, Date, Event, Hold, HoldState, Payment, PaymentState, PropertyId, Quote, Seq, TopicEvent,
+    Booking, BookingState, Calendar, Date, Event, Hold, HoldState, Job, JobKind, Payment, PaymentState, PropertyId, Quote, Seq, Timestamp,
+    TopicEvent,
 };
 use crate::store::NewEvent;
 
@@ -142,6 +146,32 @@ const fn payment_state(state: &PaymentState) -> view::PaymentState {
         PaymentState::Processing => view::PaymentState::Processing,
         PaymentState::Succeeded => view::PaymentState::Succeeded,
         PaymentState::Canceled => view::PaymentState::Canceled,
+    }
+}
+
+/// A job, as an admin sees it.
+#[must_use]
+pub fn job(job: &Job) -> view::Job {
+    let (what, user, payment) = match &job.kind {
+        JobKind::Refund { payment } => ("refund", None, Some(*payment)),
+        JobKind::Mail(mail) => (mail.name(), Some(mail.user()), None),
+        JobKind::Sweep(sweep) => (sweep.name(), None, None),
+    };
+    view::Job {
+        kind: job.id.work.name().to_owned(),
+        key: job.id.key.clone(),
+        what: what.to_owned(),
+        user,
+        payment,
+        state: match job.state {
+            JobState::Waiting { .. } => view::JobState::Waiting,
+            JobState::Running { .. } => view::JobState::Running,
+            JobState::Dead { .. } => view::JobState::Dead,
+        },
+        run_at: job.state.due_at().map(Timestamp::epoch_ms),
+        attempts: job.attempts,
+        last_error: job.last_error.clone(),
+        created_at: job.created_at.epoch_ms(),
     }
 }
 

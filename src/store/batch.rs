@@ -2,6 +2,8 @@
 //!
 //! Order inside the transaction: checks, deletes, inserts, replaces. Pure: numbers and ids come from the committer.
 
+mod account;
+
 use std::collections::{BTreeMap, HashMap};
 
 use latchkey_protocol::{EpochMs, Seq, Topic};
@@ -10,10 +12,11 @@ use surrealdb::types::{Array, RecordId, SurrealValue, ToSql, Uuid, Value, Variab
 use super::change_set::{ChangeSet, StoredEvent};
 use super::database::row;
 use super::rows::{
-    BlockRow, BookingRow, FamilyRow, HoldRow, ListingRow, LoginRow, NightRow, PaymentRow, PhotoOwnerRow, UserRow, array_record,
-    event_record, int, ledger_row, night_record, record, refund_job_record,
+    BlockRow, BookingRow, HoldRow, JobRow, ListingRow, NightRow, PaymentRow, PhotoOwnerRow, array_record, event_record, int, job_record,
+    ledger_row, night_record, outlived_record, record,
 };
 use crate::domain::Write;
+use crate::domain::retention::Outlived;
 
 /// A topic's hint is rewritten when its head passes a multiple of this.
 pub(super) const HINT_EVERY: u64 = 64;
@@ -27,6 +30,8 @@ pub(super) struct Transaction {
     pub(super) variables: Variables,
     /// Index of COMMIT among the results.
     pub(super) commit_index: usize,
+    /// A change set that cannot be in this batch: one before it replaces a record whose version both compare.
+    pub(super) twin: Option<usize>,
 }
 
 /// What names a batch: `commit:[node, number]`.
@@ -42,6 +47,17 @@ impl BatchName {
     }
 }
 
+/// A job that is there already is made to run again, after this batch: the run that is under way, if any, may not have seen what is written
+/// here, and can no longer end the job.
+const ADD_JOBS: &str = "INSERT INTO job $jobs ON DUPLICATE KEY UPDATE \
+    state = 'waiting', at = $input.at, due = $input.due, attempts = 0, version += 1, last_error = NONE RETURN NONE";
+
+/// A topic's head is its hint and what follows, so the hint is raised to the last event that goes; another writer's is higher still, and stays.
+const SWEEP_EVENTS: &str = "FOR $row IN $swept { \
+    INSERT IGNORE INTO topic { id: topic:[$row.topic], seq: $row.below - 1 } RETURN NONE; \
+    UPDATE topic:[$row.topic] SET seq = $row.below - 1 WHERE seq < $row.below - 1 RETURN NONE; \
+    DELETE event:[$row.topic, 0]..[$row.topic, $row.below] RETURN NONE }";
+
 #[derive(Default)]
 struct Rows {
     /// A record, the version of it that was decided on, and the number of the change set.
@@ -52,6 +68,12 @@ struct Rows {
     replaces: Vec<Value>,
     hints: HashMap<Topic, Seq>,
     topics: Vec<Value>,
+    keys: Vec<Value>,
+    webhooks: Vec<Value>,
+    jobs: Vec<Value>,
+    ensured: Vec<Value>,
+    /// Topics and the first event of each that stays.
+    swept: Vec<Value>,
 }
 
 /// The transaction that commits `sets` with `events` numbered as given.
@@ -63,6 +85,7 @@ pub(super) fn transaction(name: BatchName, now: EpochMs, ahead_ms: i64, sets: &[
         }
         if let Some(idempotency) = &set.idempotency {
             rows.insert("idempotency", idempotency.row());
+            rows.keys.push(vec![idempotency.used.scope.as_str().into_value(), idempotency.used.key.as_str().into_value()].into_value());
         }
         if let Some(deadline) = set.deadline {
             rows.deadline = Some(rows.deadline.map_or(deadline.epoch_ms(), |earlier| earlier.min(deadline.epoch_ms())));
@@ -75,6 +98,8 @@ pub(super) fn transaction(name: BatchName, now: EpochMs, ahead_ms: i64, sets: &[
         ("id", name.record().into_value()),
         ("at", now.into_value()),
         ("topics", Value::Array(Array::from(std::mem::take(&mut rows.topics)))),
+        ("keys", some_of(std::mem::take(&mut rows.keys))),
+        ("webhooks", some_of(std::mem::take(&mut rows.webhooks))),
     ]);
     rows.insert("commit", commit);
     rows.into_transaction(ahead_ms)
@@ -96,35 +121,47 @@ impl Rows {
             Write::AddPayment(payment) => self.insert("payment", PaymentRow::from(payment).into_value()),
             Write::SetPayment(payment) => self.replaces.push(PaymentRow::from(payment).into_value()),
             Write::AddTransfer(transfer) => self.insert("ledger", ledger_row(transfer).1),
-            Write::AddJob(job) => {
-                let id = refund_job_record(job.refund_payment).into_value();
-                self.insert("job", row([("id", id), ("run_at", job.run_at.epoch_ms().into_value())]));
-            }
-            Write::EndJob(payment) => self.deletes.push(refund_job_record(*payment).into_value()),
+            Write::AddJob(job) => self.jobs.push(JobRow::from(job).into_value()),
+            Write::EndJob(id) => self.deletes.push(job_record(id).into_value()),
             Write::SeeWebhook { event_id, at } => {
+                self.webhooks.push(event_id.as_str().into_value());
                 let id = RecordId::new("webhook", event_id.as_str()).into_value();
                 self.insert("webhook", row([("id", id), ("at", at.epoch_ms().into_value())]));
             }
             Write::AddListing(listing) => self.insert("property", ListingRow::from(listing.as_ref()).into_value()),
-            Write::AddAccount(account) => {
-                self.insert("user", UserRow::from(account).into_value());
-                self.insert("login", LoginRow::from(account).into_value());
-            }
-            Write::AddFamily(family) => self.insert("family", FamilyRow::from(family).into_value()),
-            Write::Revoke { session, until } => {
-                let id = record("revoked", *session).into_value();
-                self.insert("revoked", row([("id", id), ("until", until.epoch_ms().into_value())]));
-            }
             Write::SetListing(listing) => self.replaces.push(ListingRow::from(listing.as_ref()).into_value()),
             Write::AddPhoto(photo, property) => self.insert("photo", PhotoOwnerRow::new(*photo, *property).into_value()),
             Write::RemovePhoto(photo) => self.deletes.push(record("photo", *photo).into_value()),
             Write::AddBlock(block) => self.insert("block", BlockRow::from(block).into_value()),
             Write::EndBlock(block) => self.deletes.push(record("block", *block).into_value()),
-            Write::SetFamily(family) => {
-                self.checks.push((record("family", family.session), family.version - 1, number));
-                self.replaces.push(FamilyRow::from(family).into_value());
+            Write::EnsureJob(job) => self.ensured.push(JobRow::from(job).into_value()),
+            Write::SetJob(job) => {
+                self.checks.push((job_record(&job.id), job.epoch - 1, number));
+                self.replaces.push(JobRow::from(job).into_value());
             }
+            Write::RemoveJob(id, epoch) => {
+                self.checks.push((job_record(id), *epoch, number));
+                self.deletes.push(job_record(id).into_value());
+            }
+            Write::Sweep(Outlived::Events { topic, below }) => {
+                self.swept.push(row([("topic", topic.to_string().into_value()), ("below", int(*below).into_value())]));
+            }
+            Write::Sweep(outlived) => self.deletes.extend(outlived_record(outlived).map(SurrealValue::into_value)),
+            Write::Account(write) => self.add_account_write(write, number),
         }
+    }
+
+    /// The number of a change set that compares the version of a record that one before it compares too: both would pass, and the second
+    /// would overwrite the first unseen.
+    fn twin(&self) -> Option<usize> {
+        let mut seen: Vec<(&RecordId, usize)> = Vec::with_capacity(self.checks.len());
+        for (record, _, number) in &self.checks {
+            if seen.iter().any(|(other, first)| *other == record && first != number) {
+                return Some(*number);
+            }
+            seen.push((record, *number));
+        }
+        None
     }
 
     fn append(&mut self, event: &StoredEvent) {
@@ -145,6 +182,7 @@ impl Rows {
     }
 
     fn into_transaction(self, ahead_ms: i64) -> Transaction {
+        let twin = self.twin();
         let mut text = String::with_capacity(512);
         let mut variables = Variables::new();
         let mut statements = 1;
@@ -167,9 +205,21 @@ impl Rows {
             variables.insert("deletes", self.deletes);
             push(&mut text, "DELETE $deletes RETURN NONE");
         }
+        if !self.swept.is_empty() {
+            variables.insert("swept", self.swept);
+            push(&mut text, SWEEP_EVENTS);
+        }
         for (table, rows) in self.inserts {
             variables.insert(table, rows);
             push(&mut text, &format!("INSERT INTO {table} ${table} RETURN NONE"));
+        }
+        if !self.jobs.is_empty() {
+            variables.insert("jobs", self.jobs);
+            push(&mut text, ADD_JOBS);
+        }
+        if !self.ensured.is_empty() {
+            variables.insert("ensured", self.ensured);
+            push(&mut text, "INSERT IGNORE INTO job $ensured RETURN NONE");
         }
         if !self.replaces.is_empty() {
             variables.insert("replaces", self.replaces);
@@ -181,8 +231,13 @@ impl Rows {
             push(&mut text, "INSERT INTO topic $hints ON DUPLICATE KEY UPDATE seq = $input.seq RETURN NONE");
         }
         text.push_str("COMMIT");
-        Transaction { text, variables, commit_index: statements }
+        Transaction { text, variables, commit_index: statements, twin }
     }
+}
+
+/// The values, or nothing if there are none.
+fn some_of(values: Vec<Value>) -> Value {
+    if values.is_empty() { Value::None } else { values.into_value() }
 }
 
 fn hint_row(topic: Topic, seq: Seq) -> Value {
@@ -200,21 +255,23 @@ pub(super) fn inserted_ids(set: &ChangeSet) -> Vec<(String, Inserted)> {
             Write::AddBooking(booking) => add(record("booking", booking.id), Inserted::State),
             Write::AddPayment(payment) => add(record("payment", payment.id), Inserted::State),
             Write::AddTransfer(transfer) => add(ledger_row(transfer).0, Inserted::State),
-            Write::AddJob(job) => add(refund_job_record(job.refund_payment), Inserted::State),
             Write::SeeWebhook { event_id, .. } => add(RecordId::new("webhook", event_id.as_str()), Inserted::Webhook),
             Write::AddListing(listing) => add(record("property", listing.id), Inserted::State),
-            Write::AddAccount(account) => {
-                add(record("user", account.user), Inserted::State);
-                add(RecordId::new("login", account.email.as_str()), Inserted::Login);
+            Write::Account(write) => {
+                if let Some((id, what)) = account::inserted(write) {
+                    add(id, what);
+                }
             }
-            Write::AddFamily(family) => add(record("family", family.session), Inserted::State),
-            Write::Revoke { session, .. } => add(record("revoked", *session), Inserted::State),
             Write::FreeNight(..)
             | Write::SetHold(_)
             | Write::SetBooking(_)
             | Write::SetPayment(_)
+            | Write::AddJob(_)
             | Write::EndJob(_)
-            | Write::SetFamily(_)
+            | Write::EnsureJob(_)
+            | Write::SetJob(_)
+            | Write::RemoveJob(..)
+            | Write::Sweep(_)
             | Write::SetListing(_)
             | Write::RemovePhoto(_)
             | Write::EndBlock(_) => {}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use latchkey_protocol::{EpochMs, Seq, Topic};
 
 use super::idempotency::Idempotency;
+use crate::domain::account::AccountWrite;
 use crate::domain::{Timestamp, Write};
 
 /// An event as it will be stored: its JSON is written here once, and pushed and replayed as it is.
@@ -64,9 +65,11 @@ impl ChangeSet {
         self.writes.iter().all(|write| match write {
             Write::FreeNight(..) | Write::SetHold(_) | Write::SetBooking(_) | Write::SetPayment(_) | Write::EndJob(_) => has_guard,
             // Carries its own version.
-            Write::SetFamily(_) => true,
             Write::SetListing(_) | Write::RemovePhoto(_) | Write::EndBlock(_) => has_guard,
             Write::AddPhoto(..) | Write::AddBlock(_) => true,
+            Write::SetJob(_) | Write::RemoveJob(..) => true,
+            // Nobody replaces it any more, and deleting it twice is the same.
+            Write::Sweep(_) => true,
             Write::TakeNight(_)
             | Write::AddHold(_)
             | Write::AddBooking(_)
@@ -75,9 +78,26 @@ impl ChangeSet {
             | Write::AddJob(_)
             | Write::SeeWebhook { .. }
             | Write::AddListing(_)
-            | Write::AddAccount(_)
-            | Write::AddFamily(_)
-            | Write::Revoke { .. } => true,
+            | Write::EnsureJob(_) => true,
+            Write::Account(write) => self.is_account_write_guarded(write),
         })
+    }
+
+    /// Those that do not carry a version of their own ride on that of the account.
+    fn is_account_write_guarded(&self, write: &AccountWrite) -> bool {
+        match write {
+            AccountWrite::SetLogin(_) | AccountWrite::EndLogin { .. } | AccountWrite::EndOneTime { .. } => {
+                self.writes.iter().any(|write| matches!(write, Write::Account(AccountWrite::Set(_))))
+            }
+            AccountWrite::Add(_)
+            | AccountWrite::Set(_)
+            | AccountWrite::AddLogin(_)
+            | AccountWrite::AddFamily(_)
+            | AccountWrite::SetFamily(_)
+            | AccountWrite::Revoke { .. }
+            | AccountWrite::AddOneTime(_)
+            | AccountWrite::AddAudit(_)
+            | AccountWrite::SetAdmins(_) => true,
+        }
     }
 }

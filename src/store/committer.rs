@@ -12,13 +12,16 @@ use std::time::Instant;
 use futures_util::future::BoxFuture;
 use latchkey_protocol::Seq;
 use surrealdb::types::{Error as SurrealError, SurrealValue, Uuid, Variables};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use super::change_set::{ChangeSet, StoredEvent};
 use super::database::{Database, ROOM_CHECK, variables};
 use super::error::{CommitError, StoreError};
 use super::heads::Heads;
 use crate::clock::Clock;
+use crate::domain::Write;
+use crate::domain::job::JobState;
+use crate::domain::retention::NodeId;
 use crate::entropy;
 
 /// Receives what was committed, in commit order: every event exactly once per process.
@@ -96,10 +99,11 @@ struct Flight {
 
 /// The handle to the committer's task.
 pub(super) struct Committer {
-    node: Uuid,
     queue: mpsc::Sender<Request>,
     pub(super) normal: Arc<Semaphore>,
     pub(super) reserved: Arc<Semaphore>,
+    node: Uuid,
+    jobs: Arc<Notify>,
     flight: watch::Receiver<Flight>,
     done: watch::Receiver<bool>,
     stop: watch::Sender<bool>,
@@ -117,6 +121,8 @@ struct Worker {
     next_number: i64,
     heads: Heads,
     flight: watch::Sender<Flight>,
+    /// Told of jobs that wait.
+    jobs: Arc<Notify>,
     room: Room,
 }
 
@@ -143,6 +149,7 @@ impl Committer {
         let (stop, stopping) = watch::channel(false);
         let (finished, done) = watch::channel(false);
         let (normal, reserved) = (Arc::new(Semaphore::new(limits.queue)), Arc::new(Semaphore::new(limits.reserved)));
+        let jobs: Arc<Notify> = Arc::default();
         let worker = Worker {
             transact: limits.transact.clone().unwrap_or_else(|| Arc::clone(&database) as Arc<dyn Transact>),
             database: Arc::clone(&database),
@@ -154,6 +161,7 @@ impl Committer {
             next_number: 1,
             heads: Heads::default(),
             flight,
+            jobs: Arc::clone(&jobs),
             room: Room { checked: None, enough: true },
         };
         let (runtime, on_unknown) = (database.runtime().clone(), Arc::clone(&worker.limits.on_unknown));
@@ -164,7 +172,7 @@ impl Committer {
             }
             let _ = finished.send(true);
         });
-        Ok(Self { node, queue, normal, reserved, flight: in_flight, done, stop })
+        Ok(Self { queue, normal, reserved, node, jobs, flight: in_flight, done, stop })
     }
 
     pub(super) async fn commit(&self, set: ChangeSet, lane: Lane) -> Result<(), CommitError> {
@@ -189,8 +197,17 @@ impl Committer {
         let _ = flight.wait_for(|flight| flight.answered >= begun).await;
     }
 
-    pub(super) fn position(&self) -> ([u8; 16], i64) {
-        (*self.node.as_bytes(), self.flight.borrow().answered)
+    pub(super) fn position(&self) -> (NodeId, i64) {
+        (self.node(), self.flight.borrow().answered)
+    }
+
+    /// This process, in the log of batches.
+    pub(super) fn node(&self) -> NodeId {
+        *uuid::Uuid::from(self.node).as_bytes()
+    }
+
+    pub(super) async fn job_added(&self) {
+        self.jobs.notified().await;
     }
 
     pub(super) async fn stop(&self) {
@@ -250,6 +267,9 @@ impl Worker {
         if !published.is_empty() {
             self.sink.publish(published).await;
         }
+        if batch.iter().any(|request| request.set.writes.iter().any(is_job_waiting)) {
+            self.jobs.notify_one();
+        }
         for request in batch {
             // A caller that has gone away is told nothing; its change is on disk all the same.
             let _ = request.reply.send(Ok(()));
@@ -288,6 +308,14 @@ impl Worker {
 /// Waits for the order to stop, or for nobody being left to give it.
 async fn asked_to_stop(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+/// Whether it leaves work for whoever runs jobs.
+const fn is_job_waiting(write: &Write) -> bool {
+    match write {
+        Write::AddJob(job) | Write::SetJob(job) => matches!(job.state, JobState::Waiting { .. }),
+        _ => false,
+    }
 }
 
 /// Whether the committer numbers the event's topic.

@@ -9,10 +9,43 @@ use crate::entropy;
 
 /// The version that `schema.surql` describes. A change of it that needs data rewritten raises this and adds a step to
 /// [`MIGRATIONS`]; a change that does not (a new table, an optional field) needs neither, since the file is applied at every start.
-const VERSION: i64 = 1;
+const VERSION: i64 = 3;
 
 /// Steps from version `index + 1` to the next: SurrealQL, run in one transaction before the schema is applied.
-const MIGRATIONS: [&str; 0] = [];
+const MIGRATIONS: &[&str] = &[JOBS_OF_EVERY_KIND, ACCOUNTS_WITH_A_STATE];
+
+/// 2: jobs are of every kind, and were refunds named by a UUID. The log of batches names keys and webhooks from here on; a sweep of its own
+/// finds those from before. The fields are defined by the schema, later; until then the table takes any.
+const JOBS_OF_EVERY_KIND: &str = "
+    DEFINE TABLE OVERWRITE job SCHEMALESS;
+    REMOVE FIELD IF EXISTS run_at ON job;
+    LET $now = time::millis(time::now());
+    LET $old = SELECT VALUE id FROM job;
+    FOR $id IN $old {
+        LET $payment = <string> record::id($id)[1];
+        DELETE $id RETURN NONE;
+        CREATE type::record('job', ['refund', $payment]) CONTENT {
+            kind: 'refund', payload: '{\"payment\":\"' + $payment + '\"}', state: 'waiting', at: $now, due: $now,
+            attempts: 0, version: $now, created_at: $now
+        } RETURN NONE;
+    };
+    CREATE type::record('job', ['sweep', 'unnamed']) CONTENT {
+        kind: 'sweep', payload: '{\"sweep\":\"unnamed\",\"since\":' + <string> $now + '}', state: 'waiting', at: $now, due: $now,
+        attempts: 0, version: $now, created_at: $now
+    } RETURN NONE";
+
+/// 3: accounts have a state, roles and a version. Whoever has a home is a host.
+const ACCOUNTS_WITH_A_STATE: &str = "
+    DEFINE TABLE IF NOT EXISTS user SCHEMAFULL;
+    DEFINE TABLE IF NOT EXISTS property SCHEMAFULL;
+    DEFINE FIELD OVERWRITE about ON user TYPE option<string>;
+    DEFINE FIELD OVERWRITE is_host ON user TYPE option<bool>;
+    DEFINE FIELD OVERWRITE is_admin ON user TYPE option<bool>;
+    DEFINE FIELD OVERWRITE state ON user TYPE option<string>;
+    DEFINE FIELD OVERWRITE edition ON user TYPE option<int>;
+    DEFINE FIELD OVERWRITE version ON user TYPE option<int>;
+    LET $hosts = array::distinct(SELECT VALUE host FROM property);
+    UPDATE user SET about = '', is_host = record::id(id) IN $hosts, is_admin = false, state = 'active', edition = 1, version = 1 RETURN NONE";
 
 const SCHEMA: &str = include_str!("../../schema.surql");
 

@@ -7,18 +7,26 @@
 
 mod accounts;
 mod architecture;
+mod blocks;
+mod calendar_rules;
 mod documents;
 mod durability;
 mod hostile;
 mod input;
+mod jobs;
 mod journey;
 mod keys;
 mod leases;
 mod loadtest;
+mod mail;
 mod matrix;
 mod money;
+mod photos;
 mod privacy;
+mod properties;
 mod race;
+mod rates;
 mod resume;
+mod retention;
 mod search;
 mod support;

@@ -1,5 +1,6 @@
 //! REST: the table of operations, the way of a request through it, and a file of handlers for each noun.
 
+mod admin;
 mod auth;
 mod bookings;
 mod hub;
@@ -10,6 +11,7 @@ mod photos;
 mod properties;
 mod router;
 mod routes;
+mod users;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -28,6 +28,8 @@ pub enum Access {
     Anyone,
     /// Whoever has a valid access token.
     User,
+    /// A user with the role of a host.
+    Host,
     /// A user with the role of an administrator.
     Admin,
     /// The payment provider, by signature.
@@ -326,9 +328,9 @@ impl Operation {
             }
         };
         add(self.rate != Rate::Unlimited, &[ErrorCode::RateLimited]);
-        add(self.access == Access::User || self.access == Access::Admin, &[ErrorCode::Unauthenticated]);
+        add(matches!(self.access, Access::User | Access::Host | Access::Admin), &[ErrorCode::Unauthenticated]);
         add(self.access == Access::Anyone && self.rate == Rate::Usual, &[ErrorCode::Unauthenticated]);
-        add(self.access == Access::Admin, &[ErrorCode::Forbidden]);
+        add(matches!(self.access, Access::Host | Access::Admin), &[ErrorCode::Forbidden]);
         add(self.is_keyed, &[ErrorCode::KeyRequired, ErrorCode::KeyReused]);
         add(self.is_conditional, &[ErrorCode::PreconditionRequired, ErrorCode::PreconditionFailed]);
         add(self.body.is_some(), &[ErrorCode::TooLarge, ErrorCode::Malformed]);

@@ -18,7 +18,7 @@ use crate::api::limits::Standing;
 use crate::api::problem::Problem;
 use crate::api::request::{Ask, Path, collect};
 use crate::api::server::PeerAddr;
-use crate::service::{Caller, Services};
+use crate::service::{Caller, ServiceError, Services};
 
 /// How long an operation may take. What it has begun to commit goes on.
 const TIME_LIMIT: Duration = Duration::from_mins(1);
@@ -126,21 +126,27 @@ impl Router {
     }
 
     /// Who calls, if they may.
-    #[allow(clippy::unused_async, reason = "the role of an administrator is looked up, as soon as there is one")]
     async fn admit(&self, operation: &Operation, ask: &Ask, standing: &mut Option<Standing>) -> Result<Option<Caller>, Problem> {
         let caller = match operation.access {
             Access::Provider => Ok(None),
             // Authentication is how one gets rid of a token that has ended; what is not limited is the same for all.
             Access::Anyone if operation.rate != Rate::Usual => Ok(None),
             Access::Anyone if ask.header(header::AUTHORIZATION.as_str()).is_none() => Ok(None),
-            Access::Anyone | Access::User | Access::Admin => ask.authenticate().map(Some),
+            Access::Anyone | Access::User | Access::Host | Access::Admin => ask.authenticate().map(Some),
         };
         let user = caller.as_ref().ok().and_then(|caller| caller.map(|caller| caller.user));
         *standing = self.context.limits.count(operation.rate, user, ask.customer());
         if let Some(standing) = standing {
             standing.refuse()?;
         }
-        caller
+        let caller = caller?;
+        match (operation.access, &caller) {
+            (Access::Host, Some(caller)) => self.services.accounts.require_host(caller).await?,
+            (Access::Admin, Some(caller)) => self.services.accounts.require_admin(caller).await?,
+            (Access::Host | Access::Admin, None) => return Err(ServiceError::Forbidden.into()),
+            (Access::Anyone | Access::User | Access::Provider, _) => {}
+        }
+        Ok(caller)
     }
 }
 

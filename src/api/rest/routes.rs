@@ -10,14 +10,17 @@ use latchkey_protocol::ErrorCode::{
 };
 use latchkey_protocol::client::{AskQuote, BookHold, HoldDates, Pay};
 use latchkey_protocol::rest::{
-    CalendarWindow, CaptionPhoto, CreateBlock, CreateProperty, FindProperties, FoundProperty, Login, OnProperty, OrderPhotos, Page,
-    PageQuery, PaymentsOf, Refresh, Register, Tokens, UpdateProperty,
+    AuditQuery, CalendarWindow, CaptionPhoto, ChangeEmail, ChangePassword, CreateBlock, CreateProperty, FindProperties, ForgotPassword,
+    FoundProperty, Login, OnProperty, OrderPhotos, Page, PageQuery, PaymentsOf, Refresh, Register, ResetPassword, SetRoles, Tokens,
+    UpdateMe, UpdateProperty, VerifyEmail, WithPassword,
 };
-use latchkey_protocol::view::{Block, Blocks, Booking, CalendarDays, Hold, Me, Payment, Photo, Property, Quote};
+use latchkey_protocol::view::{
+    AuditEntry, Block, Blocks, Booking, CalendarDays, Export, Hold, Me, Payment, Photo, Property, Quote, Sessions, User as PublicUser,
+};
 
-use super::operation::Access::{Provider, User};
+use super::operation::Access::{Admin, Host, Provider, User};
 use super::operation::{Operation, Rate, delete, get, patch, post, put};
-use super::{auth, bookings, hub, payments, photos, properties};
+use super::{admin, auth, bookings, hub, payments, photos, properties, users};
 use crate::service::photos::MAX_PHOTO_BYTES;
 
 const TEXT: &[&str] = &["text/plain"];
@@ -26,7 +29,7 @@ const JSON: &[&str] = &["application/json"];
 /// All of REST.
 #[must_use]
 pub fn operations() -> Vec<Operation> {
-    [accounts(), homes(), stays(), money(), around()].into_iter().flatten().collect()
+    [accounts(), people(), homes(), stays(), money(), around()].into_iter().flatten().collect()
 }
 
 #[rustfmt::skip]
@@ -38,15 +41,60 @@ fn accounts() -> Vec<Operation> {
             .takes::<Login>().gives::<Tokens>().refuses(&[BadCredentials]),
         post("/auth/refresh/", "refresh", auth::refresh).says("Take a refresh token for new tokens").rate(Rate::Auth)
             .takes::<Refresh>().gives::<Tokens>().refuses(&[Unauthenticated]),
-        get("/users/me/", "readMe", auth::me).says("One's own account").only(User)
+        post("/auth/logout/", "logOut", auth::log_out).says("End this session").only(User).refuses(&[NotFound]),
+        post("/auth/logout/everywhere/", "logOutEverywhere", auth::log_out_everywhere).says("End every session, this one too").only(User),
+        post("/auth/verify-email/", "verifyEmail", auth::verify_email).says("Show that mail reaches one, with the token from it").rate(Rate::Auth)
+            .takes::<VerifyEmail>(),
+        post("/auth/verify-email/resend/", "resendVerification", auth::resend_verification).says("Get that mail again").only(User)
+            .answers_nothing(StatusCode::ACCEPTED),
+        post("/auth/password/forgot/", "forgotPassword", auth::forgot_password).says("Get a mail to set a new password with; 202 whether or not there is such an account").rate(Rate::Auth)
+            .takes::<ForgotPassword>().answers_nothing(StatusCode::ACCEPTED),
+        post("/auth/password/reset/", "resetPassword", auth::reset_password).says("Set a new password with the token from a mail; ends every session").rate(Rate::Auth)
+            .takes::<ResetPassword>(),
+    ]
+}
+
+#[rustfmt::skip]
+fn people() -> Vec<Operation> {
+    vec![
+        get("/users/", "listUsers", users::list).says("Everybody, newest first").only(Admin)
+            .query::<PageQuery>().gives::<Page<Me>>(),
+        get("/users/{user}/", "readUser", users::find).says("Somebody's public profile; all of it for themselves and admins")
+            .gives::<PublicUser>(),
+        get("/users/me/", "readMe", users::me).says("One's own account").only(User)
+            .gives::<Me>().tagged(),
+        patch("/users/me/", "updateMe", users::update).says("Change one's profile").only(User).conditional()
+            .takes::<UpdateMe>().gives::<Me>(),
+        post("/users/me/host/", "becomeHost", users::become_host).says("Become a host").only(User)
             .gives::<Me>(),
+        post("/users/me/password/", "changePassword", users::change_password).says("Change one's password; ends the other sessions").only(User)
+            .takes::<ChangePassword>().refuses(&[BadCredentials]),
+        post("/users/me/email/", "changeEmail", users::change_email).says("Move to another e-mail address, which is to be verified again").only(User)
+            .takes::<ChangeEmail>().gives::<Me>().refuses(&[BadCredentials, AlreadyRegistered, InvalidState]),
+        get("/users/me/sessions/", "listSessions", users::sessions).says("One's live sessions").only(User)
+            .gives::<Sessions>(),
+        delete("/users/me/sessions/{session}/", "endSession", users::end_session).says("End one of one's sessions").only(User),
+        get("/users/me/export/", "exportMe", users::export).says("Everything that is held about one").only(User)
+            .gives::<Export>(),
+        post("/users/me/deactivate/", "deactivateMe", users::deactivate).says("Leave until the next log-in").only(User)
+            .takes::<WithPassword>().refuses(&[BadCredentials, InvalidState]),
+        post("/users/me/erase/", "eraseMe", users::erase).says("Leave for good: nothing personal stays").only(User)
+            .takes::<WithPassword>().refuses(&[BadCredentials, InvalidState]),
+        post("/admin/users/{user}/suspend/", "suspendUser", admin::suspend).says("Lock somebody out").only(Admin)
+            .gives::<Me>().refuses(&[InvalidState]),
+        post("/admin/users/{user}/restore/", "restoreUser", admin::restore).says("Let them in again").only(Admin)
+            .gives::<Me>().refuses(&[InvalidState]),
+        put("/admin/users/{user}/roles/", "setRoles", admin::set_roles).says("Give and take roles; never the last admin's").only(Admin)
+            .takes::<SetRoles>().gives::<Me>().refuses(&[InvalidState]),
+        get("/admin/audit/", "listAudit", admin::audit).says("What happened to accounts, newest first").only(Admin)
+            .query::<AuditQuery>().gives::<Page<AuditEntry>>(),
     ]
 }
 
 #[rustfmt::skip]
 fn homes() -> Vec<Operation> {
     vec![
-        post("/properties/", "createProperty", properties::create).says("Make a home, a draft or published at once; the caller becomes its host").only(User).keyed()
+        post("/properties/", "createProperty", properties::create).says("Make a home, a draft or published at once").only(Host).keyed()
             .takes::<CreateProperty>().creates::<Property>().tagged(),
         get("/properties/", "findProperties", properties::search).says("Homes that match, with the exact total for the dates asked")
             .query::<FindProperties>().gives::<Page<FoundProperty>>(),

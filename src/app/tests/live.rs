@@ -9,6 +9,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::*;
+use crate::service::accounts::Origin;
 use crate::service::{Caller, IdempotencyKey};
 
 /// A clock that stands still, so that nobody's rate recovers.
@@ -69,8 +70,11 @@ fn second_edge(app: &App, limits: WsLimits) -> SocketAddr {
 async fn log_in(app: &App, clock: &dyn Clock) -> (Caller, String) {
     let (email, password) = (format!("{}@example.org", clock.now()), "correct horse battery".to_owned());
     let accounts = &app.services.accounts;
-    accounts.register(Register { email: email.clone(), password: password.clone(), name: "Ada".to_owned() }).await.unwrap();
-    let token = accounts.log_in(Login { email, password }, None).await.unwrap().access_token;
+    accounts
+        .register(Register { email: email.clone(), password: password.clone(), name: "Ada".to_owned() }, &Origin::default())
+        .await
+        .unwrap();
+    let token = accounts.log_in(Login { email, password }, &Origin::default()).await.unwrap().access_token;
     (accounts.authenticate(&token).unwrap(), token)
 }
 

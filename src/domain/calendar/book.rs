@@ -5,9 +5,10 @@ use latchkey_protocol::{BookingId, ClaimId, PaymentId, UserId};
 use super::draft::Draft;
 use super::{Calendar, Claim};
 use crate::domain::booking::{Booking, BookingState, Deal, Party};
-use crate::domain::change::{Decision, Job, Write};
+use crate::domain::change::{Decision, Write};
 use crate::domain::error::Refusal;
 use crate::domain::event::{Event, NightState};
+use crate::domain::job::Job;
 use crate::domain::ledger::{Transfer, TransferKind};
 use crate::domain::money::Money;
 use crate::domain::payment::{AttemptResult, Payment, Report};
@@ -173,7 +174,7 @@ impl Draft<'_> {
                 let minor = deal.payment.refunded_minor - refunded_before_minor;
                 self.move_money(deal, TransferKind::Refund, Money { minor, currency: deal.payment.amount.currency });
                 if deal.payment.refunded_minor == deal.payment.refund_due_minor {
-                    self.write(Write::EndJob(deal.payment.id));
+                    self.write(Write::EndJob(Job::refund(deal.payment.id, self.now).id));
                 }
                 self.tell_parties(&mut deal.booking, &Event::PaymentRefunded(deal.payment.clone()));
             }
@@ -193,7 +194,7 @@ impl Draft<'_> {
         let due = deal.payment.captured_minor - deal.payment.refund_due_minor;
         if due > 0 {
             deal.payment = deal.payment.clone().owe_refund(due)?;
-            self.write(Write::AddJob(Job { refund_payment: deal.payment.id, run_at: self.now }));
+            self.write(Write::AddJob(Job::refund(deal.payment.id, self.now)));
             self.tell_parties(&mut deal.booking, &Event::PaymentRefunded(deal.payment.clone()));
         }
         Ok(())

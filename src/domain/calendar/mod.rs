@@ -186,10 +186,11 @@ impl Calendar {
                 | Write::EndJob(_)
                 | Write::SeeWebhook { .. }
                 | Write::AddListing(_)
-                | Write::AddAccount(_)
-                | Write::AddFamily(_)
-                | Write::SetFamily(_)
-                | Write::Revoke { .. }
+                | Write::EnsureJob(_)
+                | Write::SetJob(_)
+                | Write::RemoveJob(..)
+                | Write::Sweep(_)
+                | Write::Account(_)
                 | Write::AddPhoto(..)
                 | Write::RemovePhoto(_) => {}
                 Write::SetListing(listing) => self.listing = listing.as_ref().clone(),

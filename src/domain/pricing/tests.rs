@@ -59,7 +59,7 @@ fn a_quote_has_a_line_for_each_thing_paid_for() {
     assert_eq!(lines(&plain, stay(0, 3), 9), [(Nights, 3, 10_000)]);
     let home = listing(rates(), vec![]);
     // Thursday to Monday: 20000, 26000 and 3000 of cleaning; 10 % and 3.33 % of 49000.
-    let rows: [(Stay, u16, Vec<(LineKind, u16, i64)>); 4] = [
+    let rows = [
         (stay(3, 4), 2, vec![(Nights, 2, 10_000), (Nights, 2, 13_000), (Cleaning, 1, 3_000), (ServiceFee, 1, 4_900), (Taxes, 1, 1_632)]),
         (stay(0, 2), 4, vec![(Nights, 2, 10_000), (ExtraGuests, 4, 1_500), (Cleaning, 1, 3_000), (ServiceFee, 1, 2_900), (Taxes, 1, 966)]),
         (

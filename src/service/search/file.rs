@@ -11,9 +11,9 @@ use crate::domain::{Date, Timestamp};
 use crate::search::Index;
 use crate::search::checkpoint::{self, Draft, Head};
 
-/// A checkpoint older than this is not used: retention may have swept the log after it. Shorter than the shortest time that the commit
-/// log is kept, which is a day.
-const MAX_AGE_MS: i64 = 20 * 3_600_000;
+/// A checkpoint older than this is not used: retention may have swept the log after it, which is kept for 30 days or more
+/// (`domain::retention`).
+const MAX_AGE_MS: i64 = 20 * 86_400_000;
 
 impl Search {
     /// Saves the index, if it is complete and has changed since. A failure is logged: the next start reads more.

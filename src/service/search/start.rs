@@ -73,13 +73,14 @@ impl Search {
         for node in self.store.nodes().await?.into_iter().filter(|node| *node != own) {
             let mut position = self.stale().positions.get(&node).copied().unwrap_or(0);
             while position != ENDED {
-                let Some(page) = self.store.log_after(node, position).await? else { break };
-                batches += page.last - position;
-                position = page.last;
+                let page = self.store.log(node, position + 1).await?;
+                let Some(last) = page.last() else { break };
+                position = last.number;
+                batches += page.len();
                 let mut stale = self.stale();
-                for (topic, seq) in page.appended {
+                for (topic, seq) in page.iter().flat_map(|batch| &batch.events) {
                     if let Topic::Property(property) = topic {
-                        stale.need(property, seq);
+                        stale.need(*property, *seq);
                     }
                 }
                 stale.positions.insert(node, position);

@@ -53,6 +53,9 @@ impl Worker {
     async fn attempt(&self, name: BatchName, batch: &[Request], events: &[Vec<StoredEvent>]) -> Outcome {
         let sets: Vec<&ChangeSet> = batch.iter().map(|request| &request.set).collect();
         let transaction = batch::transaction(name, self.clock.now(), self.clock.ahead_of_database_ms(), &sets, events);
+        if let Some(number) = transaction.twin {
+            return Outcome::Thrown(format!("version:{number}"));
+        }
         match (self.send(&transaction).await, self.storage) {
             (Outcome::Unknown(reason), Storage::Remote) => self.resend(name, &transaction, reason).await,
             (outcome, _) => outcome,

@@ -1,11 +1,12 @@
-//! Users, logins, sessions.
+//! Users, logins, sessions, one-use tokens, the audit log.
 
-use surrealdb::types::{RecordId, SurrealValue};
+use surrealdb::types::{RecordId, SurrealValue, ToSql, Uuid};
 
-use crate::domain::account::{Account, RefreshFamily};
-use crate::domain::{SessionId, Timestamp, UserId};
+use crate::domain::account::{Account, Admins, AuditEntry, LoginRecord, OneTime, RefreshFamily, session::minted_at};
+use crate::domain::{AuditId, Listing, Payment, PaymentId, SessionId, Timestamp, UserId};
 use crate::store::database::variables;
-use crate::store::rows::{FamilyRow, LoginRow, StoredId, UserRow, id_of, record};
+use crate::store::read::calendars::first_id_of;
+use crate::store::rows::{AdminsRow, AuditRow, FamilyRow, ListingRow, LoginRow, OneTimeRow, PaymentRow, StoredId, UserRow, id_of, record};
 use crate::store::{Store, StoreError};
 
 #[derive(SurrealValue)]
@@ -13,6 +14,45 @@ struct RevokedRow {
     id: RecordId,
     until: i64,
 }
+
+/// Everything that decisions about a user are made on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The account.
+    pub account: Account,
+    /// How they log in; `None` once erased.
+    pub login: Option<LoginRecord>,
+    /// Every session that is still stored, live or over, newest first.
+    pub sessions: Vec<RefreshFamily>,
+    /// Who the admins are.
+    pub admins: Admins,
+}
+
+#[derive(SurrealValue)]
+struct PersonRow {
+    user: UserRow,
+    login: Option<LoginRow>,
+    families: Vec<FamilyRow>,
+    admins: AdminsRow,
+}
+
+impl TryFrom<PersonRow> for Person {
+    type Error = StoreError;
+
+    fn try_from(row: PersonRow) -> Result<Self, StoreError> {
+        let mut sessions: Vec<RefreshFamily> = row.families.into_iter().map(RefreshFamily::try_from).collect::<Result<_, _>>()?;
+        sessions.sort_unstable_by_key(|family| std::cmp::Reverse(family.session));
+        Ok(Self {
+            account: row.user.try_into()?,
+            login: row.login.map(LoginRecord::try_from).transpose()?,
+            sessions,
+            admins: row.admins.into(),
+        })
+    }
+}
+
+/// The first stretch of time that a page is looked for in; each further one is four times as long.
+const FIRST_STRETCH_MS: i64 = 60_000;
 
 impl Store {
     /// Sessions that ended before their time and whose access tokens have not all ended by `now`, with when they will have.
@@ -25,31 +65,37 @@ impl Store {
         rows.into_iter().map(|row| Ok((id_of(&row.id)?, Timestamp::from_epoch_ms(row.until)))).collect()
     }
 
-    /// The account with this address, in the form of [`crate::domain::account::normal_email`].
+    /// The login with this address, in the form of [`crate::domain::account::normal_email`].
     ///
     /// # Errors
     /// As any read.
-    pub async fn account_by_email(&self, email: &str) -> Result<Option<Account>, StoreError> {
+    pub async fn login(&self, email: &str) -> Result<Option<LoginRecord>, StoreError> {
         let id = variables([("id", RecordId::new("login", email).into_value())]);
-        let login: Option<LoginRow> = self.database().read("SELECT * FROM ONLY $id", id).await?;
-        let Some(login) = login else { return Ok(None) };
-        let user = self.user_row(StoredId::from_uuid(login.user)).await?;
+        let row: Option<LoginRow> = self.database().read("SELECT * FROM ONLY $id", id).await?;
         self.settled().await;
-        user.map(|user| user.with_login(login)).transpose()
+        row.map(LoginRecord::try_from).transpose()
     }
 
-    /// A user, without their password.
+    /// A user.
     ///
     /// # Errors
     /// As any read.
     pub async fn account(&self, user: UserId) -> Result<Option<Account>, StoreError> {
-        let row = self.user_row(user).await?;
+        let id = variables([("id", record("user", user).into_value())]);
+        let row: Option<UserRow> = self.database().read("SELECT * FROM ONLY $id", id).await?;
         self.settled().await;
-        row.map(|row| row.with_login(LoginRow { id: record("user", user), user: user.to_uuid(), password_hash: String::new() })).transpose()
+        row.map(Account::try_from).transpose()
     }
 
-    async fn user_row(&self, user: UserId) -> Result<Option<UserRow>, StoreError> {
-        self.database().read("SELECT * FROM ONLY $id", variables([("id", record("user", user).into_value())])).await
+    /// Everything that decisions about a user are made on, of one instant.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn person(&self, user: UserId) -> Result<Option<Person>, StoreError> {
+        let whose = variables([("user", user.to_uuid().into_value())]);
+        let row: Option<PersonRow> = self.database().read("RETURN fn::person($user)", whose).await?;
+        self.settled().await;
+        row.map(Person::try_from).transpose()
     }
 
     /// A session's refresh tokens.
@@ -61,4 +107,106 @@ impl Store {
         let row: Option<FamilyRow> = self.database().read("SELECT * FROM ONLY $id", id).await?;
         row.map(RefreshFamily::try_from).transpose()
     }
+
+    /// The one-use token with this hash.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn one_time(&self, hash: &str) -> Result<Option<OneTime>, StoreError> {
+        let id = variables([("id", RecordId::new("one_time", hash).into_value())]);
+        let row: Option<OneTimeRow> = self.database().read("SELECT * FROM ONLY $id", id).await?;
+        self.settled().await;
+        row.map(OneTime::try_from).transpose()
+    }
+
+    /// Users, newest first, older than `before`.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn accounts(&self, before: Option<UserId>, limit: u16, now: Timestamp) -> Result<Vec<Account>, StoreError> {
+        let rows: Vec<UserRow> = self.newest("user", before.map(|user| *user.as_bytes()), limit, now).await?;
+        rows.into_iter().map(Account::try_from).collect()
+    }
+
+    /// Entries of the audit log, newest first, older than `before`; of one user, or of all.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn audit(
+        &self,
+        user: Option<UserId>,
+        before: Option<AuditId>,
+        limit: u16,
+        now: Timestamp,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        let rows: Vec<AuditRow> = match user {
+            None => self.newest("audit", before.map(|id| *id.as_bytes()), limit, now).await?,
+            Some(user) => {
+                let bounds = variables([
+                    ("user", user.to_uuid().into_value()),
+                    ("before", before.unwrap_or(AuditId::from_bytes([0xff; 16])).to_uuid().into_value()),
+                    ("limit", i64::from(limit).into_value()),
+                ]);
+                let text = "SELECT * FROM audit WHERE user = $user AND record::id(id) < $before ORDER BY id DESC LIMIT $limit";
+                let rows = self.database().read(text, bounds).await?;
+                self.settled().await;
+                rows
+            }
+        };
+        rows.into_iter().map(AuditEntry::try_from).collect()
+    }
+
+    /// The homes of a host, in the order they were listed.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn listings_of(&self, host: UserId) -> Result<Vec<Listing>, StoreError> {
+        let whose = variables([("host", host.to_uuid().into_value())]);
+        let rows: Vec<ListingRow> = self.database().read("SELECT * FROM property WHERE host = $host", whose).await?;
+        self.settled().await;
+        let mut listings: Vec<Listing> = rows.into_iter().map(Listing::try_from).collect::<Result<_, _>>()?;
+        listings.sort_unstable_by_key(|listing| listing.id);
+        Ok(listings)
+    }
+
+    /// Those payments, in any order.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn payments(&self, ids: &[PaymentId]) -> Result<Vec<Payment>, StoreError> {
+        let ids: Vec<RecordId> = ids.iter().map(|id| record("payment", *id)).collect();
+        let rows: Vec<PaymentRow> = self.database().read("SELECT * FROM $ids", variables([("ids", ids.into_value())])).await?;
+        self.settled().await;
+        rows.into_iter().map(Payment::try_from).collect()
+    }
+
+    /// The newest records of a table whose ids are UUIDv7, older than `before`. Scans of ids run forward only, so the page is looked for
+    /// in stretches of time that grow as they go back: what is read is little, however long the table.
+    async fn newest<T: SurrealValue>(
+        &self,
+        table: &'static str,
+        before: Option<[u8; 16]>,
+        limit: u16,
+        now: Timestamp,
+    ) -> Result<Vec<T>, StoreError> {
+        let newest = now.plus_ms(FIRST_STRETCH_MS);
+        let mut until = before.map_or_else(|| first_id_of(newest), stored);
+        let mut until_ms = before.map_or(newest, |id| minted_at(&id).plus_ms(1)).epoch_ms();
+        let (mut found, mut stretch_ms) = (Vec::new(), FIRST_STRETCH_MS);
+        while found.len() < usize::from(limit) && until_ms > 0 {
+            let from_ms = (until_ms - stretch_ms).max(0);
+            let from = first_id_of(Timestamp::from_epoch_ms(from_ms));
+            let missing = usize::from(limit) - found.len();
+            let text = format!("SELECT * FROM {table}:{}..{} ORDER BY id DESC LIMIT {missing}", from.to_sql(), until.to_sql(),);
+            let rows: Vec<T> = self.database().read(&text, variables([])).await?;
+            found.extend(rows);
+            (until, until_ms, stretch_ms) = (from, from_ms, stretch_ms.saturating_mul(4));
+        }
+        self.settled().await;
+        Ok(found)
+    }
+}
+
+fn stored(id: [u8; 16]) -> Uuid {
+    uuid::Uuid::from_bytes(id).into()
 }

@@ -1,6 +1,6 @@
 //! Holds, bookings, payments and inboxes.
 
-use surrealdb::types::{RecordId, SurrealValue, Uuid};
+use surrealdb::types::SurrealValue;
 
 use crate::domain::booking::Deal;
 use crate::domain::{Booking, BookingId, Hold, HoldId, Payment, PaymentId, Seq, Topic, UserId};
@@ -28,11 +28,6 @@ struct InboxRow {
     seq: i64,
     as_guest: Vec<BookingRow>,
     as_host: Vec<BookingRow>,
-}
-
-#[derive(SurrealValue)]
-struct JobRow {
-    id: RecordId,
 }
 
 impl Store {
@@ -106,26 +101,6 @@ impl Store {
         let mut bookings = merge(answers.take(0)?, answers.take(1)?)?;
         bookings.truncate(usize::from(limit));
         Ok(bookings)
-    }
-
-    /// Payments whose refund is still to be asked for, or to be heard of.
-    ///
-    /// # Errors
-    /// As any read.
-    pub async fn refunds_due(&self) -> Result<Vec<PaymentId>, StoreError> {
-        let rows: Vec<JobRow> = self.database().read("SELECT id FROM job:['refund', NONE]..=['refund', {}]", variables([])).await?;
-        rows.iter()
-            .map(|row| match &row.id.key {
-                surrealdb::types::RecordIdKey::Array(parts) => parts
-                    .iter()
-                    .last()
-                    .cloned()
-                    .and_then(|last| Uuid::from_value(last).ok())
-                    .map(PaymentId::from_uuid)
-                    .ok_or_else(|| StoreError::Corrupt("job without a payment".to_owned())),
-                _ => Err(StoreError::Corrupt("job without a payment".to_owned())),
-            })
-            .collect()
     }
 }
 

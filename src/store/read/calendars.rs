@@ -132,7 +132,7 @@ impl Store {
 }
 
 /// The smallest UUIDv7 of an instant (RFC 9562, 5.7: the first 48 bits are milliseconds).
-fn first_id_of(instant: Timestamp) -> Uuid {
+pub(super) fn first_id_of(instant: Timestamp) -> Uuid {
     let ms = u64::try_from(instant.epoch_ms()).unwrap_or(0);
     let mut bytes = [0; 16];
     bytes[..6].copy_from_slice(&ms.to_be_bytes()[2..]);

@@ -44,7 +44,7 @@ impl Store {
     ///
     /// # Errors
     /// As any read.
-    pub async fn listings_of(&self, host: UserId, before: Option<PropertyId>, limit: u16) -> Result<Vec<Listing>, StoreError> {
+    pub async fn listings_page(&self, host: UserId, before: Option<PropertyId>, limit: u16) -> Result<Vec<Listing>, StoreError> {
         let newest = PropertyId::from_bytes([0xff; 16]);
         let text =
             "SELECT * FROM property WHERE host = $host AND record::id(id) < $before AND state != 'deleted' ORDER BY id DESC LIMIT $limit";

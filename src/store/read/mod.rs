@@ -4,9 +4,13 @@ mod accounts;
 mod bookings;
 mod calendars;
 mod events;
+mod jobs;
 mod listings;
+mod retention;
 mod search;
 
+pub use accounts::Person;
 pub use bookings::InboxState;
 pub use calendars::{CalendarState, Lease};
-pub use search::{LogPage, SearchHome};
+pub use retention::{Found, LoggedBatch};
+pub use search::SearchHome;

@@ -1,4 +1,4 @@
-//! What the search index is built from: homes with their nights, and the commit log that says which of them changed.
+//! What the search index is built from: homes with their nights.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -50,24 +50,6 @@ struct SearchRow {
 struct OwnerRow {
     id: RecordId,
     claim: Uuid,
-}
-
-#[derive(SurrealValue)]
-struct CommitRow {
-    id: RecordId,
-    topics: Vec<(String, i64)>,
-}
-
-/// Batches of one node that are read at once.
-const LOG_PAGE: i64 = 256;
-
-/// Some batches of a node's commit log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogPage {
-    /// The last batch that was looked for: the next page comes after it.
-    pub last: i64,
-    /// What the batches appended.
-    pub appended: Vec<(Topic, Seq)>,
 }
 
 impl Store {
@@ -122,43 +104,5 @@ impl Store {
     pub async fn block_ids(&self) -> Result<HashSet<ClaimId>, StoreError> {
         let rows: Vec<RecordId> = self.database().read("SELECT VALUE id FROM block", variables([])).await?;
         rows.iter().map(id_of).collect()
-    }
-
-    /// Every process that has written here, by the bytes of its id.
-    ///
-    /// # Errors
-    /// As any read.
-    pub async fn nodes(&self) -> Result<Vec<[u8; 16]>, StoreError> {
-        let rows: Vec<RecordId> = self.database().read("SELECT VALUE id FROM node", variables([])).await?;
-        rows.iter().map(|row| id_of::<ClaimId>(row).map(|id| *id.as_bytes())).collect()
-    }
-
-    /// What a node appended after a batch; nothing if that was its last one.
-    ///
-    /// # Errors
-    /// As any read.
-    pub async fn log_after(&self, node: [u8; 16], batch: i64) -> Result<Option<LogPage>, StoreError> {
-        let (from, to) = (batch.saturating_add(1), batch.saturating_add(LOG_PAGE));
-        let node: Uuid = uuid::Uuid::from_bytes(node).into();
-        let bounds = || variables([("node", node.into_value()), ("from", from.into_value()), ("to", to.into_value())]);
-        let text = "SELECT id, topics FROM commit:[$node, $from]..=[$node, $to]";
-        let rows: Vec<CommitRow> = self.database().read(text, bounds()).await?;
-        if rows.is_empty() {
-            // Numbers of batches that failed are missing: only what comes after says whether this is the end.
-            let text = "SELECT VALUE id FROM commit:[$node, $to]..[$node, 9223372036854775807]";
-            let later: Vec<RecordId> = self.database().read(text, bounds()).await?;
-            let Some(next) = later.first() else { return Ok(None) };
-            return Ok(Some(LogPage { last: number_of(next)? - 1, appended: Vec::new() }));
-        }
-        let mut page = LogPage { last: batch, appended: Vec::new() };
-        for row in rows {
-            page.last = page.last.max(number_of(&row.id)?);
-            for (topic, seq) in row.topics {
-                if let Ok(topic) = topic.parse() {
-                    page.appended.push((topic, narrow(seq, "commit.topics")?));
-                }
-            }
-        }
-        Ok(Some(page))
     }
 }

@@ -1,9 +1,11 @@
-//! Users, logins, refresh families.
+//! Users, logins, refresh families, one-use tokens, the audit log, the list of admins.
 
-use surrealdb::types::{RecordId, SurrealValue, Uuid};
+use surrealdb::types::{RecordId, RecordIdKey, SurrealValue, Uuid};
 
-use super::{StoredId, id_of, record};
-use crate::domain::account::{Account, RefreshFamily};
+use super::{StoredId, id_of, record, unknown};
+use crate::domain::account::{
+    Account, AccountState, Admins, AuditEntry, AuditKind, LoginRecord, OneTime, PreviousEmail, Purpose, RefreshFamily,
+};
 use crate::domain::{Timestamp, UserId};
 use crate::store::error::StoreError;
 
@@ -11,49 +13,88 @@ use crate::store::error::StoreError;
 #[derive(Debug, Clone, SurrealValue)]
 pub(in crate::store) struct UserRow {
     pub(in crate::store) id: RecordId,
-    email: String,
+    email: Option<String>,
+    email_verified_at: Option<i64>,
+    previous_email: Option<String>,
+    previous_email_at: Option<i64>,
     name: String,
+    about: String,
+    is_host: bool,
+    is_admin: bool,
+    state: String,
+    edition: i64,
+    version: i64,
     created_at: i64,
+}
+
+impl From<&Account> for UserRow {
+    fn from(account: &Account) -> Self {
+        let previous = account.previous_email.as_ref();
+        Self {
+            id: record("user", account.user),
+            email: account.email.clone(),
+            email_verified_at: account.email_verified_at.map(Timestamp::epoch_ms),
+            previous_email: previous.map(|previous| previous.email.clone()),
+            previous_email_at: previous.map(|previous| previous.replaced_at.epoch_ms()),
+            name: account.name.clone(),
+            about: account.about.clone(),
+            is_host: account.is_host,
+            is_admin: account.is_admin,
+            state: account.state.name().to_owned(),
+            edition: account.edition,
+            version: account.version,
+            created_at: account.created_at.epoch_ms(),
+        }
+    }
+}
+
+impl TryFrom<UserRow> for Account {
+    type Error = StoreError;
+
+    fn try_from(row: UserRow) -> Result<Self, StoreError> {
+        let previous = row.previous_email.zip(row.previous_email_at);
+        Ok(Self {
+            user: id_of::<UserId>(&row.id)?,
+            email: row.email,
+            email_verified_at: row.email_verified_at.map(Timestamp::from_epoch_ms),
+            previous_email: previous.map(|(email, at)| PreviousEmail { email, replaced_at: Timestamp::from_epoch_ms(at) }),
+            name: row.name,
+            about: row.about,
+            is_host: row.is_host,
+            is_admin: row.is_admin,
+            state: match row.state.as_str() {
+                "active" => AccountState::Active,
+                "deactivated" => AccountState::Deactivated,
+                "suspended" => AccountState::Suspended,
+                "erased" => AccountState::Erased,
+                word => return Err(unknown("user.state", word)),
+            },
+            edition: row.edition,
+            version: row.version,
+            created_at: Timestamp::from_epoch_ms(row.created_at),
+        })
+    }
 }
 
 /// `login:[e-mail]`.
 #[derive(Debug, Clone, SurrealValue)]
 pub(in crate::store) struct LoginRow {
     pub(in crate::store) id: RecordId,
-    pub(in crate::store) user: Uuid,
-    pub(in crate::store) password_hash: String,
+    user: Uuid,
+    password_hash: String,
 }
 
-impl From<&Account> for UserRow {
-    fn from(account: &Account) -> Self {
-        Self {
-            id: record("user", account.user),
-            email: account.email.clone(),
-            name: account.name.clone(),
-            created_at: account.created_at.epoch_ms(),
-        }
+impl From<&LoginRecord> for LoginRow {
+    fn from(login: &LoginRecord) -> Self {
+        Self { id: RecordId::new("login", login.email.as_str()), user: login.user.to_uuid(), password_hash: login.password_hash.clone() }
     }
 }
 
-impl From<&Account> for LoginRow {
-    fn from(account: &Account) -> Self {
-        Self {
-            id: RecordId::new("login", account.email.as_str()),
-            user: account.user.to_uuid(),
-            password_hash: account.password_hash.clone(),
-        }
-    }
-}
+impl TryFrom<LoginRow> for LoginRecord {
+    type Error = StoreError;
 
-impl UserRow {
-    pub(in crate::store) fn with_login(self, login: LoginRow) -> Result<Account, StoreError> {
-        Ok(Account {
-            user: id_of::<UserId>(&self.id)?,
-            email: self.email,
-            name: self.name,
-            password_hash: login.password_hash,
-            created_at: Timestamp::from_epoch_ms(self.created_at),
-        })
+    fn try_from(row: LoginRow) -> Result<Self, StoreError> {
+        Ok(Self { email: text_key(&row.id)?, user: StoredId::from_uuid(row.user), password_hash: row.password_hash })
     }
 }
 
@@ -67,6 +108,7 @@ pub(in crate::store) struct FamilyRow {
     rotated_at: i64,
     expires_at: i64,
     ended: bool,
+    user_agent: Option<String>,
     version: i64,
 }
 
@@ -80,6 +122,7 @@ impl From<&RefreshFamily> for FamilyRow {
             rotated_at: family.rotated_at.epoch_ms(),
             expires_at: family.expires_at.epoch_ms(),
             ended: family.ended,
+            user_agent: family.user_agent.clone(),
             version: family.version,
         }
     }
@@ -97,7 +140,123 @@ impl TryFrom<FamilyRow> for RefreshFamily {
             rotated_at: Timestamp::from_epoch_ms(row.rotated_at),
             expires_at: Timestamp::from_epoch_ms(row.expires_at),
             ended: row.ended,
+            user_agent: row.user_agent,
             version: row.version,
         })
+    }
+}
+
+/// `one_time:[hash]`.
+#[derive(Debug, Clone, SurrealValue)]
+pub(in crate::store) struct OneTimeRow {
+    pub(in crate::store) id: RecordId,
+    user: Uuid,
+    purpose: String,
+    binding: String,
+    expires_at: i64,
+}
+
+impl From<&OneTime> for OneTimeRow {
+    fn from(token: &OneTime) -> Self {
+        Self {
+            id: RecordId::new("one_time", token.hash.as_str()),
+            user: token.user.to_uuid(),
+            purpose: token.purpose.name().to_owned(),
+            binding: token.binding.clone(),
+            expires_at: token.expires_at.epoch_ms(),
+        }
+    }
+}
+
+impl TryFrom<OneTimeRow> for OneTime {
+    type Error = StoreError;
+
+    fn try_from(row: OneTimeRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            hash: text_key(&row.id)?,
+            user: StoredId::from_uuid(row.user),
+            purpose: match row.purpose.as_str() {
+                "verify_email" => Purpose::VerifyEmail,
+                "reset_password" => Purpose::ResetPassword,
+                "nothing" => Purpose::Nothing,
+                word => return Err(unknown("one_time.purpose", word)),
+            },
+            binding: row.binding,
+            expires_at: Timestamp::from_epoch_ms(row.expires_at),
+        })
+    }
+}
+
+/// `audit:[uuid]`.
+#[derive(Debug, Clone, SurrealValue)]
+pub(in crate::store) struct AuditRow {
+    pub(in crate::store) id: RecordId,
+    at: i64,
+    kind: String,
+    user: Uuid,
+    actor: Option<Uuid>,
+    session: Option<Uuid>,
+    address: Option<String>,
+}
+
+impl From<&AuditEntry> for AuditRow {
+    fn from(entry: &AuditEntry) -> Self {
+        Self {
+            id: record("audit", entry.id),
+            at: entry.at.epoch_ms(),
+            kind: entry.kind.name().to_owned(),
+            user: entry.user.to_uuid(),
+            actor: entry.actor.map(StoredId::to_uuid),
+            session: entry.session.map(StoredId::to_uuid),
+            address: entry.address.clone(),
+        }
+    }
+}
+
+impl TryFrom<AuditRow> for AuditEntry {
+    type Error = StoreError;
+
+    fn try_from(row: AuditRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: id_of(&row.id)?,
+            at: Timestamp::from_epoch_ms(row.at),
+            kind: AuditKind::named(&row.kind).ok_or_else(|| unknown("audit.kind", &row.kind))?,
+            user: StoredId::from_uuid(row.user),
+            actor: row.actor.map(StoredId::from_uuid),
+            session: row.session.map(StoredId::from_uuid),
+            address: row.address,
+        })
+    }
+}
+
+/// `admins:all`.
+#[derive(Debug, Clone, SurrealValue)]
+pub(in crate::store) struct AdminsRow {
+    pub(in crate::store) id: RecordId,
+    users: Vec<Uuid>,
+    version: i64,
+}
+
+/// The one record of its table.
+pub(in crate::store) fn admins_record() -> RecordId {
+    RecordId::new("admins", "all")
+}
+
+impl From<&Admins> for AdminsRow {
+    fn from(admins: &Admins) -> Self {
+        Self { id: admins_record(), users: admins.users.iter().map(|user| user.to_uuid()).collect(), version: admins.version }
+    }
+}
+
+impl From<AdminsRow> for Admins {
+    fn from(row: AdminsRow) -> Self {
+        Self { users: row.users.into_iter().map(StoredId::from_uuid).collect(), version: row.version }
+    }
+}
+
+fn text_key(record: &RecordId) -> Result<String, StoreError> {
+    match &record.key {
+        RecordIdKey::String(text) => Ok(text.clone()),
+        _ => Err(StoreError::Corrupt(format!("{} has no text key", record.table))),
     }
 }

@@ -4,14 +4,18 @@ mod account;
 mod block;
 mod booking;
 mod hold;
+mod job;
 mod listing;
+mod retention;
 
-pub(super) use account::{FamilyRow, LoginRow, UserRow};
+pub(super) use account::{AdminsRow, AuditRow, FamilyRow, LoginRow, OneTimeRow, UserRow, admins_record};
 pub(super) use block::BlockRow;
 pub(super) use booking::{BookingRow, PaymentRow, ledger_row};
 pub(super) use hold::{HoldRow, NightRow};
-use latchkey_protocol::{ClaimId, Date, PaymentId, PhotoId, PropertyId, SessionId, UserId};
+pub(super) use job::{JobRow, job_record};
+use latchkey_protocol::{AuditId, ClaimId, Date, PaymentId, PhotoId, PropertyId, SessionId, UserId};
 pub(super) use listing::{ListingRow, PhotoOwnerRow};
+pub(super) use retention::{node_uuid, outlived_record};
 use surrealdb::types::{Array, RecordId, RecordIdKey, SurrealValue, Uuid, Value};
 
 use super::error::StoreError;
@@ -36,7 +40,7 @@ macro_rules! stored_ids {
     )*};
 }
 
-stored_ids!(ClaimId, PaymentId, PhotoId, PropertyId, SessionId, UserId);
+stored_ids!(AuditId, ClaimId, PaymentId, PhotoId, PropertyId, SessionId, UserId);
 
 /// `table:u'…'`.
 pub(super) fn record(table: &str, id: impl StoredId) -> RecordId {
@@ -51,11 +55,6 @@ pub(super) fn array_record<const N: usize>(table: &str, key: [Value; N]) -> Reco
 /// `night:[property, epoch day]`.
 pub(super) fn night_record(property: PropertyId, date: Date) -> RecordId {
     array_record("night", [property.to_uuid().into_value(), i64::from(date.epoch_day()).into_value()])
-}
-
-/// `job:['refund', payment]`.
-pub(super) fn refund_job_record(payment: PaymentId) -> RecordId {
-    array_record("job", ["refund".into_value(), payment.to_uuid().into_value()])
 }
 
 /// `event:[topic, seq]`.

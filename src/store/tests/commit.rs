@@ -128,29 +128,3 @@ async fn a_replace_without_a_guard_is_refused() {
     set.writes = vec![Write::FreeNight(PropertyId::from_bytes(id(1)), Date::MIN)];
     assert!(matches!(bench.store.commit(set, Lane::Normal).await, Err(CommitError::Refused(_))));
 }
-
-#[tokio::test]
-async fn a_family_replaced_on_an_old_version_is_refused() {
-    use crate::domain::account::RefreshFamily;
-    use latchkey_protocol::SessionId;
-    for engine in ENGINES {
-        let bench = bench(engine).await;
-        let family = RefreshFamily {
-            session: SessionId::from_bytes(id(1)),
-            user: UserId::from_bytes(id(1)),
-            current: "a".to_owned(),
-            previous: None,
-            rotated_at: now(),
-            expires_at: now(),
-            ended: false,
-            version: 1,
-        };
-        let write = |write| ChangeSet { writes: vec![write], ..ChangeSet::default() };
-        bench.store.commit(write(Write::AddFamily(family.clone())), Lane::Normal).await.unwrap();
-        let next = RefreshFamily { current: "b".to_owned(), previous: Some("a".to_owned()), version: 2, ..family.clone() };
-        bench.store.commit(write(Write::SetFamily(next.clone())), Lane::Normal).await.unwrap();
-        assert_eq!(bench.store.family(family.session).await.unwrap(), Some(next.clone()));
-        let stale = bench.store.commit(write(Write::SetFamily(next)), Lane::Normal).await;
-        assert_eq!(stale, Err(CommitError::Contended(Contended::State)), "{engine}");
-    }
-}

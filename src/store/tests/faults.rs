@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use surrealdb::types::{Error as SurrealError, QueryError, Variables};
 
 use super::*;
-use crate::domain::account::Account;
+use crate::domain::account::{Account, AccountWrite, LoginRecord};
 
 /// Makes commits wait for permits, or fail in a chosen way.
 struct Faulty {
@@ -87,14 +87,13 @@ async fn a_change_set_that_collides_is_evicted_and_the_rest_of_its_batch_goes_on
         gate.add_permits(2);
         bench.store.commit(list(&home), Lane::Normal).await.unwrap();
         bench.store.commit(list(&other), Lane::Normal).await.unwrap();
-        let account = |user| Account {
-            user: UserId::from_bytes(id(user)),
-            email: "ada@example.test".to_owned(),
-            name: "Ada".to_owned(),
-            password_hash: "hash".to_owned(),
-            created_at: now(),
+        let register = |user| {
+            let (user, email) = (UserId::from_bytes(id(user)), "ada@example.test".to_owned());
+            let account = Account::register(user, email.clone(), "Ada", now()).unwrap();
+            let login = LoginRecord { email, user, password_hash: "hash".to_owned() };
+            let writes = vec![Write::Account(AccountWrite::Add(account)), Write::Account(AccountWrite::AddLogin(login))];
+            ChangeSet { writes, ..ChangeSet::default() }
         };
-        let register = |user| ChangeSet { writes: vec![Write::AddAccount(account(user))], ..ChangeSet::default() };
         let sets =
             [note(1), hold_set(&home, 11, 3, 1), hold_set(&home, 12, 3, 1), hold_set(&other, 13, 3, 1), register(1), register(2), note(1)];
         let tasks: Vec<_> = sets
@@ -116,7 +115,7 @@ async fn a_change_set_that_collides_is_evicted_and_the_rest_of_its_batch_goes_on
         assert!(answers[4..6].contains(&Err(CommitError::Contended(Contended::Login))), "{engine} {answers:?}");
         assert!(answers[0].is_ok() && answers[3].is_ok() && answers[6].is_ok(), "{engine} {answers:?}");
         assert_eq!(bench.store.topic_head(Topic::User(UserId::from_bytes(id(1)))).await.unwrap(), 2);
-        assert!(bench.store.account_by_email("ada@example.test").await.unwrap().is_some());
+        assert!(bench.store.login("ada@example.test").await.unwrap().is_some());
     }
 }
 

@@ -1,8 +1,12 @@
 //! The committer and the reads on real engines: races, every kind of failure in a batch, and what is visible when.
 
+mod accounts;
 mod commit;
 mod faults;
 mod folder;
+mod jobs;
+mod listings;
+mod retention;
 
 use std::sync::{Arc, Mutex};
 

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::world::World;
 use super::{Call, Role};
+use crate::support::guest::PASSWORD;
 
 /// One operation.
 pub(super) struct Row {
@@ -38,9 +39,16 @@ const ANYBODY: [u16; 7] = [200, 200, 200, 200, 200, 200, 401];
 const EVERYBODY: [u16; 7] = [200; 7];
 /// Whoever is logged in.
 const LOGGED_IN: [u16; 7] = [401, 200, 200, 200, 200, 200, 401];
+const LOGGED_IN_GETS_NOTHING: [u16; 7] = [401, 204, 204, 204, 204, 204, 401];
+/// Admins alone.
+const ADMIN: [u16; 7] = [401, 403, 403, 403, 403, 200, 401];
 const LOGGED_IN_CREATES: [u16; 7] = [401, 201, 201, 201, 201, 201, 401];
 /// The guest alone.
 const GUEST: [u16; 7] = [401, 200, 404, 404, 404, 404, 401];
+/// The host of the home alone.
+const HOST: [u16; 7] = [401, 404, 404, 200, 404, 404, 401];
+const HOST_CREATES: [u16; 7] = [401, 404, 404, 201, 404, 404, 401];
+const HOST_REMOVES: [u16; 7] = [401, 404, 404, 204, 404, 404, 401];
 const GUEST_CREATES: [u16; 7] = [401, 201, 404, 404, 404, 404, 401];
 /// Both parties.
 const PARTIES: [u16; 7] = [401, 200, 404, 200, 404, 404, 401];
@@ -51,12 +59,47 @@ pub(super) const ROWS: &[Row] = &[
     row!("register", [201; 7], |w, role| Call::to().json(json!({"email": format!("{role:?}@new.test"), "password": "correct horse battery", "name": "New"}))),
     row!("logIn", EVERYBODY, |w, role| Call::to().json(json!({"email": w.newcomer().await.email, "password": "correct horse battery"}))),
     row!("refresh", EVERYBODY, |w, role| Call::to().json(json!({"refresh_token": w.newcomer().await.tokens.refresh_token}))),
+    row!("logOut", LOGGED_IN_GETS_NOTHING, |w, role| Call::to().token(w.stand_in(role).await)),
+    row!("logOutEverywhere", LOGGED_IN_GETS_NOTHING, |w, role| Call::to().token(w.stand_in(role).await)),
+    row!("verifyEmail", [422; 7], |w, role| Call::to().json(json!({"token": "made up"}))),
+    row!("resendVerification", [401, 202, 202, 202, 202, 202, 401], |w, role| Call::to()),
+    row!("forgotPassword", [202; 7], |w, role| Call::to().json(json!({"email": format!("{role:?}@nowhere.test")}))),
+    row!("resetPassword", [422; 7], |w, role| Call::to().json(json!({"token": "made up", "password": "staple battery"}))),
     row!("readMe", LOGGED_IN, |w, role| Call::to()),
+    row!("updateMe", LOGGED_IN, |w, role| Call::to().json(json!({"about": "Hello"}))),
+    row!("readUser", ANYBODY, |w, role| Call::to().part(w.newcomer().await.user)),
+    row!("listUsers", ADMIN, |w, role| Call::to()),
+    row!("becomeHost", LOGGED_IN, |w, role| Call::to().token(w.stand_in(role).await)),
+    row!("changePassword", LOGGED_IN_GETS_NOTHING, |w, role| Call::to().token(w.stand_in(role).await).json(json!({"current": PASSWORD, "new": "staple battery"}))),
+    row!("changeEmail", LOGGED_IN, |w, role| Call::to().token(w.stand_in(role).await).json(json!({"email": format!("{role:?}@moved.test"), "password": PASSWORD}))),
+    row!("listSessions", LOGGED_IN, |w, role| Call::to()),
+    row!("endSession", [401, 204, 404, 404, 404, 404, 401], |w, role| Call::to().part(w.session().await)),
+    row!("exportMe", LOGGED_IN, |w, role| Call::to()),
+    row!("deactivateMe", LOGGED_IN_GETS_NOTHING, |w, role| Call::to().token(w.stand_in(role).await).json(json!({"password": PASSWORD}))),
+    row!("eraseMe", LOGGED_IN_GETS_NOTHING, |w, role| Call::to().token(w.stand_in(role).await).json(json!({"password": PASSWORD}))),
+    row!("suspendUser", ADMIN, |w, role| Call::to().part(w.newcomer().await.user)),
+    row!("restoreUser", ADMIN, |w, role| Call::to().part(w.suspended().await.user)),
+    row!("setRoles", ADMIN, |w, role| Call::to().part(w.newcomer().await.user).json(json!({"is_host": true, "is_admin": false}))),
+    row!("listAudit", ADMIN, |w, role| Call::to()),
     // Homes.
     row!("createProperty", LOGGED_IN_CREATES, |w, role| Call::to().json(serde_json::to_value(crate::support::hub::cottage()).unwrap())),
     row!("findProperties", ANYBODY, |w, role| Call::to()),
     row!("readProperty", ANYBODY, |w, role| Call::to().part(w.home.id)),
     row!("readCalendar", ANYBODY, |w, role| Call::to().part(w.home.id)),
+    row!("listOwnProperties", LOGGED_IN, |w, role| Call::to()),
+    row!("updateProperty", HOST, |w, role| Call::to().part(w.draft().await).json(json!({"title": "New"}))),
+    row!("deleteProperty", HOST_REMOVES, |w, role| Call::to().part(w.draft().await)),
+    row!("publishProperty", HOST, |w, role| Call::to().part(w.draft().await)),
+    row!("unlistProperty", HOST, |w, role| Call::to().part(w.own_home().await)),
+    row!("createBlock", HOST_CREATES, |w, role| { let dates = w.dates().await; Call::to().part(w.home.id).json(json!({"from": dates.check_in, "to": dates.check_out})) }),
+    row!("listBlocks", HOST, |w, role| Call::to().part(w.home.id)),
+    row!("readBlock", HOST, |w, role| Call::to().part(w.home.id).part(w.block().await)),
+    row!("deleteBlock", HOST_REMOVES, |w, role| Call::to().part(w.home.id).part(w.block().await)),
+    row!("addPhoto", HOST_CREATES, |w, role| Call::to().part(w.home.id).bytes("image/png", crate::support::picture::png(400, 400, ""))),
+    row!("orderPhotos", HOST, |w, role| Call::to().part(w.draft().await).json(json!({"photos": []}))),
+    row!("captionPhoto", HOST, |w, role| { let (home, photo) = w.photo().await; Call::to().part(home).part(photo).json(json!({"caption": "View"})) }),
+    row!("removePhoto", HOST_REMOVES, |w, role| { let (home, photo) = w.photo().await; Call::to().part(home).part(photo) }),
+    row!("readPhoto", ANYBODY, |w, role| Call::to().part(w.photo().await.1)),
     // Stays.
     row!("quote", ANYBODY, |w, role| Call::to().json(w.stay().await)),
     row!("holdDates", LOGGED_IN_CREATES, |w, role| Call::to().json(w.stay().await)),

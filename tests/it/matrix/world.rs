@@ -1,12 +1,14 @@
 //! Who and what the cells of the matrix are about.
 
-use latchkey_protocol::rest::Tokens;
-use latchkey_protocol::view::{Booking, Hold, Property};
+use latchkey_protocol::rest::{CreateBlock, CreateProperty, Tokens};
+use latchkey_protocol::view::{Block, Booking, Hold, Photo, Property, Sessions};
+use latchkey_protocol::{BlockId, PhotoId, PropertyId, SessionId};
 use tokio::sync::Mutex;
 
 use super::Role;
-use crate::support::hub::list_home;
-use crate::support::{Dates, Guest, Hub, nights};
+use crate::support::hub::{cottage, list_home};
+use crate::support::picture::png;
+use crate::support::{Dates, Guest, Hub, fresh_key, nights};
 
 /// A hub with somebody in every role, and a home that is the host's.
 pub(super) struct World {
@@ -28,6 +30,7 @@ impl World {
         let (host, other_host) = (hub.guest("helga").await, hub.guest("hugo").await);
         let (home, _) = (list_home(&host).await, list_home(&other_host).await);
         let (guest, other_guest, admin) = (hub.guest("ada").await, hub.guest("bob").await, hub.guest("root").await);
+        hub.make_admin(&admin).await;
         let revoked = revoked_session(&hub, &guest).await;
         Self { hub, home, guest, other_guest, host, other_host, admin, revoked, nights: Mutex::new(0), newcomers: Mutex::new(0) }
     }
@@ -63,11 +66,60 @@ impl World {
         serde_json::to_value(self.dates().await.of(self.home.id)).unwrap()
     }
 
+    /// Another home of the host's that is published.
+    pub(super) async fn own_home(&self) -> PropertyId {
+        list_home(&self.host).await.id
+    }
+
+    /// Another home of the host's that is not.
+    pub(super) async fn draft(&self) -> PropertyId {
+        let ask = CreateProperty { publish: false, ..cottage() };
+        self.host.post("/properties/", &ask).send().await.expect_json::<Property>(201).id
+    }
+
+    /// Nights of the home that its host took off sale.
+    pub(super) async fn block(&self) -> BlockId {
+        let dates = self.dates().await;
+        let ask = CreateBlock { from: dates.check_in, to: dates.check_out, note: None };
+        self.host.post(&format!("/properties/{}/blocks/", self.home.id), &ask).send().await.expect_json::<Block>(201).id
+    }
+
+    /// Another home of the host's, and a photo of it.
+    pub(super) async fn photo(&self) -> (PropertyId, PhotoId) {
+        let home = self.own_home().await;
+        let ask = self.host.rest.post(&format!("/properties/{home}/photos/")).bearer(&self.host.tokens.access_token).key(&fresh_key());
+        (home, ask.raw("image/png", png(400, 400, "")).send().await.expect_json::<Photo>(201).id)
+    }
+
     /// Somebody who was never here before.
     pub(super) async fn newcomer(&self) -> Guest {
         let mut count = self.newcomers.lock().await;
         *count += 1;
         self.hub.guest(&format!("newcomer{count}")).await
+    }
+
+    /// The token of somebody who stands in for a role that is logged in.
+    pub(super) async fn stand_in(&self, role: Role) -> Option<String> {
+        match role {
+            Role::Anonymous | Role::Revoked => None,
+            Role::Guest | Role::OtherGuest | Role::Host | Role::OtherHost | Role::Admin => Some(self.newcomer().await.tokens.access_token),
+        }
+    }
+
+    /// Somebody whom an admin has locked out.
+    pub(super) async fn suspended(&self) -> Guest {
+        let somebody = self.newcomer().await;
+        let path = format!("/admin/users/{}/suspend/", somebody.user);
+        let suspended = self.hub.rest.post(&path).bearer(&self.admin.tokens.access_token).send().await;
+        assert_eq!(suspended.status, 200, "{}", suspended.text());
+        somebody
+    }
+
+    /// Another session of the guest's.
+    pub(super) async fn session(&self) -> SessionId {
+        let other = Guest::log_in(self.hub.address, &self.guest.email).await;
+        let sessions: Sessions = other.get("/users/me/sessions/").send().await.expect_json(200);
+        sessions.items.into_iter().find(|session| session.is_current).unwrap().id
     }
 
     /// A hold of the guest.

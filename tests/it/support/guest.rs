@@ -80,6 +80,12 @@ impl Guest {
         self.rest.post(path).bearer(&self.tokens.access_token).key(&fresh_key()).json(body)
     }
 
+    /// Becomes a host, if they are none.
+    pub(crate) async fn become_host(&self) {
+        let me: Me = self.rest.post("/users/me/host/").bearer(&self.tokens.access_token).send().await.expect_json(200);
+        assert!(me.is_host);
+    }
+
     pub(crate) async fn quote(&self, home: &Property, dates: Dates) -> Result<Quote, WireError> {
         let ask = AskQuote { property: home.id, check_in: dates.check_in, check_out: dates.check_out, guests: 2 };
         self.live.ask(Command::Quote, None, &ask).await

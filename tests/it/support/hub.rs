@@ -8,6 +8,8 @@ use clap::Parser as _;
 use latchkey::app::App;
 use latchkey::clock::{Clock, OffsetClock};
 use latchkey::config::{Cli, Command, ServeArgs};
+use latchkey::service::Services;
+use latchkey::store::Store;
 use latchkey_protocol::EpochMs;
 use latchkey_protocol::rest::CreateProperty;
 use latchkey_protocol::view::{Coordinates, Property};
@@ -52,7 +54,7 @@ pub(crate) fn arguments(data: &Path, options: &str) -> Vec<String> {
 }
 
 pub(crate) fn serve_args(data: &Path, options: &str) -> ServeArgs {
-    let Command::Serve(args) = Cli::try_parse_from(arguments(data, options)).unwrap().command;
+    let Command::Serve(args) = Cli::try_parse_from(arguments(data, options)).unwrap().command else { unreachable!("it says serve") };
     *args
 }
 
@@ -89,6 +91,16 @@ impl Hub {
         self.clock.advance_ms(seconds * 1_000);
     }
 
+    /// The operations of the running hub, for what only the hub itself does.
+    pub(crate) fn services(&self) -> Arc<Services> {
+        Arc::clone(&self.app.as_ref().unwrap().services)
+    }
+
+    /// What is stored, behind the hub's back.
+    pub(crate) fn store(&self) -> Arc<Store> {
+        Arc::clone(&self.app.as_ref().unwrap().store)
+    }
+
     pub(crate) fn now(&self) -> EpochMs {
         self.clock.now()
     }
@@ -111,6 +123,32 @@ impl Hub {
         self.address = app.address;
         self.rest = Rest::at(app.address);
         self.app = Some(app);
+    }
+
+    /// Makes somebody an admin, as the command line does on a hub that is stopped.
+    pub(crate) async fn make_admin(&self, guest: &Guest) {
+        self.app.as_ref().unwrap().services.accounts.grant_admin(&guest.email).await.unwrap();
+    }
+
+    /// The newest mail to that address with that subject, once it is there.
+    pub(crate) async fn letter(&self, to: &str, subject: &str) -> String {
+        let folder = self.data.path().join("mail");
+        let (to, subject) = (format!("To: {to}\r\n"), format!("Subject: {subject}\r\n"));
+        let probe = || async {
+            let mut files: Vec<PathBuf> = std::fs::read_dir(&folder).ok()?.map(|entry| entry.unwrap().path()).collect();
+            files.retain(|path| path.extension().is_some_and(|extension| extension == "eml"));
+            files.sort();
+            let letters = files.into_iter().rev().map(|path| std::fs::read_to_string(path).unwrap());
+            letters.into_iter().find(|text| text.contains(&to) && text.contains(&subject))
+        };
+        super::eventually(format!("{subject} {to}"), probe).await
+    }
+
+    /// The one-use token in such a mail.
+    pub(crate) async fn mailed_token(&self, to: &str, subject: &str) -> String {
+        let letter = self.letter(to, subject).await;
+        let is_token = |line: &&str| line.len() == 43 && line.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        letter.lines().map(str::trim).find(is_token).unwrap_or_else(|| panic!("no token in {letter}")).to_owned()
     }
 
     /// Waits until the sandbox provider has had that many webhooks taken: what they cause has then been committed.
@@ -154,6 +192,7 @@ pub(crate) fn cottage() -> CreateProperty {
 
 /// Lists a cottage.
 pub(crate) async fn list_home(host: &Guest) -> Property {
+    host.become_host().await;
     let ask = host.rest.post("/properties/").bearer(&host.tokens.access_token).key(&fresh_key()).json(&cottage());
     ask.send().await.expect_json(201)
 }

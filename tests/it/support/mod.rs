@@ -4,6 +4,8 @@
 
 pub(crate) mod guest;
 pub(crate) mod hub;
+pub(crate) mod mail;
+pub(crate) mod picture;
 pub(crate) mod process;
 pub(crate) mod rest;
 pub(crate) mod seed;

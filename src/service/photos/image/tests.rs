@@ -94,22 +94,27 @@ fn an_orientation_is_read_in_both_orders_of_bytes() {
     assert_eq!(orientation_of(&exif_of(7)[10..]), Some(7));
 }
 
-fn png_chunk(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
-    img_parts::png::PngChunk::new(*kind, Bytes::copy_from_slice(content)).encoder().bytes().to_vec()
+fn png_chunk(kind: [u8; 4], content: &[u8]) -> Vec<u8> {
+    img_parts::png::PngChunk::new(kind, Bytes::copy_from_slice(content)).encoder().bytes().to_vec()
 }
 
 fn png(width: u32, height: u32, extra: &[Vec<u8>]) -> Bytes {
     let head = [&width.to_be_bytes()[..], &height.to_be_bytes(), b"\x08\0\0\0\0"].concat();
-    let parts =
-        [b"\x89PNG\r\n\x1a\n".to_vec(), png_chunk(b"IHDR", &head), extra.concat(), png_chunk(b"IDAT", b"pixels"), png_chunk(b"IEND", b"")];
+    let parts = [
+        b"\x89PNG\r\n\x1a\n".to_vec(),
+        png_chunk(*b"IHDR", &head),
+        extra.concat(),
+        png_chunk(*b"IDAT", b"pixels"),
+        png_chunk(*b"IEND", b""),
+    ];
     Bytes::from(parts.concat())
 }
 
 #[test]
 fn a_png_keeps_its_picture_and_loses_what_it_tells() {
     let extra: Vec<Vec<u8>> =
-        [b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"tIME", b"prVt"].into_iter().map(|kind| png_chunk(kind, SECRET)).collect();
-    let gamma = png_chunk(b"gAMA", b"\0\0\xb1\x8f");
+        [b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"tIME", b"prVt"].into_iter().map(|kind| png_chunk(*kind, SECRET)).collect();
+    let gamma = png_chunk(*b"gAMA", b"\0\0\xb1\x8f");
     let dirty = Bytes::from([&png(400, 320, &[extra, vec![gamma.clone()]].concat())[..], SECRET].concat());
     let picture = read(ImageKind::Png, &dirty).unwrap();
     assert_eq!((picture.width_px, picture.height_px), (400, 320));
@@ -157,7 +162,7 @@ proptest! {
     fn no_bytes_make_it_panic_and_what_comes_out_goes_in_again(mut bytes in prop::collection::vec(any::<u8>(), 0..300), at in 0..120_usize, kind in 0..3_usize) {
         let (kind, good) = match kind {
             0 => (ImageKind::Jpeg, jpeg(&[exif(6, true)], b"")),
-            1 => (ImageKind::Png, png(400, 400, &[png_chunk(b"tEXt", SECRET)])),
+            1 => (ImageKind::Png, png(400, 400, &[png_chunk(*b"tEXt", SECRET)])),
             _ => (ImageKind::Webp, webp(&[(webp::CHUNK_VP8, b"\x50\x5a\x00\x9d\x01\x2a\x90\x01\x40\x01pixels".to_vec())])),
         };
         let at = at.min(good.len());

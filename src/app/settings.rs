@@ -1,0 +1,49 @@
+//! What the command line means to the parts.
+
+use std::num::NonZeroU32;
+
+use crate::api::limits::Allowances;
+use crate::api::ws::WsLimits;
+use crate::config::ServeArgs;
+use crate::domain::calendar::Leases;
+use crate::store::{DatabaseConfig, MemoryCaps};
+
+/// Requests a minute if the configuration says nothing: of one user, of one address, and for authentication from one address. The demo
+/// is what load testers come to, all of them from one address.
+pub(super) fn allowances(args: &ServeArgs) -> Allowances {
+    let usual = |usual, demo| NonZeroU32::new(if args.demo { demo } else { usual }).unwrap_or(NonZeroU32::MIN);
+    Allowances {
+        per_user: args.requests_per_user.unwrap_or_else(|| usual(1_200, 120_000)),
+        per_address: args.requests_per_address.unwrap_or_else(|| usual(1_200, 120_000)),
+        auth_per_address: args.auth_per_minute.unwrap_or_else(|| usual(600, 60_000)),
+    }
+}
+
+pub(super) fn leases(args: &ServeArgs) -> Leases {
+    let ms = |seconds: u32| i64::from(seconds) * 1_000;
+    Leases {
+        hold_ms: ms(args.hold_seconds),
+        hold_longest_ms: 3 * ms(args.hold_seconds),
+        payment_ms: ms(args.payment_seconds),
+        cooldown_ms: ms(args.hold_cooldown_seconds),
+    }
+}
+
+pub(super) fn database_config(args: &ServeArgs) -> DatabaseConfig {
+    let embedded = || format!("surrealkv://{}", args.data.join("database").display());
+    DatabaseConfig {
+        url: args.database.clone().unwrap_or_else(embedded),
+        name: "main".to_owned(),
+        credentials: args.database_user.clone().zip(args.database_password.clone()),
+        caps: MemoryCaps::default(),
+        min_free_bytes: args.min_free_bytes,
+    }
+}
+
+pub(super) fn ws_limits(args: &ServeArgs) -> WsLimits {
+    WsLimits {
+        messages_per_second: args.messages_per_second,
+        message_burst: args.messages_per_second.saturating_mul(2),
+        ..WsLimits::default()
+    }
+}

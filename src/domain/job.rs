@@ -1,0 +1,306 @@
+//! Work for later: a row written by the change set that causes it, so that it is neither lost nor done for something that never happened.
+//!
+//! Whoever leases a job raises its epoch, and every later replace or delete names the epoch it was decided on; so a worker that was paused
+//! and wakes up with an old lease changes nothing. Transitions consume the job; services lease, run and record.
+
+use latchkey_protocol::PaymentId;
+
+use super::error::Refusal;
+pub use super::mail::Mail;
+use super::retention::Sweep;
+use super::time::Timestamp;
+
+/// What kind of work, without what it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Work {
+    /// Sends money back.
+    Refund,
+    /// Sends a mail.
+    Mail,
+    /// Deletes what has outlived its use.
+    Sweep,
+}
+
+impl Work {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Refund, Self::Mail, Self::Sweep];
+
+    /// Its name in the job table and on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Refund => "refund",
+            Self::Mail => "mail",
+            Self::Sweep => "sweep",
+        }
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|work| work.name() == name)
+    }
+
+    /// How often it is tried before somebody must look at it; `None`: for ever.
+    const fn max_attempts(self) -> Option<u32> {
+        match self {
+            // Money that is owed: with the longest pause, about three weeks. By then no waiting helps.
+            Self::Refund => Some(500),
+            // Almost a day.
+            Self::Mail => Some(12),
+            Self::Sweep => None,
+        }
+    }
+
+    /// The pause after the first failure, and the longest one, in milliseconds.
+    const fn pauses_ms(self) -> (u64, u64) {
+        match self {
+            Self::Refund => (1_000, 3_600_000),
+            Self::Mail => (60_000, 6 * 3_600_000),
+            Self::Sweep => (10_000, 3_600_000),
+        }
+    }
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobKind {
+    /// Ask the provider to send back what is due of this payment.
+    Refund {
+        /// Which.
+        payment: PaymentId,
+    },
+    /// Send a mail.
+    Mail(Mail),
+    /// Delete what has outlived its use; recurs.
+    Sweep(Sweep),
+}
+
+impl JobKind {
+    /// The kind of work.
+    #[must_use]
+    pub const fn work(&self) -> Work {
+        match self {
+            Self::Refund { .. } => Work::Refund,
+            Self::Mail(_) => Work::Mail,
+            Self::Sweep(_) => Work::Sweep,
+        }
+    }
+}
+
+/// What names a job, and makes it unique: `job:[kind, key]`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId {
+    /// The kind of work.
+    pub work: Work,
+    /// The payment of a refund, the name of a sweep, a fresh UUID of a mail.
+    pub key: String,
+}
+
+impl std::fmt::Display for JobId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.work.name(), self.key)
+    }
+}
+
+/// Where a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobState {
+    /// Waits for its time.
+    Waiting {
+        /// When it may run.
+        run_at: Timestamp,
+    },
+    /// A worker has it.
+    Running {
+        /// When another one may take it over.
+        lease_until: Timestamp,
+    },
+    /// Given up, until an admin retries or discards it.
+    Dead {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl JobState {
+    /// The state's name on the wire and in the database.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Waiting { .. } => "waiting",
+            Self::Running { .. } => "running",
+            Self::Dead { .. } => "dead",
+        }
+    }
+
+    /// When a worker may take it, if ever.
+    #[must_use]
+    pub const fn due_at(self) -> Option<Timestamp> {
+        match self {
+            Self::Waiting { run_at } => Some(run_at),
+            Self::Running { lease_until } => Some(lease_until),
+            Self::Dead { .. } => None,
+        }
+    }
+}
+
+/// A job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Its name.
+    pub id: JobId,
+    /// What is to be done.
+    pub kind: JobKind,
+    /// Where it is.
+    pub state: JobState,
+    /// How often it was begun since it was made, retried or last succeeded.
+    pub attempts: u32,
+    /// Which version of the row this is. Begins with the instant at which the job was made, so that a later job of the same name has no
+    /// epoch of an earlier one.
+    pub epoch: i64,
+    /// Why it failed last: a short sentence without personal text.
+    pub last_error: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// How a run went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Run {
+    /// It is done.
+    Done,
+    /// It went well and goes on later, from where it has come to.
+    Again {
+        /// What is to be done then.
+        kind: JobKind,
+        /// When.
+        run_at: Timestamp,
+    },
+    /// It failed.
+    Failed(Failure),
+}
+
+/// Why a run failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// A short sentence without personal text.
+    pub reason: String,
+    /// Trying again cannot help.
+    pub is_permanent: bool,
+}
+
+impl Job {
+    /// A refund of what is due of `payment`, one per payment.
+    #[must_use]
+    pub fn refund(payment: PaymentId, now: Timestamp) -> Self {
+        Self::made(payment.to_string(), JobKind::Refund { payment }, now)
+    }
+
+    /// A mail; `key` is a fresh UUID, since the same mail may be owed twice.
+    #[must_use]
+    pub fn mail(mail: Mail, key: [u8; 16], now: Timestamp) -> Self {
+        // Any of our ids writes a UUID.
+        Self::made(PaymentId::from_bytes(key).to_string(), JobKind::Mail(mail), now)
+    }
+
+    /// A recurring sweep, one of each.
+    #[must_use]
+    pub fn sweep(sweep: Sweep, now: Timestamp) -> Self {
+        Self::made(sweep.name().to_owned(), JobKind::Sweep(sweep), now)
+    }
+
+    fn made(key: String, kind: JobKind, now: Timestamp) -> Self {
+        Self {
+            id: JobId { work: kind.work(), key },
+            kind,
+            state: JobState::Waiting { run_at: now },
+            attempts: 0,
+            epoch: now.epoch_ms(),
+            last_error: None,
+            created_at: now,
+        }
+    }
+
+    /// The same job, not to run before `run_at`.
+    #[must_use]
+    pub fn delayed_until(self, run_at: Timestamp) -> Self {
+        Self { state: JobState::Waiting { run_at }, ..self }
+    }
+
+    /// Gives it to a worker for `lease_ms`, or nothing if it is not due. One whose lease ran out is taken over.
+    #[must_use]
+    pub fn lease(self, lease_ms: i64, now: Timestamp) -> Option<Self> {
+        let is_due = self.state.due_at().is_some_and(|due_at| due_at <= now);
+        is_due.then(|| Self {
+            state: JobState::Running { lease_until: now.plus_ms(lease_ms) },
+            attempts: self.attempts.saturating_add(1),
+            epoch: self.epoch + 1,
+            ..self
+        })
+    }
+
+    /// What becomes of it after a run; `None`: it is done and goes. `random` spreads retries.
+    #[must_use]
+    pub fn after(self, run: Run, now: Timestamp, random: u64) -> Option<Self> {
+        let epoch = self.epoch + 1;
+        match run {
+            Run::Done => None,
+            Run::Again { kind, run_at } => {
+                Some(Self { kind, state: JobState::Waiting { run_at }, attempts: 0, epoch, last_error: None, ..self })
+            }
+            Run::Failed(failure) => {
+                let is_last = self.id.work.max_attempts().is_some_and(|most| self.attempts >= most);
+                let state = if failure.is_permanent || is_last {
+                    JobState::Dead { at: now }
+                } else {
+                    JobState::Waiting { run_at: now.plus_ms(self.pause_ms(random)) }
+                };
+                Some(Self { state, epoch, last_error: Some(failure.reason), ..self })
+            }
+        }
+    }
+
+    /// The pause before the next try: twice as long after each failure, up to a bound; between a half and the whole of it.
+    fn pause_ms(&self, random: u64) -> i64 {
+        let (first, longest) = self.id.work.pauses_ms();
+        let doublings = self.attempts.saturating_sub(1).min(30);
+        let whole = first.saturating_mul(1 << doublings).min(longest);
+        i64::try_from(whole / 2 + random % (whole / 2 + 1)).unwrap_or(i64::MAX)
+    }
+
+    /// Gives it back unrun, to whoever comes next.
+    #[must_use]
+    pub fn give_back(self, now: Timestamp) -> Self {
+        Self { state: JobState::Waiting { run_at: now }, attempts: self.attempts.saturating_sub(1), epoch: self.epoch + 1, ..self }
+    }
+
+    /// Has it run now, from the first try on: an admin has mended what was wrong.
+    ///
+    /// # Errors
+    /// `InvalidState` while it runs.
+    pub fn retry(self, now: Timestamp) -> Result<Self, Refusal> {
+        match self.state {
+            JobState::Waiting { .. } | JobState::Dead { .. } => {
+                Ok(Self { state: JobState::Waiting { run_at: now }, attempts: 0, epoch: self.epoch + 1, ..self })
+            }
+            JobState::Running { .. } => Err(Refusal::InvalidState { state: self.state.name() }),
+        }
+    }
+
+    /// Whether an admin may throw it away.
+    ///
+    /// # Errors
+    /// `InvalidState` while it runs; for a refund, since the money would stay owed; for what recurs, since it would come again.
+    pub fn discard(&self) -> Result<(), Refusal> {
+        match (self.id.work, self.state) {
+            (Work::Refund, _) => Err(Refusal::InvalidState { state: "refund_owed" }),
+            (Work::Sweep, _) => Err(Refusal::InvalidState { state: "recurring" }),
+            (Work::Mail, JobState::Running { .. }) => Err(Refusal::InvalidState { state: self.state.name() }),
+            (Work::Mail, JobState::Waiting { .. } | JobState::Dead { .. }) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

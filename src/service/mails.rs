@@ -1,0 +1,44 @@
+//! Mails: a letter is given to whoever sends it, under a name that stays the same however often its job is run.
+
+use std::sync::Arc;
+
+use super::ServiceError;
+use crate::clock::Clock;
+use crate::domain::job::{Failure, Job};
+use crate::domain::mail::Letter;
+use crate::provider::mail::{Envelope, MailError, Mailer};
+
+/// Sends letters.
+pub struct Mails {
+    mailer: Arc<dyn Mailer>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Mails {
+    /// By this mailer.
+    #[must_use]
+    pub fn new(mailer: Arc<dyn Mailer>, clock: Arc<dyn Clock>) -> Self {
+        Self { mailer, clock }
+    }
+
+    /// Sends the letter that a job owes. Run again after a crash it is sent twice, with one Message-ID.
+    ///
+    /// # Errors
+    /// What failed, and whether trying again can help.
+    pub async fn send(&self, job: &Job, letter: Letter) -> Result<(), Failure> {
+        let envelope = Envelope { letter, message: job.id.key.clone(), at: self.clock.now() };
+        self.mailer.send(envelope).await.map_err(|error| match error {
+            MailError::Temporary(reason) => Failure { reason, is_permanent: false },
+            MailError::Permanent(reason) => Failure { reason, is_permanent: true },
+        })
+    }
+}
+
+/// What an error of a service means for a job: it is tried again.
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
+        // The code: an error's text may hold what a provider or a person wrote.
+        let wire = error.to_wire();
+        Self { reason: wire.code.as_str().to_owned(), is_permanent: false }
+    }
+}

@@ -1,0 +1,68 @@
+//! Users, sessions and the audit log as clients see them.
+
+use latchkey_protocol::{SessionId, view};
+
+use crate::domain::Timestamp;
+use crate::domain::account::{Account, AccountState, AuditEntry, RefreshFamily};
+
+/// A user as they and admins see them.
+#[must_use]
+pub fn me(account: &Account) -> view::Me {
+    view::Me {
+        id: account.user,
+        email: account.email.clone().unwrap_or_default(),
+        email_verified_at: account.email_verified_at.map(Timestamp::epoch_ms),
+        name: account.name.clone(),
+        about: account.about.clone(),
+        is_host: account.is_host,
+        is_admin: account.is_admin,
+        state: match account.state {
+            AccountState::Active => view::AccountState::Active,
+            AccountState::Deactivated => view::AccountState::Deactivated,
+            AccountState::Suspended => view::AccountState::Suspended,
+            AccountState::Erased => view::AccountState::Erased,
+        },
+        version: account.edition,
+        created_at: account.created_at.epoch_ms(),
+    }
+}
+
+/// A user as everybody sees them, and the rest for whoever may see it.
+#[must_use]
+pub fn user(account: &Account, may_see_all: bool) -> view::User {
+    view::User {
+        id: account.user,
+        name: account.name.clone(),
+        about: account.about.clone(),
+        is_host: account.is_host,
+        created_at: account.created_at.epoch_ms(),
+        private: may_see_all.then(|| me(account)),
+    }
+}
+
+/// A session, as its owner sees it from the session `current`.
+#[must_use]
+pub fn session(family: &RefreshFamily, current: SessionId) -> view::Session {
+    view::Session {
+        id: family.session,
+        created_at: family.created_at().epoch_ms(),
+        refreshed_at: family.rotated_at.epoch_ms(),
+        expires_at: family.expires_at.epoch_ms(),
+        user_agent: family.user_agent.clone(),
+        is_current: family.session == current,
+    }
+}
+
+/// An entry of the audit log.
+#[must_use]
+pub fn audit_entry(entry: &AuditEntry) -> view::AuditEntry {
+    view::AuditEntry {
+        id: entry.id,
+        at: entry.at.epoch_ms(),
+        kind: entry.kind.name().to_owned(),
+        user: entry.user,
+        actor: entry.actor,
+        session: entry.session,
+        address: entry.address.clone(),
+    }
+}

@@ -1,0 +1,231 @@
+//! What has outlived its use: found by bounded ranges of ids and of the log of batches, never by reading a hot table from end to end.
+
+use surrealdb::types::{RecordId, RecordIdKey, SurrealValue, ToSql, Value};
+
+use super::calendars::first_id_of;
+use crate::domain::retention::{NodeId, Outlived};
+use crate::domain::{Seq, Timestamp, Topic};
+use crate::store::database::variables;
+use crate::store::rows::{id_of, narrow, node_uuid, number_of};
+use crate::store::{Storage, Store, StoreError};
+
+/// Numbers of one read of a log. They have gaps: a batch that failed has one too.
+const LOG_CHUNK: i64 = 128;
+
+/// A batch in the log, and what it inserted that is deleted by age.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedBatch {
+    /// Its number.
+    pub number: i64,
+    /// When it was committed.
+    pub at: Timestamp,
+    /// Its events.
+    pub events: Vec<(Topic, Seq)>,
+    /// Its idempotency keys and webhooks.
+    pub named: Vec<Outlived>,
+}
+
+/// Records found in a window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Those that may go, at most as many as were asked for.
+    pub outlived: Vec<Outlived>,
+    /// The instant in the id of the first record that must stay, if there is one.
+    pub stays: Option<Timestamp>,
+}
+
+#[derive(SurrealValue)]
+struct CommitRow {
+    id: RecordId,
+    at: i64,
+    topics: Vec<(String, i64)>,
+    keys: Option<Vec<(String, String)>>,
+    webhooks: Option<Vec<String>>,
+}
+
+#[derive(SurrealValue)]
+struct HeadRow {
+    topic: String,
+    head: i64,
+}
+
+#[derive(SurrealValue)]
+struct KeyRow {
+    id: RecordId,
+}
+
+impl TryFrom<CommitRow> for LoggedBatch {
+    type Error = StoreError;
+
+    fn try_from(row: CommitRow) -> Result<Self, StoreError> {
+        let events = row.topics.iter().map(|(topic, seq)| Ok((parse_topic(topic)?, narrow(*seq, "commit.topics")?)));
+        let keys = row.keys.unwrap_or_default().into_iter().map(|(scope, key)| Outlived::Key { scope, key });
+        let webhooks = row.webhooks.unwrap_or_default().into_iter().map(Outlived::Webhook);
+        Ok(Self {
+            number: number_of(&row.id)?,
+            at: Timestamp::from_epoch_ms(row.at),
+            events: events.collect::<Result<_, StoreError>>()?,
+            named: keys.chain(webhooks).collect(),
+        })
+    }
+}
+
+fn parse_topic(topic: &str) -> Result<Topic, StoreError> {
+    topic.parse().map_err(|_| StoreError::Corrupt(format!("topic {topic}")))
+}
+
+impl Store {
+    /// Every process that has written here and whose log may not be gone.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn nodes(&self) -> Result<Vec<NodeId>, StoreError> {
+        let rows: Vec<RecordId> = self.database().read("SELECT VALUE id FROM node", variables([])).await?;
+        rows.iter()
+            .map(|row| match &row.key {
+                RecordIdKey::Uuid(uuid) => Ok(*uuid::Uuid::from(*uuid).as_bytes()),
+                _ => Err(StoreError::Corrupt("node without a UUID".to_owned())),
+            })
+            .collect()
+    }
+
+    /// Whether no process goes on with that log: an embedded database has one process, this one.
+    #[must_use]
+    pub fn is_gone(&self, node: NodeId) -> bool {
+        self.database.storage() == Storage::Embedded && node != self.committer.node()
+    }
+
+    /// The next batches in a process's log, from the number `from` on, in order. Empty: there are none.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn log(&self, node: NodeId, from: i64) -> Result<Vec<LoggedBatch>, StoreError> {
+        let rows = self.log_range(node, from).await?;
+        if !rows.is_empty() {
+            return rows.into_iter().map(LoggedBatch::try_from).collect();
+        }
+        // The end of the log, or a gap that is longer than a range: only then is it read without a bound.
+        let whose = variables([("node", node_uuid(node).into_value()), ("from", from.into_value())]);
+        let next: Option<RecordId> =
+            self.database().read("RETURN (SELECT VALUE id FROM commit:[$node, $from].. LIMIT 1)[0]", whose).await?;
+        let Some(next) = next else { return Ok(Vec::new()) };
+        self.log_range(node, number_of(&next)?).await?.into_iter().map(LoggedBatch::try_from).collect()
+    }
+
+    async fn log_range(&self, node: NodeId, from: i64) -> Result<Vec<CommitRow>, StoreError> {
+        let bounds = variables([
+            ("node", node_uuid(node).into_value()),
+            ("from", from.into_value()),
+            ("to", from.saturating_add(LOG_CHUNK).into_value()),
+        ]);
+        self.database().read("SELECT * FROM commit:[$node, $from]..[$node, $to]", bounds).await
+    }
+
+    /// The heads of these topics, in one read.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn heads(&self, topics: &[Topic]) -> Result<Vec<(Topic, Seq)>, StoreError> {
+        let names: Vec<Value> = topics.iter().map(|topic| topic.to_string().into_value()).collect();
+        let text = "RETURN $topics.map(|$topic: string| { topic: $topic, head: fn::head($topic) })";
+        let rows: Vec<HeadRow> = self.database().read(text, variables([("topics", names.into_value())])).await?;
+        rows.into_iter().map(|row| Ok((parse_topic(&row.topic)?, narrow(row.head, "head")?))).collect()
+    }
+
+    /// Holds that were taken in `[from, to)` and have ended; holds and bookings of that time that are live leases must stay, and the
+    /// first of them is told.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn ended_holds(&self, from: Timestamp, to: Timestamp, limit: usize) -> Result<Found, StoreError> {
+        // A UUID in a range's bounds cannot be bound as a variable; these are made of hexadecimal digits.
+        let (from, to) = (first_id_of(from).to_sql(), first_id_of(to).to_sql());
+        let text = format!(
+            "SELECT id FROM hold:{from}..{to} WHERE state != 'active' LIMIT $limit; \
+             SELECT id FROM hold:{from}..{to} WHERE state = 'active' LIMIT 1; \
+             SELECT id FROM booking:{from}..{to} WHERE state = 'pending_payment' LIMIT 1"
+        );
+        let mut answers = self.database().query(text, variables([("limit", limit_value(limit))])).await?.check()?;
+        let (ended, held, unpaid): (Vec<KeyRow>, Vec<KeyRow>, Vec<KeyRow>) = (answers.take(0)?, answers.take(1)?, answers.take(2)?);
+        let outlived = ended.iter().map(|row| Ok(Outlived::Hold(id_of(&row.id)?))).collect::<Result<_, StoreError>>()?;
+        Ok(Found { outlived, stays: held.iter().chain(&unpaid).filter_map(|row| instant_of(&row.id)).min() })
+    }
+
+    /// Sessions that were opened in `[from, to)` and were over at `since`.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn sessions_over(&self, from: Timestamp, to: Timestamp, since: Timestamp, limit: usize) -> Result<Found, StoreError> {
+        let (from, to) = (first_id_of(from).to_sql(), first_id_of(to).to_sql());
+        let text = format!("SELECT id FROM family:{from}..{to} WHERE expires_at < $since OR (ended AND rotated_at < $since) LIMIT $limit");
+        let bounds = variables([("since", since.epoch_ms().into_value()), ("limit", limit_value(limit))]);
+        let rows: Vec<KeyRow> = self.database().read(&text, bounds).await?;
+        let outlived = rows.iter().map(|row| Ok(Outlived::Family(id_of(&row.id)?))).collect::<Result<_, StoreError>>()?;
+        Ok(Found { outlived, stays: None })
+    }
+
+    /// The instant in the id of the first record of a table whose ids are UUIDv7.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn first_hold_or_session(&self, of_holds: bool) -> Result<Option<Timestamp>, StoreError> {
+        let text = if of_holds { "SELECT id FROM hold LIMIT 1" } else { "SELECT id FROM family LIMIT 1" };
+        let rows: Vec<KeyRow> = self.database().read(text, variables([])).await?;
+        Ok(rows.first().and_then(|row| instant_of(&row.id)))
+    }
+
+    /// Revocations that no longer matter at `now`. The table is small: it has what ended within a token's life.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn outlived_tokens(&self, now: Timestamp, limit: usize) -> Result<Vec<Outlived>, StoreError> {
+        let bounds = variables([("now", now.epoch_ms().into_value()), ("limit", limit_value(limit))]);
+        let rows: Vec<KeyRow> = self.database().read("SELECT id FROM revoked WHERE until <= $now LIMIT $limit", bounds).await?;
+        rows.iter().map(|row| Ok(Outlived::Revoked(id_of(&row.id)?))).collect()
+    }
+
+    /// Idempotency keys and webhooks from before an instant, named in the log or not: reads both tables whole.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn keys_and_webhooks(
+        &self,
+        keys_before: Timestamp,
+        webhooks_before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Outlived>, StoreError> {
+        let text = "SELECT id FROM idempotency WHERE at < $keys LIMIT $limit; SELECT id FROM webhook WHERE at < $webhooks LIMIT $limit";
+        let bounds = variables([
+            ("keys", keys_before.epoch_ms().into_value()),
+            ("webhooks", webhooks_before.epoch_ms().into_value()),
+            ("limit", limit_value(limit)),
+        ]);
+        let mut answers = self.database().query(text, bounds).await?.check()?;
+        let (keys, webhooks): (Vec<KeyRow>, Vec<KeyRow>) = (answers.take(0)?, answers.take(1)?);
+        let key = |row: &KeyRow| match &row.id.key {
+            RecordIdKey::Array(parts) => {
+                let mut texts = parts.iter().cloned().map(String::from_value);
+                Some(Outlived::Key { scope: texts.next()?.ok()?, key: texts.next()?.ok()? })
+            }
+            _ => None,
+        };
+        let webhook = |row: &KeyRow| match &row.id.key {
+            RecordIdKey::String(event_id) => Some(Outlived::Webhook(event_id.clone())),
+            _ => None,
+        };
+        Ok(keys.iter().filter_map(key).chain(webhooks.iter().filter_map(webhook)).collect())
+    }
+}
+
+fn limit_value(limit: usize) -> Value {
+    i64::try_from(limit).unwrap_or(i64::MAX).into_value()
+}
+
+/// The milliseconds at the beginning of a UUIDv7.
+fn instant_of(record: &RecordId) -> Option<Timestamp> {
+    let RecordIdKey::Uuid(uuid) = &record.key else { return None };
+    let uuid = uuid::Uuid::from(*uuid);
+    let mut ms = [0; 8];
+    ms[2..].copy_from_slice(&uuid.as_bytes()[..6]);
+    i64::try_from(u64::from_be_bytes(ms)).ok().map(Timestamp::from_epoch_ms)
+}

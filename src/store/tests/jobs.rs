@@ -1,0 +1,199 @@
+//! Jobs as rows: unique, leased by one, ended by who holds the newest lease; and those of an older version of the schema.
+
+use super::*;
+use crate::domain::job::{Failure, Job, JobState, Mail, Run, Work};
+use crate::domain::retention::Sweep;
+use crate::domain::{JobKind, PaymentId};
+
+const LEASE_MS: i64 = 60_000;
+
+fn writes(writes: Vec<Write>) -> ChangeSet {
+    ChangeSet { writes, ..ChangeSet::default() }
+}
+
+fn refund() -> Job {
+    Job::refund(PaymentId::from_bytes(id(1)), now())
+}
+
+fn mail(number: u16) -> Job {
+    Job::mail(Mail::VerifyEmail { user: UserId::from_bytes(id(1)) }, id(number), now())
+}
+
+async fn due(store: &Store, work: Work) -> Vec<Job> {
+    store.jobs_due(work, now().plus_ms(1), 100).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_job_is_found_when_it_is_due_and_of_racing_workers_one_gets_it() {
+    for engine in ENGINES {
+        let bench = bench(engine).await;
+        let store = &bench.store;
+        let later = mail(2).delayed_until(now().plus_ms(3_600_000));
+        let dead = mail(3).lease(LEASE_MS, now()).unwrap();
+        let failure = Failure { reason: "smtp 550".to_owned(), is_permanent: true };
+        let dead = dead.after(Run::Failed(failure), now(), 0).unwrap();
+        let added = [mail(1), later.clone(), dead, refund()].map(Write::AddJob);
+        store.commit(writes(added.into()), Lane::Normal).await.unwrap();
+        let found = due(store, Work::Mail).await;
+        assert_eq!(found.iter().map(|job| &job.id).collect::<Vec<_>>(), [&mail(1).id], "{engine}");
+        assert_eq!(store.jobs_due(Work::Mail, now().plus_ms(3_600_001), 100).await.unwrap().len(), 2);
+
+        let other =
+            Store::on(Arc::clone(store.database()), Arc::new(SystemClock), Arc::new(Published::default()), CommitterLimits::default());
+        let nodes = [Arc::clone(store), Arc::new(other.await.unwrap())];
+        // Four workers on two nodes: those of one node may be in one batch.
+        let leasing = (0..4_usize).map(|number| {
+            let (node, leased) = (Arc::clone(&nodes[number % 2]), found[0].clone().lease(LEASE_MS, now().plus_ms(1)).unwrap());
+            tokio::spawn(async move { node.commit(writes(vec![Write::SetJob(leased)]), Lane::Reserved).await })
+        });
+        let mut won = 0;
+        for worker in leasing.collect::<Vec<_>>() {
+            match worker.await.unwrap() {
+                Ok(()) => won += 1,
+                Err(CommitError::Contended(Contended::State)) => {}
+                Err(other) => panic!("{engine}: {other:?}"),
+            }
+        }
+        assert_eq!(won, 1, "{engine}");
+        assert!(due(store, Work::Mail).await.is_empty(), "{engine}: it is leased");
+    }
+}
+
+#[tokio::test]
+async fn of_two_that_compare_one_version_in_one_batch_the_second_is_told() {
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let plain = bench("mem").await;
+    let database = Arc::clone(plain.store.database());
+    plain.store.commit(writes(vec![Write::AddJob(mail(1))]), Lane::Normal).await.unwrap();
+    let limits =
+        CommitterLimits { transact: Some(Arc::new(Gated(Arc::clone(&database), Arc::clone(&gate)))), ..CommitterLimits::default() };
+    let store = Arc::new(Store::on(database, Arc::new(SystemClock), Arc::new(Published::default()), limits).await.unwrap());
+    let job = store.job(&mail(1).id).await.unwrap().unwrap();
+    let spawn = |set: ChangeSet| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.commit(set, Lane::Normal).await })
+    };
+    // The first keeps the committer busy, so that the others wait and come into one batch.
+    let first = spawn(note(1));
+    while gate.available_permits() == 0 && store.committer.normal.available_permits() == CommitterLimits::default().queue {
+        tokio::task::yield_now().await;
+    }
+    let removing = spawn(writes(vec![Write::RemoveJob(job.id.clone(), job.epoch)]));
+    let leasing = spawn(writes(vec![Write::SetJob(job.clone().lease(LEASE_MS, now().plus_ms(1)).unwrap())]));
+    while store.committer.normal.available_permits() + 3 > CommitterLimits::default().queue {
+        tokio::task::yield_now().await;
+    }
+    gate.add_permits(100);
+    first.await.unwrap().unwrap();
+    assert_eq!(removing.await.unwrap(), Ok(()));
+    assert_eq!(leasing.await.unwrap(), Err(CommitError::Contended(Contended::State)));
+}
+
+/// Lets as many transactions through as the semaphore has permits.
+struct Gated(Arc<Database>, Arc<tokio::sync::Semaphore>);
+
+impl Transact for Gated {
+    fn transact(
+        &self,
+        text: String,
+        variables: surrealdb::types::Variables,
+    ) -> BoxFuture<'_, Result<Vec<(usize, surrealdb::types::Error)>, surrealdb::types::Error>> {
+        Box::pin(async move {
+            self.1.acquire().await.unwrap().forget();
+            self.0.transact(text, variables).await
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_wakes_up_with_an_old_lease_ends_nothing() {
+    for engine in ENGINES {
+        let bench = bench(engine).await;
+        let store = &bench.store;
+        let commit = |write| store.commit(writes(vec![write]), Lane::Reserved);
+        let stale = Err(CommitError::Contended(Contended::State));
+        commit(Write::AddJob(refund())).await.unwrap();
+        let job = store.job(&refund().id).await.unwrap().unwrap();
+        let old = job.lease(LEASE_MS, now().plus_ms(1)).unwrap();
+        commit(Write::SetJob(old.clone())).await.unwrap();
+        let new = old.clone().lease(LEASE_MS, now().plus_ms(2 * LEASE_MS)).unwrap();
+        commit(Write::SetJob(new.clone())).await.unwrap();
+        assert_eq!(commit(Write::RemoveJob(old.id.clone(), old.epoch)).await, stale, "{engine}");
+        assert_eq!(commit(Write::SetJob(old.clone().give_back(now()))).await, stale, "{engine}");
+        assert_eq!(store.job(&old.id).await.unwrap(), Some(new.clone()));
+        commit(Write::RemoveJob(new.id.clone(), new.epoch)).await.unwrap();
+        // The same refund is owed again, later, and leased as often: the old worker still knows no epoch of it.
+        commit(Write::AddJob(Job::refund(PaymentId::from_bytes(id(1)), now().plus_ms(5)))).await.unwrap();
+        let again = store.job(&refund().id).await.unwrap().unwrap().lease(LEASE_MS, now().plus_ms(9)).unwrap();
+        commit(Write::SetJob(again)).await.unwrap();
+        assert_eq!(commit(Write::RemoveJob(new.id, new.epoch)).await, stale, "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn adding_a_job_that_is_there_has_it_run_again_and_ensuring_it_leaves_it_alone() {
+    for engine in ENGINES {
+        let bench = bench(engine).await;
+        let store = &bench.store;
+        let commit = |list: Vec<Write>| store.commit(writes(list), Lane::Reserved);
+        commit(vec![Write::AddJob(refund())]).await.unwrap();
+        let leased = store.job(&refund().id).await.unwrap().unwrap().lease(LEASE_MS, now().plus_ms(1)).unwrap();
+        commit(vec![Write::SetJob(leased.clone())]).await.unwrap();
+        // More is owed while a worker is at it: what it read may be too little, so it cannot end the job.
+        commit(vec![Write::AddJob(refund())]).await.unwrap();
+        let renewed = store.job(&refund().id).await.unwrap().unwrap();
+        assert!(matches!(renewed.state, JobState::Waiting { .. }) && renewed.attempts == 0, "{engine}: {renewed:?}");
+        let ended = commit(vec![Write::RemoveJob(leased.id.clone(), leased.epoch)]).await;
+        assert_eq!(ended, Err(CommitError::Contended(Contended::State)), "{engine}");
+
+        let sweep = Job::sweep(Sweep::Keys(vec![]), now());
+        commit(vec![Write::EnsureJob(sweep.clone()), Write::EnsureJob(sweep.clone())]).await.unwrap();
+        let leased = sweep.clone().lease(LEASE_MS, now().plus_ms(1)).unwrap();
+        commit(vec![Write::SetJob(leased.clone())]).await.unwrap();
+        commit(vec![Write::EnsureJob(sweep.clone())]).await.unwrap();
+        assert_eq!(store.job(&sweep.id).await.unwrap(), Some(leased), "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn an_admin_pages_through_jobs_of_a_state() {
+    let bench = bench("surrealkv").await;
+    let added = (1..=5).map(|number| Write::AddJob(mail(number))).chain([Write::AddJob(refund())]);
+    bench.store.commit(writes(added.collect()), Lane::Normal).await.unwrap();
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = bench.store.jobs(Some("waiting"), after.as_ref(), 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.id.clone());
+        seen.extend(page.into_iter().map(|job| job.id));
+    }
+    assert_eq!(seen.len(), 6);
+    assert!(seen.is_sorted_by(|a, b| (a.work.name(), &a.key) < (b.work.name(), &b.key)), "{seen:?}");
+    assert!(bench.store.jobs(Some("dead"), None, 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn refunds_that_an_older_version_left_behind_are_jobs_after_the_migration() {
+    const OF_VERSION_1: &str = "
+        DEFINE TABLE meta SCHEMAFULL; DEFINE FIELD value ON meta TYPE int | string;
+        CREATE meta:schema SET value = 1; CREATE meta:epoch SET value = 'then';
+        DEFINE TABLE job SCHEMAFULL; DEFINE FIELD run_at ON job TYPE int;
+        CREATE job:['refund', u'07070707-0707-0707-0707-070707070001'] SET run_at = 5;";
+    for engine in ENGINES {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Arc::new(Database::open(&config(engine, &dir)).await.unwrap());
+        database.query(OF_VERSION_1, surrealdb::types::Variables::new()).await.unwrap().check().unwrap();
+        let open = || Store::on(Arc::clone(&database), Arc::new(SystemClock), Arc::new(Published::default()), CommitterLimits::default());
+        let store = open().await.unwrap();
+        assert_eq!(store.epoch(), "then");
+        let found = due(&store, Work::Refund).await;
+        assert_eq!(found.iter().map(|job| &job.kind).collect::<Vec<_>>(), [&JobKind::Refund { payment: PaymentId::from_bytes(id(1)) }]);
+        assert!(
+            matches!(&due(&store, Work::Sweep).await[..], [job] if matches!(job.kind, JobKind::Sweep(Sweep::Unnamed { .. }))),
+            "{engine}"
+        );
+        store.commit(writes(vec![Write::RemoveJob(found[0].id.clone(), found[0].epoch)]), Lane::Normal).await.unwrap();
+        // Once only.
+        assert!(due(&open().await.unwrap(), Work::Refund).await.is_empty(), "{engine}");
+    }
+}

@@ -1,0 +1,241 @@
+//! Homes by REST: made, changed, shown, taken back and removed; and who sees them when.
+
+use http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
+use http::{HeaderName, Method};
+use latchkey_protocol::rest::{CreateProperty, Page};
+use latchkey_protocol::view::{BookingState, Property, PropertyState};
+use latchkey_protocol::{ErrorCode, Topic};
+use serde_json::{Value, json};
+
+use crate::support::hub::{cottage, list_home};
+use crate::support::rest::{Answer, Request};
+use crate::support::{Guest, Hub, fresh_key, nights, refused};
+
+/// A request that changes the version that was read.
+pub(crate) fn change<'a>(guest: &'a Guest, method: Method, path: &str, version: i64) -> Request<'a> {
+    guest.rest.request(method, path).bearer(&guest.tokens.access_token).header(IF_MATCH, &format!("\"v{version}\""))
+}
+
+/// A request without a body or a key.
+pub(crate) fn plain<'a>(guest: &'a Guest, method: Method, path: &str) -> Request<'a> {
+    guest.rest.request(method, path).bearer(&guest.tokens.access_token)
+}
+
+async fn patch(host: &Guest, home: &Property, body: &Value) -> Answer {
+    change(host, Method::PATCH, &format!("/properties/{}/", home.id), home.version).json(body).send().await
+}
+
+async fn create(host: &Guest, ask: &CreateProperty) -> Property {
+    host.post("/properties/", ask).send().await.expect_json(201)
+}
+
+async fn act(host: &Guest, home: &Property, action: &str) -> Property {
+    plain(host, Method::POST, &format!("/properties/{}/{action}/", home.id)).send().await.expect_json(200)
+}
+
+/// What somebody gets from everything that shows a home.
+async fn sees(guest: &Guest, home: &Property) -> Vec<bool> {
+    let dates = nights(50, 2);
+    let mut seen = vec![
+        guest.get(&format!("/properties/{}/", home.id)).send().await.status == 200,
+        guest.get(&format!("/properties/{}/calendar/", home.id)).send().await.status == 200,
+        guest.quote(home, dates).await.is_ok(),
+        guest.live.subscribe(Topic::Property(home.id)).await.is_ok(),
+    ];
+    let page: Page<Property> = guest.get("/properties/").send().await.expect_json(200);
+    seen.push(page.items.iter().any(|item| item.id == home.id));
+    let _ = guest.live.unsubscribe(Topic::Property(home.id)).await;
+    seen
+}
+
+#[tokio::test]
+async fn p8_a_home_is_its_hosts_alone_unless_it_is_published() {
+    let hub = Hub::start().await;
+    let (host, ada) = (hub.guest("helga").await, hub.guest("ada").await);
+    let home = create(&host, &CreateProperty { publish: false, ..cottage() }).await;
+    assert_eq!((home.state, home.version), (PropertyState::Draft, 1));
+    assert_eq!(sees(&ada, &home).await, [false; 5]);
+    assert_eq!(sees(&host, &home).await, [true, true, true, true, false]);
+    hub.rest.get(&format!("/properties/{}/", home.id)).send().await.expect_problem(404, ErrorCode::NotFound);
+    refused(ada.hold(&home, nights(50, 2)).await, ErrorCode::NotFound);
+    refused(host.hold(&home, nights(50, 2)).await, ErrorCode::InvalidState);
+
+    let published = act(&host, &home, "publish").await;
+    assert_eq!((published.state, published.version), (PropertyState::Published, 2));
+    assert_eq!(act(&host, &home, "publish").await.version, 2, "said again, it changes nothing");
+    assert_eq!(sees(&ada, &home).await, [true; 5]);
+    let watcher = hub.watcher(&home).await;
+    assert_eq!(watcher.first.seq, 2);
+
+    let unlisted = act(&host, &home, "unlist").await;
+    assert_eq!((unlisted.state, unlisted.version), (PropertyState::Unlisted, 3));
+    let told = watcher.client.event_of(watcher.topic, "property.unlisted").await;
+    assert_eq!(told.data, json!({"property": home.id, "version": 3}));
+    assert_eq!(sees(&ada, &home).await, [false; 5]);
+    assert_eq!(sees(&host, &home).await, [true, true, true, true, false]);
+    let mine: Page<Property> = host.get("/properties/mine/").send().await.expect_json(200);
+    assert_eq!(mine.items.iter().map(|home| home.state).collect::<Vec<_>>(), [PropertyState::Unlisted]);
+    let theirs: Page<Property> = ada.get("/properties/mine/").send().await.expect_json(200);
+    assert!(theirs.items.is_empty());
+    for action in ["publish", "unlist"] {
+        let path = format!("/properties/{}/{action}/", home.id);
+        plain(&ada, Method::POST, &path).send().await.expect_problem(404, ErrorCode::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn what_is_booked_or_held_of_a_home_goes_on_living_when_it_is_taken_back() {
+    let hub = Hub::start().await;
+    let (host, ada) = (hub.guest("helga").await, hub.guest("ada").await);
+    let home = list_home(&host).await;
+    let (hold, booking) = (ada.hold(&home, nights(0, 2)).await.unwrap(), ada.hold_and_book(&home, nights(5, 2)).await);
+    act(&host, &home, "unlist").await;
+    ada.pay(&booking, "pm_card_visa").await.unwrap();
+    assert_eq!(ada.booking(booking.id).await.state, BookingState::Confirmed);
+    let from_hold = ada.book(&hold).await.unwrap();
+    assert_eq!(from_hold.state, BookingState::PendingPayment);
+    let path = format!("/properties/{}/", home.id);
+    let problem = plain(&host, Method::DELETE, &path).send().await.expect_problem(409, ErrorCode::InvalidState);
+    assert_eq!(problem.error.details["state"], "booked".into());
+    ada.cancel(&from_hold).await.unwrap();
+    ada.cancel(&booking).await.unwrap();
+    plain(&ada, Method::DELETE, &path).send().await.expect_problem(404, ErrorCode::NotFound);
+    assert_eq!(plain(&host, Method::DELETE, &path).send().await.status, 204);
+    for guest in [&host, &ada] {
+        assert_eq!(sees(guest, &home).await, [false; 5]);
+    }
+    plain(&host, Method::DELETE, &path).send().await.expect_problem(404, ErrorCode::NotFound);
+    let mine: Page<Property> = host.get("/properties/mine/").send().await.expect_json(200);
+    assert!(mine.items.is_empty());
+    assert_eq!(ada.booking(booking.id).await.property, home.id, "the booking is still there");
+}
+
+#[tokio::test]
+async fn a_change_must_be_based_on_the_version_that_is_there() {
+    let hub = Hub::start().await;
+    let host = hub.guest("helga").await;
+    let home = list_home(&host).await;
+    let path = format!("/properties/{}/", home.id);
+    let read = host.get(&path).send().await;
+    assert_eq!(read.header("etag"), Some("\"v1\""));
+    assert_eq!(host.get(&path).header(IF_NONE_MATCH, "\"v1\"").send().await.status, 304);
+
+    let title = json!({"title": "Another title"});
+    plain(&host, Method::PATCH, &path).json(&title).send().await.expect_problem(428, ErrorCode::PreconditionRequired);
+    let changed = patch(&host, &home, &title).await;
+    assert_eq!(changed.header(ETAG.as_str()), Some("\"v2\""));
+    let changed: Property = changed.expect_json(200);
+    assert_eq!((changed.version, changed.title.as_str()), (2, "Another title"));
+    let problem = patch(&host, &home, &json!({"title": "Lost"})).await.expect_problem(412, ErrorCode::PreconditionFailed);
+    assert_eq!(problem.error.details["version"], 2_i64.into());
+    let again = host.get(&path).header(IF_NONE_MATCH, "\"v1\"").send().await;
+    assert_eq!(again.expect_json::<Property>(200).title, "Another title", "nobody reads what was true before their own write");
+    let stranger = hub.guest("ada").await;
+    patch(&stranger, &home, &title).await.expect_problem(404, ErrorCode::NotFound);
+
+    // Of many who read the same version one is first, and each of the others is told.
+    let current: Property = host.get(&path).send().await.expect_json(200);
+    let bodies: Vec<Value> = (0..8).map(|number| json!({"bedrooms": number})).collect();
+    let answers = futures_util::future::join_all(bodies.iter().map(|body| patch(&host, &current, body))).await;
+    let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 412, 412, 412, 412, 412, 412, 412]);
+}
+
+#[tokio::test]
+async fn what_is_left_out_stays_and_null_clears_what_may_be_absent() {
+    let hub = Hub::start().await;
+    let host = hub.guest("helga").await;
+    let mut home = list_home(&host).await;
+    for (body, expected) in [
+        (json!({}), json!({})),
+        (json!({"country": null}), json!({"country": null})),
+        (json!({"country": "DE", "address": "Weg 2"}), json!({"country": "DE", "address": "Weg 2"})),
+        (
+            json!({"weekend_minor": 12_000, "check_in_until_minute": 1_320}),
+            json!({"weekend_minor": 12_000, "check_in_until_minute": 1_320}),
+        ),
+        (json!({"weekend_minor": null}), json!({"weekend_minor": null, "check_in_until_minute": 1_320})),
+        (json!({"amenities": ["pool", "wifi", "pool"]}), json!({"amenities": ["wifi", "pool"]})),
+        (json!({"check_in_days": ["sunday", "monday"]}), json!({"check_in_days": ["monday", "sunday"]})),
+        (
+            json!({"location": {"latitude": -33.123_456_7, "longitude": 151.2}}),
+            json!({"location": {"latitude": -33.123_457, "longitude": 151.2}}),
+        ),
+        (json!({"title": "  Trimmed "}), json!({"title": "Trimmed"})),
+    ] {
+        let mut wanted = serde_json::to_value(&home).unwrap();
+        for (field, value) in expected.as_object().unwrap() {
+            match value {
+                Value::Null => wanted.as_object_mut().unwrap().remove(field),
+                value => wanted.as_object_mut().unwrap().insert(field.clone(), value.clone()),
+            };
+        }
+        let changed: Property = patch(&host, &home, &body).await.expect_json(200);
+        wanted["version"] = (home.version + 1).into();
+        wanted["updated_at"] = changed.updated_at.into();
+        assert_eq!(serde_json::to_value(&changed).unwrap(), wanted, "{body}");
+        home = changed;
+    }
+    for (body, field) in [
+        (json!({"title": null}), "title"),
+        (json!({"title": ""}), "title"),
+        (json!({"state": "draft"}), "state"),
+        (json!({"country": "XX"}), "country"),
+        (json!({"location": null}), "location"),
+        (json!({"location": {"latitude": 91, "longitude": 0}}), "latitude"),
+        (json!({"seasons": [{"from": "2027-01-05", "to": "2027-01-05"}]}), "seasons"),
+        (json!({"check_out_days": []}), "check_out_days"),
+        (json!({"max_guests": 0}), "max_guests"),
+        (json!({"tax_bp": 5001}), "tax_bp"),
+        (json!({"min_nights": 29}), "max_nights"),
+        (json!({"check_in_from_minute": 1_439}), "check_in_until_minute"),
+    ] {
+        let problem = patch(&host, &home, &body).await.expect_problem(422, ErrorCode::Invalid);
+        let named = &problem.error.details["field"];
+        assert!(*named == field.into() || *named == "body".into(), "{body}: {named:?}");
+    }
+    patch(&host, &home, &json!({"currency": "USD"})).await.expect_problem(409, ErrorCode::InvalidState);
+}
+
+#[tokio::test]
+async fn p8_a_homes_address_is_its_hosts_alone_and_no_text_of_it_is_in_an_event() {
+    let hub = Hub::start().await;
+    let (host, ada) = (hub.guest("helga").await, hub.guest("ada").await);
+    let key = fresh_key();
+    let ask = || host.rest.post("/properties/").bearer(&host.tokens.access_token).key(&key).json(&cottage());
+    let home: Property = ask().send().await.expect_json(201);
+    assert!(home.address.is_some());
+    let again: Property = ask().send().await.expect_json(201);
+    assert_eq!(again, home, "the same key gives the first home");
+    host.live.subscribe(Topic::Property(home.id)).await.unwrap();
+    let path = format!("/properties/{}/", home.id);
+    let theirs: Property = ada.get(&path).send().await.expect_json(200);
+    assert_eq!(theirs, Property { address: None, ..home.clone() });
+    let anonymous = hub.rest.get(&path).send().await;
+    let listed = hub.rest.get("/properties/").send().await;
+    patch(&host, &home, &json!({"address": "Kahlenberger Straße 2"})).await.expect_json::<Property>(200);
+    let event = host.live.event_of(Topic::Property(home.id), "property.updated").await;
+    for text in [anonymous.text(), listed.text(), event.data.to_string()] {
+        assert!(!text.contains("Kahlenberger"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_home_says_after_a_restart_what_it_said_before() {
+    let mut hub = Hub::start().await;
+    let host = hub.guest("helga").await;
+    let season = json!({"from": "2027-06-01", "to": "2027-09-01", "nightly_minor": 15_000, "min_nights": 5});
+    let mut ask = serde_json::to_value(cottage()).unwrap();
+    ask["seasons"] = json!([season]);
+    ask["amenities"] = json!(["garden", "wifi"]);
+    ask["description"] = "Between the vines.".into();
+    let home: Property = host.post("/properties/", &ask).send().await.expect_json(201);
+    assert_eq!(serde_json::to_value(&home.seasons).unwrap(), json!([season]));
+    hub.restart().await;
+    let host = Guest::log_in(hub.address, &host.email).await;
+    let read = host.get(&format!("/properties/{}/", home.id)).send().await;
+    assert_eq!(read.expect_json::<Property>(200), home);
+    let none = HeaderName::from_static("if-none-match");
+    assert_eq!(host.get(&format!("/properties/{}/", home.id)).header(none, "\"v1\"").send().await.status, 304);
+}

@@ -1,0 +1,98 @@
+//! A small mail server that speaks RFC 5321, and does what a test wants of it.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What the server does with a mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    Takes,
+    /// With this answer to RCPT.
+    Refuses(&'static str),
+    /// With this answer to the end of DATA.
+    RefusesContent(&'static str),
+    HangsUpOnConnect,
+    HangsUpInData,
+    SaysNothing,
+}
+
+pub(crate) struct MailServer {
+    /// For `--smtp-url`.
+    pub(crate) url: String,
+    manner: Arc<Mutex<Manner>>,
+    taken: Arc<Mutex<Vec<String>>>,
+}
+
+impl MailServer {
+    pub(crate) async fn start(manner: Manner) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("smtp://{}", listener.local_addr().unwrap());
+        let (taken, manner): (Arc<Mutex<Vec<String>>>, _) = (Arc::default(), Arc::new(Mutex::new(manner)));
+        let (all, now) = (Arc::clone(&taken), Arc::clone(&manner));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let manner = *now.lock().unwrap();
+                tokio::spawn(serve(stream, manner, Arc::clone(&all)));
+            }
+        });
+        Self { url, manner, taken }
+    }
+
+    /// With the next connections.
+    pub(crate) fn behaves(&self, manner: Manner) {
+        *self.manner.lock().unwrap() = manner;
+    }
+
+    /// Every mail it took, as it came.
+    pub(crate) fn taken(&self) -> Vec<String> {
+        self.taken.lock().unwrap().clone()
+    }
+}
+
+/// One connection; ends when either side has had enough.
+async fn serve(stream: TcpStream, manner: Manner, taken: Arc<Mutex<Vec<String>>>) -> std::io::Result<()> {
+    if manner == Manner::HangsUpOnConnect {
+        return Ok(());
+    }
+    let (reader, mut writer) = stream.into_split();
+    let mut lines = BufReader::new(reader).lines();
+    if manner == Manner::SaysNothing {
+        while lines.next_line().await?.is_some() {}
+        return Ok(());
+    }
+    writer.write_all(b"220 test\r\n").await?;
+    while let Some(line) = lines.next_line().await? {
+        let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
+        let answer = match (verb.as_str(), manner) {
+            ("EHLO", _) => "250 test",
+            ("RCPT", Manner::Refuses(answer)) => answer,
+            ("DATA", _) => {
+                writer.write_all(b"354 go on\r\n").await?;
+                let mut mail = String::new();
+                while let Some(line) = lines.next_line().await? {
+                    if line == "." {
+                        break;
+                    }
+                    mail += line.strip_prefix('.').unwrap_or(&line);
+                    mail += "\n";
+                    if manner == Manner::HangsUpInData {
+                        return Ok(());
+                    }
+                }
+                match manner {
+                    Manner::RefusesContent(answer) => answer,
+                    _ => {
+                        taken.lock().unwrap().push(mail);
+                        "250 taken"
+                    }
+                }
+            }
+            ("QUIT", _) => "221 bye",
+            _ => "250 ok",
+        };
+        writer.write_all(format!("{answer}\r\n").as_bytes()).await?;
+    }
+    Ok(())
+}
