@@ -4,7 +4,7 @@
 //! costs; what is here must only never rule out a home that they would take, and never promise a total they would not reach. A property
 //! test holds that.
 
-use super::query::Query;
+use super::query::{Query, Sort};
 use crate::domain::pricing::{MONTHLY_NIGHTS, WEEKLY_NIGHTS, is_weekend};
 use crate::domain::terms::{Season, Weekdays};
 use crate::domain::{Currency, Date, Listing, Stay, Terms};
@@ -13,7 +13,7 @@ use crate::domain::{Currency, Date, Listing, Stay, Terms};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Facts {
     amenities: u64,
-    currency: Currency,
+    currency: [u8; 3],
     /// The ordinary price of a night.
     nightly: u32,
     /// Lowest and highest price of a night, and of a weekend's night.
@@ -41,7 +41,9 @@ pub(super) struct Facts {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Probe {
     amenities: u64,
-    currency: Option<Currency>,
+    currency: Option<[u8; 3]>,
+    /// Whether totals matter.
+    compares_totals: bool,
     guests: u16,
     stay: Option<StayProbe>,
 }
@@ -79,7 +81,8 @@ impl Probe {
                 least_window: first.days_since(today) - 1,
             }
         });
-        Self { amenities: query.amenities.bits(), currency: query.currency, guests: query.guests, stay }
+        let compares_totals = query.sort == Sort::Price || query.max_total_minor.is_some();
+        Self { amenities: query.amenities.bits(), currency: query.currency.map(letters), compares_totals, guests: query.guests, stay }
     }
 }
 
@@ -91,7 +94,7 @@ impl Facts {
         let nights = |pick: fn(&Season) -> Option<u16>| seasons.iter().filter_map(pick);
         Self {
             amenities: listing.description.amenities.bits(),
-            currency: terms.currency,
+            currency: letters(terms.currency),
             nightly: price(rates.nightly_minor),
             weekday: range(terms, |date| !is_weekend(date)),
             weekend: range(terms, is_weekend),
@@ -134,22 +137,22 @@ impl Facts {
         u64::from(self.nightly)
     }
 
-    /// The lowest and the highest total of any shift of the stay; nothing without dates.
+    /// The lowest and the highest total of any shift of the stay; nothing without dates, or if the query does not compare totals.
     ///
     /// Reckoned in floating point, which is exact to a millionth here, and a few minor units wider than need be.
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "totals are below 10^15")]
     pub(super) fn bounds(&self, probe: &Probe) -> Option<(i64, i64)> {
-        let stay = probe.stay?;
+        let stay = probe.stay.filter(|_| probe.compares_totals)?;
         let discount_bp = match stay.nights {
             MONTHLY_NIGHTS.. => self.monthly_bp,
             WEEKLY_NIGHTS.. => self.weekly_bp,
             _ => 0,
         };
-        let left = 1.0 - f64::from(discount_bp) / 10_000.0;
+        let left = 1.0 - f64::from(discount_bp) * BASIS_POINT;
         let extra_guests = probe.guests.saturating_sub(u16::from(self.included_guests));
         let extra = f64::from(extra_guests) * f64::from(stay.nights) * f64::from(self.extra_guest);
-        let fees = 1.0 + f64::from(self.fees_bp) / 10_000.0;
+        let fees = 1.0 + f64::from(self.fees_bp) * BASIS_POINT;
         let nights_minor = |weekday: u32, weekend: u32, weekend_nights: u16| {
             f64::from(stay.nights - weekend_nights) * f64::from(weekday) + f64::from(weekend_nights) * f64::from(weekend)
         };
@@ -157,12 +160,14 @@ impl Facts {
         let (few, many) = stay.weekend_nights;
         let low = nights_minor(self.weekday.0, self.weekend.0, few).min(nights_minor(self.weekday.0, self.weekend.0, many));
         let high = nights_minor(self.weekday.1, self.weekend.1, few).max(nights_minor(self.weekday.1, self.weekend.1, many));
-        Some((total(low).floor() as i64 - SLACK, total(high).ceil() as i64 + SLACK))
+        Some((total(low) as i64 - SLACK, total(high) as i64 + SLACK))
     }
 }
 
-/// More than rounding each part of a total can change it.
-const SLACK: i64 = 4;
+/// More than rounding each part of a total, and cutting the sum, can change it.
+const SLACK: i64 = 5;
+
+const BASIS_POINT: f64 = 1.0 / 10_000.0;
 
 /// Lowest and highest price of the nights of a kind, in any season: each is asked for one night within it, and in none.
 fn range(terms: &Terms, is_kind: impl Fn(Date) -> bool) -> (u32, u32) {
@@ -182,6 +187,11 @@ fn range(terms: &Terms, is_kind: impl Fn(Date) -> bool) -> (u32, u32) {
     let last = seasons.last().map_or(Date::MIN, |season| season.to);
     include(last, 7);
     range
+}
+
+/// The code of a currency, quick to compare.
+fn letters(currency: Currency) -> [u8; 3] {
+    currency.code().as_bytes().try_into().unwrap_or_default()
 }
 
 fn price(minor: i64) -> u32 {

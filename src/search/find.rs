@@ -43,6 +43,9 @@ const MAX_CELLS: usize = 2_000;
 /// Beyond a page, candidates that are kept at first: as many as are usually refused or have too low a bound.
 const SPARE: usize = 160;
 
+/// The same for a page that others come before: a home whose bound is among theirs may have its total here.
+const SPARE_AFTER: usize = 1_000;
+
 /// If those do not suffice, so many times more are kept in the next round.
 const GROWTH: usize = 8;
 
@@ -90,7 +93,7 @@ impl Index {
 impl Find<'_> {
     fn run(&self, limit: usize) -> Vec<Hit> {
         let mut found: Vec<((u64, u32), Hit)> = Vec::with_capacity(limit + 1);
-        let mut most = limit + SPARE;
+        let mut most = limit + if self.after.is_some() { SPARE_AFTER } else { SPARE };
         let mut done: Option<Candidate> = None;
         loop {
             let (candidates, is_all) = self.candidates(done, most);
