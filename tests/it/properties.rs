@@ -7,7 +7,8 @@ use latchkey_protocol::view::{BookingState, Property, PropertyState};
 use latchkey_protocol::{ErrorCode, Topic};
 use serde_json::{Value, json};
 
-use crate::support::hub::{cottage, list_home};
+use crate::support::guest::PASSWORD;
+use crate::support::hub::{cottage, list_as, list_home};
 use crate::support::rest::{Answer, Request};
 use crate::support::{Guest, Hub, fresh_key, nights, refused};
 
@@ -23,10 +24,6 @@ pub(crate) fn plain<'a>(guest: &'a Guest, method: Method, path: &str) -> Request
 
 async fn patch(host: &Guest, home: &Property, body: &Value) -> Answer {
     change(host, Method::PATCH, &format!("/properties/{}/", home.id), home.version).json(body).send().await
-}
-
-async fn create(host: &Guest, ask: &CreateProperty) -> Property {
-    host.post("/properties/", ask).send().await.expect_json(201)
 }
 
 async fn act(host: &Guest, home: &Property, action: &str) -> Property {
@@ -52,7 +49,7 @@ async fn sees(guest: &Guest, home: &Property) -> Vec<bool> {
 async fn p8_a_home_is_its_hosts_alone_unless_it_is_published() {
     let hub = Hub::start().await;
     let (host, ada) = (hub.guest("helga").await, hub.guest("ada").await);
-    let home = create(&host, &CreateProperty { publish: false, ..cottage() }).await;
+    let home = list_as(&host, &CreateProperty { publish: false, ..cottage() }).await;
     assert_eq!((home.state, home.version), (PropertyState::Draft, 1));
     assert_eq!(sees(&ada, &home).await, [false; 5]);
     assert_eq!(sees(&host, &home).await, [true, true, true, true, false]);
@@ -202,6 +199,7 @@ async fn what_is_left_out_stays_and_null_clears_what_may_be_absent() {
 async fn p8_a_homes_address_is_its_hosts_alone_and_no_text_of_it_is_in_an_event() {
     let hub = Hub::start().await;
     let (host, ada) = (hub.guest("helga").await, hub.guest("ada").await);
+    host.become_host().await;
     let key = fresh_key();
     let ask = || host.rest.post("/properties/").bearer(&host.tokens.access_token).key(&key).json(&cottage());
     let home: Property = ask().send().await.expect_json(201);
@@ -230,7 +228,7 @@ async fn a_home_says_after_a_restart_what_it_said_before() {
     ask["seasons"] = json!([season]);
     ask["amenities"] = json!(["garden", "wifi"]);
     ask["description"] = "Between the vines.".into();
-    let home: Property = host.post("/properties/", &ask).send().await.expect_json(201);
+    let home = list_as(&host, &ask).await;
     assert_eq!(serde_json::to_value(&home.seasons).unwrap(), json!([season]));
     hub.restart().await;
     let host = Guest::log_in(hub.address, &host.email).await;
@@ -238,4 +236,23 @@ async fn a_home_says_after_a_restart_what_it_said_before() {
     assert_eq!(read.expect_json::<Property>(200), home);
     let none = HeaderName::from_static("if-none-match");
     assert_eq!(host.get(&format!("/properties/{}/", home.id)).header(none, "\"v1\"").send().await.status, 304);
+}
+
+#[tokio::test]
+async fn an_admin_sees_every_home_and_the_homes_of_one_who_is_erased_are_gone() {
+    let hub = Hub::start().await;
+    let (host, root) = (hub.guest("helga").await, hub.guest("root").await);
+    hub.services().accounts.grant_admin(&root.email).await.unwrap();
+    let draft = list_as(&host, &CreateProperty { publish: false, ..cottage() }).await;
+    let seen: Property = root.get(&format!("/properties/{}/", draft.id)).send().await.expect_json(200);
+    assert_eq!(seen, draft);
+    let path = format!("/properties/{}/", draft.id);
+    change(&root, Method::PATCH, &path, 1).json(&json!({})).send().await.expect_problem(404, ErrorCode::NotFound);
+
+    let home = list_home(&host).await;
+    let erase = host.rest.post("/users/me/erase/").bearer(&host.tokens.access_token).json(&json!({"password": PASSWORD}));
+    assert_eq!(erase.send().await.status, 204);
+    hub.rest.get(&format!("/properties/{}/", home.id)).send().await.expect_problem(404, ErrorCode::NotFound);
+    let listed: Page<Property> = hub.rest.get("/properties/").send().await.expect_json(200);
+    assert!(listed.items.is_empty());
 }

@@ -7,7 +7,7 @@ use latchkey_protocol::view::{Property, Quote, QuoteLineKind};
 use serde_json::json;
 
 use crate::properties::change;
-use crate::support::hub::cottage;
+use crate::support::hub::{cottage, list_as, list_home};
 use crate::support::{Dates, Guest, Hub, nights, refused};
 
 /// Seven nights from a Monday on.
@@ -34,7 +34,7 @@ async fn p9_a_booking_keeps_every_line_of_its_price_whatever_the_host_asks_later
         tax_bp: 320,
         ..cottage()
     };
-    let home: Property = host.post("/properties/", &ask).send().await.expect_json(201);
+    let home = list_as(&host, &ask).await;
     assert_eq!(home.service_fee_bp, 1_250);
     let quote = ada.quote(&home, week()).await.unwrap();
     // 75000 of nights less 7500, 4900 for the second guest, 3000 of cleaning: 75400.
@@ -67,7 +67,7 @@ async fn p9_a_booking_keeps_every_line_of_its_price_whatever_the_host_asks_later
 async fn a_guest_who_agreed_to_another_total_is_told_the_new_one() {
     let hub = Hub::start().await;
     let (host, ada) = (hub.guest("helga").await, hub.guest("ada").await);
-    let home: Property = host.post("/properties/", &cottage()).send().await.expect_json(201);
+    let home = list_home(&host).await;
     let (quote, hold) = (ada.quote(&home, nights(0, 2)).await.unwrap(), ada.hold(&home, nights(0, 2)).await.unwrap());
     let dearer = json!({"cleaning_fee_minor": 4_000});
     change(&host, Method::PATCH, &format!("/properties/{}/", home.id), 1).json(&dearer).send().await.expect_json::<Property>(200);

@@ -9,6 +9,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::*;
+use crate::api::ws::WsLimits;
 use crate::service::accounts::Origin;
 use crate::service::{Caller, IdempotencyKey};
 

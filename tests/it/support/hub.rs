@@ -192,7 +192,11 @@ pub(crate) fn cottage() -> CreateProperty {
 
 /// Lists a cottage.
 pub(crate) async fn list_home(host: &Guest) -> Property {
+    list_as(host, &cottage()).await
+}
+
+/// Lists such a home.
+pub(crate) async fn list_as(host: &Guest, ask: &impl serde::Serialize) -> Property {
     host.become_host().await;
-    let ask = host.rest.post("/properties/").bearer(&host.tokens.access_token).key(&fresh_key()).json(&cottage());
-    ask.send().await.expect_json(201)
+    host.post("/properties/", ask).send().await.expect_json(201)
 }
