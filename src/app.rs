@@ -3,6 +3,7 @@
 pub mod admin;
 mod keys;
 mod lock;
+mod pushing;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -19,12 +20,13 @@ use futures_util::future::BoxFuture;
 use latchkey_protocol::{Seq, SessionId, Topic};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::keys::ring::TokenKeys;
 use self::lock::FolderLock;
+use self::pushing::{MAX_BATCHES_UNDER_WAY, Outlet, fence, push_events, to_hub};
 use self::settings::{allowances, database_config, leases, ws_limits};
 use self::vital::Vital;
 use crate::api::layers::{self, Origins};
@@ -36,7 +38,7 @@ use crate::clock::Clock;
 use crate::config::ServeArgs;
 use crate::domain::Timestamp;
 use crate::domain::retention::Periods;
-use crate::hub::bus::{Bus, LocalBus};
+use crate::hub::bus::LocalBus;
 use crate::hub::{self, EventSource, Hub, HubLimits, SourceError};
 use crate::provider::mail::{self, FileMailer, Mailer, SmtpMailer};
 use crate::provider::sandbox::Sandbox;
@@ -57,11 +59,8 @@ use crate::service::quota::LeaseQuota;
 use crate::service::retention::Retention;
 use crate::service::search::{Fence, Search};
 use crate::service::topics::Topics;
-use crate::store::{EventSink, PhotoFiles, Store, StoredEvent};
+use crate::store::{PhotoFiles, Store};
 use crate::{demo, job};
-
-/// Batches of events on their way from the committer to the hub; when they are not taken, commits wait.
-const MAX_BATCHES_UNDER_WAY: usize = 1_024;
 
 /// How often idle calendars, feeds and limiters are dropped.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
@@ -90,27 +89,6 @@ pub struct App {
     jobs: Option<tokio::task::JoinHandle<()>>,
 }
 
-/// Hands committed events to the task that pushes them: pushing is work for the threads that serve sockets, not for the
-/// committer.
-struct Outlet(mpsc::Sender<Published>);
-
-/// What goes to that task.
-enum Published {
-    /// Events of one batch.
-    Events(Vec<StoredEvent>),
-    /// To be answered when everything before has been pushed.
-    Fence(oneshot::Sender<()>),
-}
-
-impl EventSink for Outlet {
-    fn publish(&self, events: Vec<StoredEvent>) -> BoxFuture<'_, ()> {
-        Box::pin(async move {
-            // Closed only when the process ends; what is stored is resumed from there.
-            let _ = self.0.send(Published::Events(events)).await;
-        })
-    }
-}
-
 /// The event table, as feeds read it.
 struct EventTable(Arc<Store>);
 
@@ -125,10 +103,6 @@ impl EventSource for EventTable {
             Ok(events.into_iter().map(to_hub).collect())
         })
     }
-}
-
-fn to_hub(event: StoredEvent) -> hub::StoredEvent {
-    hub::StoredEvent { topic: event.topic, seq: event.seq, kind: event.kind, at: event.at, data: event.data }
 }
 
 impl App {
@@ -357,38 +331,6 @@ fn public_url(args: &ServeArgs, address: SocketAddr) -> String {
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = if address.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { address.ip() };
     SocketAddr::new(ip, address.port())
-}
-
-async fn push_events(mut published: mpsc::Receiver<Published>, bus: LocalBus, services: Arc<Services>) {
-    while let Some(published) = published.recv().await {
-        match published {
-            Published::Events(batch) => {
-                for event in batch {
-                    services.search.apply(&event);
-                    if let (Topic::Property(property), true) = (event.topic, event.kind.starts_with("property.")) {
-                        services.listings.forget(property).await;
-                    }
-                    bus.publish(&[to_hub(event)]);
-                    // Thousands of writes may have been made without a pause.
-                    tokio::task::yield_now().await;
-                }
-            }
-            // Nobody may be waiting any more.
-            Published::Fence(reached) => drop(reached.send(())),
-        }
-    }
-}
-
-/// Waits until everything that has been published so far has been pushed.
-fn fence(outlet: mpsc::WeakSender<Published>) -> Fence {
-    Box::new(move || {
-        let outlet = outlet.clone();
-        Box::pin(async move {
-            let (reached, when_reached) = oneshot::channel();
-            let Some(outlet) = outlet.upgrade() else { return false };
-            outlet.send(Published::Fence(reached)).await.is_ok() && when_reached.await.is_ok()
-        })
-    })
 }
 
 async fn sweep(parts: Parts, hub: Arc<Hub>, clock: Arc<dyn Clock>, context: Arc<Context>) {

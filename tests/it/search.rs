@@ -11,8 +11,8 @@ use latchkey_protocol::view::{Coordinates, Property, Quote};
 use latchkey_protocol::{Amenity, ErrorCode, PropertyId};
 use serde_json::json;
 
-use super::support::hub::{cottage, list_home};
-use super::support::{Dates, Guest, Hub, Rest, eventually, fresh_key, nights};
+use super::support::hub::{cottage, list_as, list_home};
+use super::support::{Dates, Guest, Hub, Rest, eventually, nights};
 
 async fn find(rest: &Rest, query: &str) -> Page<FoundProperty> {
     rest.get(&format!("/properties/?{query}")).send().await.expect_json(200)
@@ -38,10 +38,6 @@ fn finds(rest: &Rest, query: &str, expected: &[PropertyId]) -> impl Future<Outpu
             (ids(&page) == expected).then_some(page)
         }
     })
-}
-
-async fn list(host: &Guest, ask: &CreateProperty) -> Property {
-    host.rest.post("/properties/").bearer(&host.tokens.access_token).key(&fresh_key()).json(ask).send().await.expect_json(201)
 }
 
 fn checkpoint(hub: &Hub) -> PathBuf {
@@ -85,8 +81,8 @@ async fn each_total_is_that_of_the_quote_for_the_dates_it_names() {
         cleaning_fee_minor: 1_111,
         ..cottage()
     };
-    let dear = list(&host, &dear).await;
-    let yen = list(&host, &CreateProperty { currency: "JPY".to_owned(), ..cottage() }).await;
+    let dear = list_as(&host, &dear).await;
+    let yen = list_as(&host, &CreateProperty { currency: "JPY".to_owned(), ..cottage() }).await;
     for (dates, flexible) in [(nights(0, 2), 0), (nights(4, 7), 0), (nights(11, 9), 3), (nights(2, 3), 2)] {
         let query = format!("{}&flexible={flexible}&sort=price&currency=EUR", stay(dates));
         let page = eventually("both homes", || async { Some(find(&hub.rest, &query).await).filter(|page| page.items.len() == 2) }).await;
@@ -117,7 +113,7 @@ fn sorted_by_price(homes: &[&Property]) -> Vec<PropertyId> {
 async fn homes_come_when_they_are_published_change_with_their_host_and_leave_when_they_are_taken_back() {
     let hub = Hub::start().await;
     let host = hub.guest("host").await;
-    let draft = list(&host, &CreateProperty { publish: false, ..cottage() }).await;
+    let draft = list_as(&host, &CreateProperty { publish: false, ..cottage() }).await;
     let near = "near=48.26,16.35&radius_km=1";
     finds(&hub.rest, near, &[]).await;
     let published: Property = host.post(&format!("/properties/{}/publish/", draft.id), &json!({})).send().await.expect_json(200);
@@ -140,7 +136,7 @@ async fn homes_come_when_they_are_published_change_with_their_host_and_leave_whe
 async fn nights_off_sale_and_days_of_preparation_are_not_found() {
     let hub = Hub::start().await;
     let (host, ada) = (hub.guest("host").await, hub.guest("ada").await);
-    let home = list(&host, &CreateProperty { preparation_days: 2, min_nights: 2, ..cottage() }).await;
+    let home = list_as(&host, &CreateProperty { preparation_days: 2, min_nights: 2, ..cottage() }).await;
     let block = json!({ "from": nights(10, 1).check_in, "to": nights(10, 1).check_out });
     assert_eq!(host.post(&format!("/properties/{}/blocks/", home.id), &block).send().await.status.as_u16(), 201);
     ada.hold_and_book(&home, nights(20, 3)).await;
@@ -173,7 +169,7 @@ async fn pages_follow_each_other_and_a_cursor_belongs_to_its_query() {
     let mut homes = Vec::new();
     for number in 0..5 {
         let location = Some(Coordinates { latitude: 48.2 + f64::from(number) / 1_000.0, longitude: 16.37 });
-        homes.push(list(&host, &CreateProperty { location, ..cottage() }).await.id);
+        homes.push(list_as(&host, &CreateProperty { location, ..cottage() }).await.id);
     }
     let near = "near=48.2,16.37&radius_km=50";
     finds(&hub.rest, near, &homes).await;

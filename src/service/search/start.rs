@@ -74,7 +74,7 @@ impl Search {
             let mut position = self.stale().positions.get(&node).copied().unwrap_or(0);
             while position != ENDED {
                 let page = self.store.log(node, position + 1).await?;
-                let Some(last) = page.last() else { break };
+                let Some(last) = page.last().filter(|last| last.number > position) else { break };
                 position = last.number;
                 batches += page.len();
                 let mut stale = self.stale();
