@@ -79,6 +79,7 @@ async fn a_stay_that_cannot_be_is_refused_with_its_reason_on_both_edges() {
 async fn a_home_that_cannot_be_listed_names_its_field() {
     let hub = Hub::start().await;
     let ada = hub.guest("ada").await;
+    ada.become_host().await;
     let rows = [
         ("title", json!("")),
         ("title", json!("x".repeat(121))),
@@ -95,6 +96,21 @@ async fn a_home_that_cannot_be_listed_names_its_field() {
         ("min_nights", json!(0)),
         ("max_nights", json!(366)),
         ("max_nights", json!(0)),
+        ("description", json!("x".repeat(5_001))),
+        ("country", json!("at")),
+        ("address", json!("")),
+        ("location", json!(null)),
+        ("house_rules", json!("x".repeat(2_001))),
+        ("bedrooms", json!(51)),
+        ("check_in_until_minute", json!(900)),
+        ("check_out_until_minute", json!(1_440)),
+        ("weekend_minor", json!(0)),
+        ("included_guests", json!(0)),
+        ("tax_bp", json!(5_001)),
+        ("preparation_days", json!(8)),
+        ("check_in_days", json!([])),
+        ("seasons", json!([{"from": "2027-01-01", "to": "2027-02-01"}, {"from": "2027-01-31", "to": "2027-03-01"}])),
+        ("price", json!(1)),
     ];
     for (field, value) in rows {
         let mut body = serde_json::to_value(cottage()).unwrap();

@@ -16,7 +16,7 @@ use latchkey_protocol::view::{Coordinates, Property};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tempfile::TempDir;
 
-use super::{Client, Guest, Rest, Watcher, fresh_key, within};
+use super::{Client, Guest, Rest, Watcher, within};
 
 /// Short leases: two of them pass before a silent socket counts as dead.
 const DEFAULTS: [(&str, &str); 6] = [
