@@ -31,7 +31,7 @@ async fn node_at(options: &str, clock: Arc<dyn Clock>) -> (App, TempDir) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(Duration::from_secs(60), search()).await.expect("the search index");
+    timeout(Duration::from_mins(1), search()).await.expect("the search index");
     (app, data)
 }
 

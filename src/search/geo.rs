@@ -157,10 +157,10 @@ mod tests {
 
         #[test]
         fn whatever_lies_in_a_circle_lies_in_its_cells((centre, home) in pair(), radius_m in 1u32..600_000) {
-            if Point::of(centre).chord(Point::of(home)) <= Chord::of_metres(radius_m) {
-                if let Some(cells) = Cell::around(centre, radius_m, 100_000) {
-                    prop_assert!(cells.contains(&Cell::of(home)));
-                }
+            if Point::of(centre).chord(Point::of(home)) <= Chord::of_metres(radius_m)
+                && let Some(cells) = Cell::around(centre, radius_m, 100_000)
+            {
+                prop_assert!(cells.contains(&Cell::of(home)));
             }
         }
     }

@@ -208,7 +208,7 @@ async fn stopped() -> (Hub, Property, Property) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hub_starts_from_its_checkpoint() {
-    let (mut hub, held, _) = stopped().await;
+    let (mut hub, held, _) = Box::pin(stopped()).await;
     // Only the checkpoint knows this title.
     let bytes = std::fs::read(checkpoint(&hub)).unwrap();
     let now = Timestamp::from_epoch_ms(hub.now());
@@ -224,14 +224,14 @@ async fn a_hub_starts_from_its_checkpoint() {
     }
     bytes.extend(draft.finish());
     std::fs::write(checkpoint(&hub), bytes).unwrap();
-    hub.restart().await;
+    Box::pin(hub.restart()).await;
     let page = find(&hub.rest, "").await;
     assert_eq!((page.items[0].id, page.items[0].title.as_str()), (held.id, "As the checkpoint says"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_torn_or_foreign_checkpoint_is_built_anew() {
-    let (mut hub, held, _) = stopped().await;
+    let (mut hub, held, _) = Box::pin(stopped()).await;
     let whole = std::fs::read(checkpoint(&hub)).unwrap();
     let (mut head, index) = read(&whole, utc_date(Timestamp::from_epoch_ms(hub.now()))).unwrap();
     head.epoch = "another history".to_owned();
@@ -243,7 +243,7 @@ async fn a_missing_torn_or_foreign_checkpoint_is_built_anew() {
             Some(bytes) => std::fs::write(checkpoint(&hub), bytes).unwrap(),
             None => std::fs::remove_file(checkpoint(&hub)).unwrap(),
         }
-        hub.restart().await;
+        Box::pin(hub.restart()).await;
         assert_eq!(ids(&find(&hub.rest, "").await), [held.id]);
         assert_eq!(ids(&find(&hub.rest, &stay(nights(0, 3))).await), []);
         assert_eq!(ids(&find(&hub.rest, &stay(nights(3, 3))).await), [held.id]);
@@ -253,11 +253,11 @@ async fn a_missing_torn_or_foreign_checkpoint_is_built_anew() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_committed_after_the_last_checkpoint_is_found_in_the_log() {
-    let (mut hub, held, back) = stopped().await;
+    let (mut hub, held, back) = Box::pin(stopped()).await;
     let old = std::fs::read(checkpoint(&hub)).unwrap();
     let mut host = None;
     for round in 0..2 {
-        hub.restart().await;
+        Box::pin(hub.restart()).await;
         let host = match &mut host {
             None => host.insert(Guest::log_in(hub.address, "host@example.test").await),
             Some(host) => {
@@ -278,7 +278,7 @@ async fn what_was_committed_after_the_last_checkpoint_is_found_in_the_log() {
         hub.stop().await;
         // As if the process had been killed before it could save: the checkpoint is from before all this, by another process.
         std::fs::write(checkpoint(&hub), &old).unwrap();
-        hub.restart().await;
+        Box::pin(hub.restart()).await;
         let after = (ids(&find(&hub.rest, "").await), ids(&find(&hub.rest, &stay(nights(5, 3))).await));
         assert_eq!(after, before, "round {round}");
         assert!(!after.1.contains(&held.id));
