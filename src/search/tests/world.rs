@@ -68,7 +68,7 @@ prop_compose! {
         zone in prop_oneof![Just("Europe/Vienna"), Just("Asia/Tokyo"), Just("Pacific/Pago_Pago"), Just("Pacific/Kiritimati")],
         currency in prop_oneof![4 => Just("EUR"), 1 => Just("JPY")],
         max_guests in prop_oneof![3 => 1u16..5, 1 => Just(50)],
-        rates in rates(),
+        rates in rates().boxed(),
         (min_nights, more_nights) in prop_oneof![3 => Just((1u16, 364u16)), 1 => (1u16..6, 0u16..30)],
         advance_notice_days in prop_oneof![3 => Just(0u16), 1 => 0u16..4],
         booking_window_days in prop_oneof![3 => Just(730u16), 1 => 1u16..60],
@@ -118,7 +118,7 @@ prop_compose! {
         state in prop_oneof![9 => Just(ListingState::Published), 1 => Just(ListingState::Unlisted)],
         location in prop::option::weighted(0.9, location()),
         amenities in prop::collection::vec(prop_oneof![Just(Amenity::Wifi), Just(Amenity::Kitchen), Just(Amenity::Waterfront)], 0..4),
-        terms in terms(),
+        terms in terms().boxed(),
     ) -> Listing {
         let description = Description {
             title: format!("Home {number}"),
@@ -149,7 +149,7 @@ prop_compose! {
 }
 
 pub(super) fn any_listing() -> impl Strategy<Value = Listing> {
-    (0u8..40).prop_flat_map(listing)
+    (0u8..40).prop_flat_map(|number| listing(number).boxed()).boxed()
 }
 
 pub(super) fn run() -> impl Strategy<Value = NightRun> {
@@ -179,7 +179,7 @@ prop_compose! {
 prop_compose! {
     pub(super) fn query()(
         near in prop::option::of((location(), prop_oneof![1u32..500, 1_000u32..30_000, Just(500_000)])),
-        dates in prop_oneof![1 => Just(None), 3 => dates()],
+        dates in prop_oneof![1 => Just(None), 3 => dates().boxed()],
         guests in prop_oneof![3 => 1u16..4, 1 => 1u16..51],
         most in prop::option::weighted(0.3, 0i64..200_000),
         currency in prop_oneof![2 => Just(None), 1 => Just(Some("EUR")), 1 => Just(Some("JPY"))],
@@ -221,7 +221,7 @@ pub(super) enum Step {
 
 pub(super) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (any_listing(), prop::collection::vec(run(), 0..4)).prop_map(|(listing, runs)| Step::List(Box::new(listing), runs)),
+        4 => (any_listing().prop_map(Box::new), prop::collection::vec(run(), 0..4)).prop_map(|(listing, runs)| Step::List(listing, runs)).boxed(),
         6 => (0u8..40, run()).prop_map(|(number, run)| Step::Change(number, run)),
         1 => (0u8..40).prop_map(Step::Delete),
         1 => (0u8..20).prop_map(Step::Wait),
