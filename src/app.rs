@@ -3,6 +3,7 @@
 pub mod admin;
 mod keys;
 mod lock;
+mod pushing;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use self::keys::ring::TokenKeys;
 use self::lock::FolderLock;
+use self::pushing::{MAX_BATCHES_UNDER_WAY, Outlet, fence, push_events, to_hub};
 use self::settings::{allowances, database_config, leases, ws_limits};
 use self::vital::Vital;
 use crate::api::layers::{self, Origins};
@@ -36,7 +38,7 @@ use crate::clock::Clock;
 use crate::config::ServeArgs;
 use crate::domain::Timestamp;
 use crate::domain::retention::Periods;
-use crate::hub::bus::{Bus, LocalBus};
+use crate::hub::bus::LocalBus;
 use crate::hub::{self, EventSource, Hub, HubLimits, SourceError};
 use crate::provider::mail::{self, FileMailer, Mailer, SmtpMailer};
 use crate::provider::sandbox::Sandbox;
@@ -55,12 +57,10 @@ use crate::service::payments::Payments;
 use crate::service::photos::Photos;
 use crate::service::quota::LeaseQuota;
 use crate::service::retention::Retention;
+use crate::service::search::{Fence, Search};
 use crate::service::topics::Topics;
-use crate::store::{EventSink, PhotoFiles, Store, StoredEvent};
+use crate::store::{PhotoFiles, Store};
 use crate::{demo, job};
-
-/// Batches of events on their way from the committer to the hub; when they are not taken, commits wait.
-const MAX_BATCHES_UNDER_WAY: usize = 1_024;
 
 /// How often idle calendars, feeds and limiters are dropped.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
@@ -89,19 +89,6 @@ pub struct App {
     jobs: Option<tokio::task::JoinHandle<()>>,
 }
 
-/// Hands committed events to the task that pushes them: pushing is work for the threads that serve sockets, not for the
-/// committer.
-struct Outlet(mpsc::Sender<Vec<StoredEvent>>);
-
-impl EventSink for Outlet {
-    fn publish(&self, events: Vec<StoredEvent>) -> BoxFuture<'_, ()> {
-        Box::pin(async move {
-            // Closed only when the process ends; what is stored is resumed from there.
-            let _ = self.0.send(events).await;
-        })
-    }
-}
-
 /// The event table, as feeds read it.
 struct EventTable(Arc<Store>);
 
@@ -118,10 +105,6 @@ impl EventSource for EventTable {
     }
 }
 
-fn to_hub(event: StoredEvent) -> hub::StoredEvent {
-    hub::StoredEvent { topic: event.topic, seq: event.seq, kind: event.kind, at: event.at, data: event.data }
-}
-
 impl App {
     /// Starts a node: when this returns, it serves.
     ///
@@ -135,6 +118,7 @@ impl App {
         std::fs::create_dir_all(&args.data).with_context(|| format!("cannot create the data folder {}", args.data.display()))?;
         let lock = FolderLock::take(&args.data)?;
         let (outlet, events) = mpsc::channel(MAX_BATCHES_UNDER_WAY);
+        let fence = fence(outlet.downgrade());
         let store = Arc::new(Store::open(&database_config(args), Arc::clone(&clock), Arc::new(Outlet(outlet))).await?);
         let source = Arc::new(EventTable(Arc::clone(&store)));
         let hub = Arc::new(Hub::new(source, HubLimits::default(), tokio::runtime::Handle::current()));
@@ -145,7 +129,7 @@ impl App {
         let edge_cell: Arc<OnceLock<Arc<Edge>>> = Arc::default();
         let token_keys = TokenKeys::open(args.token_secret.as_deref(), &args.data, clock.as_ref())?;
         let accounts = token_keys.for_accounts(&args.data, public_url(args, address), clock.as_ref())?;
-        let parts = Parts::new(args, &store, &clock, &sandbox, Arc::clone(&edge_cell), accounts)?;
+        let parts = Parts::new(args, &store, &clock, &sandbox, Arc::clone(&edge_cell), accounts, fence)?;
         let edge = Arc::new(Edge::new(Arc::clone(&parts.services), Arc::clone(&hub), Arc::clone(&clock), ws_limits(args)));
         let _ = edge_cell.set(Arc::clone(&edge));
         let database = Arc::clone(store.database());
@@ -172,7 +156,8 @@ impl App {
             _lock: lock,
             jobs: None,
         };
-        app.keep("pushing events", push_events(events, bus, Arc::clone(&parts.services.listings)));
+        app.keep("pushing events", push_events(events, bus, Arc::clone(&parts.services)));
+        app.keep("search", Arc::clone(&parts.services.search).run());
         app.keep("expiry", Arc::clone(&parts.services.expiry).run());
         app.keep("looking for leases", Arc::clone(&parts.services.expiry).rescan());
         app.keep("sandbox provider", sandbox.deliver(format!("http://{}/webhooks/payments/", reachable(address))));
@@ -233,6 +218,7 @@ impl App {
         if let Some(jobs) = self.jobs {
             let _ = jobs.await;
         }
+        self.services.search.save().await;
         for task in &self.background {
             task.abort();
         }
@@ -255,6 +241,7 @@ impl Parts {
         sandbox: &Arc<Sandbox>,
         edge: Arc<OnceLock<Arc<Edge>>>,
         accounts: AccountsConfig,
+        fence: Fence,
     ) -> anyhow::Result<Self> {
         let leases = leases(args);
         let (store, clock) = (|| Arc::clone(store), || Arc::clone(clock));
@@ -304,6 +291,7 @@ impl Parts {
             jobs: Jobs::new(store(), clock()),
             mails: Mails::new(mailer(args)?, clock()),
             retention: Retention::new(store(), clock(), Periods::with_events_days(args.retention_days)),
+            search: Arc::new(Search::new(store(), clock(), args.data.join("search.checkpoint"), fence)),
             topics: Topics::new(store(), Arc::clone(&availability), clock()),
             expiry: Arc::new(Expiry::new(deadlines, Arc::clone(&availability), store(), clock(), Arc::clone(&quota), &leases)),
         };
@@ -318,7 +306,6 @@ impl Parts {
         if args.demo {
             demo::seed(services).await.context("cannot add the demo data")?;
         }
-        services.listings.restore().await.context("cannot read which homes there are")?;
         services.accounts.restore().await.context("cannot read revoked sessions")?;
         services.jobs.restore().await.context("cannot add recurring jobs")?;
         services.expiry.restore().await.context("cannot read live leases")
@@ -345,19 +332,6 @@ fn public_url(args: &ServeArgs, address: SocketAddr) -> String {
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = if address.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { address.ip() };
     SocketAddr::new(ip, address.port())
-}
-
-async fn push_events(mut events: mpsc::Receiver<Vec<StoredEvent>>, bus: LocalBus, listings: Arc<Listings>) {
-    while let Some(batch) = events.recv().await {
-        for event in batch {
-            if let (Topic::Property(property), true) = (event.topic, event.kind.starts_with("property.")) {
-                listings.forget(property).await;
-            }
-            bus.publish(&[to_hub(event)]);
-            // Thousands of writes may have been made without a pause.
-            tokio::task::yield_now().await;
-        }
-    }
 }
 
 async fn sweep(parts: Parts, hub: Arc<Hub>, clock: Arc<dyn Clock>, context: Arc<Context>) {

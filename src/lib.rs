@@ -10,6 +10,7 @@ pub mod entropy;
 pub mod hub;
 pub mod job;
 pub mod provider;
+pub mod search;
 pub mod service;
 pub mod store;
 pub mod telemetry;

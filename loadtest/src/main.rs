@@ -1,8 +1,8 @@
 //! `loadtest`: guests racing for nights, watchers counting sequences, and a verdict on the hub's promises.
 //!
-//! Three scenarios: `race` checks the promises under contention and across crashes, `holds` measures durable holds per
-//! second, `watch` measures connections and fan-out. Each ends with one line, `invariants: ok` or `invariants: BROKEN …`,
-//! and an exit code to match. Only a hub on this machine is loaded, unless asked otherwise.
+//! Four scenarios: `race` checks the promises under contention and across crashes, `holds` measures durable holds per
+//! second, `watch` measures connections and fan-out, `search` measures the search index beside a plain scan. Each ends with one
+//! line, `invariants: ok` or `invariants: BROKEN …`, and an exit code to match. Only a hub on this machine is loaded, unless asked otherwise.
 
 #![allow(clippy::disallowed_methods, reason = "a load tester measures real time and makes its own names")]
 
@@ -19,17 +19,18 @@ mod random;
 mod records;
 mod report;
 mod rest;
+mod search;
 mod session;
 mod socket;
 mod target;
 mod verify;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
 
 use crate::invariants::Breaks;
@@ -69,6 +70,11 @@ enum Scenario {
         #[command(flatten)]
         args: watch::WatchArgs,
     },
+    /// How long a search takes, in this process and without a hub: the index beside a plain scan of the same homes.
+    Search {
+        #[command(flatten)]
+        args: search::SearchArgs,
+    },
 }
 
 /// What every scenario needs to know.
@@ -97,12 +103,30 @@ impl Scenario {
             Self::Race { .. } => "race",
             Self::Holds { .. } => "holds",
             Self::Watch { .. } => "watch",
+            Self::Search { .. } => "search",
         }
     }
 
-    const fn common(&self) -> &Common {
+    /// The hub it loads, if it loads one.
+    const fn common(&self) -> Option<&Common> {
         match self {
-            Self::Race { common, .. } | Self::Holds { common, .. } | Self::Watch { common, .. } => common,
+            Self::Race { common, .. } | Self::Holds { common, .. } | Self::Watch { common, .. } => Some(common),
+            Self::Search { .. } => None,
+        }
+    }
+
+    fn seed(&self) -> u64 {
+        let given = match self {
+            Self::Race { common, .. } | Self::Holds { common, .. } | Self::Watch { common, .. } => common.seed,
+            Self::Search { args } => args.seed,
+        };
+        given.unwrap_or_else(|| SplitMix64::new(plan::now_ms().unsigned_abs()).draw())
+    }
+
+    fn json(&self) -> Option<&Path> {
+        match self {
+            Self::Race { common, .. } | Self::Holds { common, .. } | Self::Watch { common, .. } => common.json.as_deref(),
+            Self::Search { args } => args.json.as_deref(),
         }
     }
 }
@@ -110,15 +134,14 @@ impl Scenario {
 #[tokio::main]
 async fn main() -> ExitCode {
     let scenario = Cli::parse().scenario;
-    let common = scenario.common().clone();
-    let target = match Target::parse(&common.url, common.allow_remote) {
+    let target = match scenario.common().map(|common| Target::parse(&common.url, common.allow_remote)).transpose() {
         Ok(target) => target,
         Err(error) => {
             eprintln!("error: {error:#}");
             return ExitCode::from(2);
         }
     };
-    let report = match run(&scenario, &common, target).await {
+    let report = match run(&scenario, target).await {
         Ok(report) => report,
         Err(error) => {
             // Scripts read the last line: a run that could not be made proves nothing, so it must not look like a good one.
@@ -129,7 +152,7 @@ async fn main() -> ExitCode {
             report
         }
     };
-    if let Some(path) = &common.json
+    if let Some(path) = scenario.json()
         && let Err(error) = report.write_json(path)
     {
         eprintln!("error: {error:#}");
@@ -138,14 +161,18 @@ async fn main() -> ExitCode {
     if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn run(scenario: &Scenario, common: &Common, target: Target) -> Result<Report> {
-    let fresh = || SplitMix64::new(plan::now_ms().unsigned_abs()).draw();
-    let seed = common.seed.unwrap_or_else(fresh);
+async fn run(scenario: &Scenario, target: Option<Target>) -> Result<Report> {
+    let seed = scenario.seed();
     println!("seed: {seed}");
-    let link = Link::new(target, Duration::from_secs(common.reconnect_s), seed);
+    let link = |common: &Common| {
+        let target = target.clone().context("no hub was named")?;
+        anyhow::Ok(Link::new(target, Duration::from_secs(common.reconnect_s), seed))
+    };
     match scenario {
-        Scenario::Race { args, .. } => race::run(args, link).await,
-        Scenario::Holds { args, .. } => holds::run(args, link).await,
-        Scenario::Watch { args, .. } => watch::run(args, link).await,
+        Scenario::Race { args, common } => race::run(args, link(common)?).await,
+        Scenario::Holds { args, common } => holds::run(args, link(common)?).await,
+        Scenario::Watch { args, common } => watch::run(args, link(common)?).await,
+        // Nothing else runs beside it, so that nothing disturbs what is measured.
+        Scenario::Search { args } => search::run(args, seed, plan::now_ms()),
     }
 }

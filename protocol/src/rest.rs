@@ -2,10 +2,12 @@
 //! `Idempotency-Key` header.
 
 mod property;
+mod search;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::property::{CaptionPhoto, CreateBlock, CreateProperty, OrderPhotos, UpdateProperty};
+pub use self::search::{FindProperties, FoundProperty, SearchSort};
 use crate::date::Date;
 use crate::id::{BookingId, PropertyId};
 

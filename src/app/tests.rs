@@ -25,7 +25,14 @@ async fn node_at(options: &str, clock: Arc<dyn Clock>) -> (App, TempDir) {
     let words = fixed.split(' ').map(str::to_owned).chain([data.path().display().to_string()]);
     let words = words.chain(options.split_whitespace().map(str::to_owned));
     let Command::Serve(args) = Cli::try_parse_from(words).unwrap().command else { unreachable!("it says serve") };
-    (App::start(&args, clock, None).await.unwrap(), data)
+    let app = App::start(&args, clock, None).await.unwrap();
+    let search = || async {
+        while !app.services.search.is_ready() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_mins(1), search()).await.expect("the search index");
+    (app, data)
 }
 
 /// One request on a connection of its own; the whole answer as text.

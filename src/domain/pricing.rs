@@ -205,7 +205,9 @@ impl Charges {
 }
 
 impl Rates {
-    const fn discount_bp(&self, nights: u16) -> u16 {
+    /// What is taken off for that many nights, in basis points.
+    #[must_use]
+    pub const fn discount_bp(&self, nights: u16) -> u16 {
         if nights >= MONTHLY_NIGHTS && self.monthly_discount_bp > 0 {
             self.monthly_discount_bp
         } else if nights >= WEEKLY_NIGHTS {
@@ -261,7 +263,8 @@ impl Terms {
 }
 
 /// Friday and Saturday nights.
-const fn is_weekend(night: Date) -> bool {
+#[must_use]
+pub const fn is_weekend(night: Date) -> bool {
     matches!(night.weekday(), 4 | 5)
 }
 

@@ -266,6 +266,13 @@ impl Terms {
         today.saturating_add(i32::from(self.rules.booking_window_days))
     }
 
+    /// The nights of a stay and its days of preparation on both sides, `[from, to)`: nobody else stays in any of them.
+    #[must_use]
+    pub fn nights_kept_free(&self, stay: Stay) -> (Date, Date) {
+        let reach = i32::from(self.rules.preparation_days);
+        (stay.check_in().saturating_add(-reach), stay.check_out().saturating_add(reach))
+    }
+
     /// Whether the rules allow such a stay on the home's local date `today`. Whether the nights are free, and the days of preparation around
     /// them, is the calendar's business.
     ///

@@ -5,9 +5,7 @@
 mod blocks;
 mod fields;
 
-use std::collections::BTreeSet;
-use std::ops::Bound;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use latchkey_protocol::rest::{CreateProperty, UpdateProperty};
 use latchkey_protocol::{Topic, view};
@@ -37,8 +35,6 @@ pub struct Listings {
     service_fee_bp: u16,
     /// The homes that are read, in whatever state they are.
     cache: Cache<PropertyId, Arc<Listing>>,
-    /// Every published home's id, in order: pages are found here and read by id, since the database would read and sort them all.
-    ids: RwLock<BTreeSet<PropertyId>>,
 }
 
 /// The answer kept under a key: a home's texts are personal, and read again when the key is.
@@ -59,17 +55,7 @@ impl Listings {
         service_fee_bp: u16,
     ) -> Self {
         let cache = Cache::new("listings", CACHED_LISTINGS);
-        Self { store, keys, decisions, availability, clock, service_fee_bp, cache, ids: RwLock::default() }
-    }
-
-    /// Reads which homes there are, at start.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub async fn restore(&self) -> Result<(), ServiceError> {
-        let ids = self.store.published_ids().await?;
-        self.ids.write().unwrap_or_else(PoisonError::into_inner).extend(ids);
-        Ok(())
+        Self { store, keys, decisions, availability, clock, service_fee_bp, cache }
     }
 
     /// Makes a home, a draft unless it is to be published at once; the caller becomes its host. Its topic begins with this.
@@ -92,10 +78,7 @@ impl Listings {
             idempotency: Some(used.record(&Created { id }, now)?),
         };
         match self.store.commit(set, Lane::Normal).await {
-            Ok(()) => {
-                self.index(&listing);
-                Ok(wire::property(&listing, Some(caller.user)))
-            }
+            Ok(()) => Ok(wire::property(&listing, Some(caller.user))),
             Err(CommitError::Contended(Contended::Key)) => {
                 let first: Created<PropertyId> = self.keys.first_answer(&used).await?.ok_or(ServiceError::Busy)?;
                 self.find(Some(caller.user), first.id).await
@@ -127,19 +110,6 @@ impl Listings {
     async fn listing(&self, property: PropertyId) -> Result<Option<Arc<Listing>>, ServiceError> {
         let read = async { Ok::<_, ServiceError>(self.store.listing(property).await?.map(Arc::new)) };
         self.cache.get_or_load(property, read).await
-    }
-
-    /// Published homes, newest first, older than `before`.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub async fn list(&self, before: Option<PropertyId>, limit: u16) -> Result<Vec<view::Property>, ServiceError> {
-        let page: Vec<PropertyId> = {
-            let ids = self.ids.read().unwrap_or_else(PoisonError::into_inner);
-            let newest = Bound::Excluded(before.unwrap_or(PropertyId::from_bytes([0xff; 16])));
-            ids.range((Bound::Unbounded, newest)).rev().take(usize::from(limit)).copied().collect()
-        };
-        Ok(self.store.listings(&page).await?.iter().map(|listing| wire::property(listing, None)).collect())
     }
 
     /// The caller's own homes in every state, newest first, older than `before`.
@@ -223,20 +193,11 @@ impl Listings {
     /// What follows from a change on this node, before its answer: nobody reads what was true before their own write.
     pub(super) async fn changed(&self, listing: &Listing) {
         self.cache.forget(listing.id).await;
-        self.index(listing);
     }
 
     /// Forgets what was read of a home: an event says that it has changed, here or elsewhere.
     pub async fn forget(&self, property: PropertyId) {
         self.cache.forget(property).await;
-    }
-
-    fn index(&self, listing: &Listing) {
-        let mut ids = self.ids.write().unwrap_or_else(PoisonError::into_inner);
-        match listing.state {
-            ListingState::Published => ids.insert(listing.id),
-            ListingState::Draft | ListingState::Unlisted | ListingState::Deleted => ids.remove(&listing.id),
-        };
     }
 }
 

@@ -18,6 +18,7 @@ pub mod payments;
 pub mod photos;
 pub mod quota;
 pub mod retention;
+pub mod search;
 pub mod tokens;
 pub mod topics;
 pub mod wire;
@@ -81,6 +82,8 @@ pub struct Services {
     pub mails: mails::Mails,
     /// Deleting by age.
     pub retention: retention::Retention,
+    /// Finding homes.
+    pub search: std::sync::Arc<search::Search>,
     /// Ends leases when nobody comes.
     pub expiry: std::sync::Arc<expiry::Expiry>,
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod property;
+mod search;
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use latchkey_protocol::{event as wire_event, view};
 
 pub use self::account::{audit_entry, me, session, user};
 pub use self::property::{block, calendar_days, photo, property};
+pub use self::search::found_property;
 use crate::domain::booking::{Deal, Party};
 use crate::domain::calendar::NightRun;
 use crate::domain::event::NightState;
@@ -43,6 +45,18 @@ const fn night_state(state: NightState) -> view::NightState {
         NightState::Booked => view::NightState::Booked,
         NightState::Blocked => view::NightState::Blocked,
     }
+}
+
+/// A run of nights, read back from an event.
+#[must_use]
+pub const fn night_run(range: view::NightRange) -> NightRun {
+    let state = match range.state {
+        view::NightState::Free => NightState::Free,
+        view::NightState::Held => NightState::Held,
+        view::NightState::Booked => NightState::Booked,
+        view::NightState::Blocked => NightState::Blocked,
+    };
+    NightRun { from: range.from, to: range.to, state }
 }
 
 /// A price.

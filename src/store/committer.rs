@@ -197,6 +197,10 @@ impl Committer {
         let _ = flight.wait_for(|flight| flight.answered >= begun).await;
     }
 
+    pub(super) fn position(&self) -> (NodeId, i64) {
+        (self.node(), self.flight.borrow().answered)
+    }
+
     /// This process, in the log of batches.
     pub(super) fn node(&self) -> NodeId {
         *uuid::Uuid::from(self.node).as_bytes()

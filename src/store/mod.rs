@@ -27,9 +27,10 @@ pub use database::{Database, DatabaseConfig, MemoryCaps};
 pub use error::{CommitError, Contended, Outcome, StoreError, classify};
 pub use idempotency::{FirstUse, Idempotency, KeyFound};
 pub use photos::PhotoFiles;
-pub use read::{CalendarState, Found, InboxState, Lease, LoggedBatch, Person};
+pub use read::{CalendarState, Found, InboxState, Lease, LoggedBatch, Person, SearchHome};
 
 use crate::clock::Clock;
+use crate::domain::retention::NodeId;
 
 /// The database, its committer and its reads.
 pub struct Store {
@@ -89,6 +90,13 @@ impl Store {
     /// is served to a client waits for the batch in flight.
     pub async fn settled(&self) {
         self.committer.settled().await;
+    }
+
+    /// This process in the commit log, and its last batch that has been answered: its events, and those of all before, have been
+    /// handed to the sink.
+    #[must_use]
+    pub fn position(&self) -> (NodeId, i64) {
+        self.committer.position()
     }
 
     /// Resolves when a job was added, or given back, by this process: a hint, so that it need not wait until somebody looks.

@@ -28,4 +28,5 @@ mod race;
 mod rates;
 mod resume;
 mod retention;
+mod search;
 mod support;

@@ -27,6 +27,9 @@ pub(super) async fn readyz(ask: Ask) -> Handled {
     if !ask.context.ready.load(Ordering::Relaxed) {
         return no("starting or draining\n");
     }
+    if !ask.services.search.is_ready() {
+        return no("the search index is being built\n");
+    }
     if !(ask.context.has_room)() {
         return no("no room on the disk\n");
     }

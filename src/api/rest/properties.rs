@@ -12,10 +12,8 @@ pub(super) async fn create(ask: Ask) -> Handled {
     tagged(property.version, created(&format!("/properties/{}/", property.id), &property))
 }
 
-pub(super) async fn list(ask: Ask) -> Handled {
-    let bounds = Bounds::of(&ask.query()?)?;
-    let properties = ask.services.listings.list(bounds.before, bounds.fetch()).await?;
-    ok(&bounds.page(properties, |property| property.id))
+pub(super) async fn search(ask: Ask) -> Handled {
+    ok(&ask.services.search.find(&ask.query()?).await?)
 }
 
 pub(super) async fn list_own(ask: Ask) -> Handled {

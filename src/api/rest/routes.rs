@@ -10,9 +10,9 @@ use latchkey_protocol::ErrorCode::{
 };
 use latchkey_protocol::client::{AskQuote, BookHold, HoldDates, Pay};
 use latchkey_protocol::rest::{
-    AuditQuery, CalendarWindow, CaptionPhoto, ChangeEmail, ChangePassword, CreateBlock, CreateProperty, ForgotPassword, JobsQuery, Login,
-    OnProperty, OrderPhotos, Page, PageQuery, PaymentsOf, Refresh, Register, ResetPassword, SetRoles, Tokens, UpdateMe, UpdateProperty,
-    VerifyEmail, WithPassword,
+    AuditQuery, CalendarWindow, CaptionPhoto, ChangeEmail, ChangePassword, CreateBlock, CreateProperty, FindProperties, ForgotPassword,
+    FoundProperty, JobsQuery, Login, OnProperty, OrderPhotos, Page, PageQuery, PaymentsOf, Refresh, Register, ResetPassword, SetRoles,
+    Tokens, UpdateMe, UpdateProperty, VerifyEmail, WithPassword,
 };
 use latchkey_protocol::view::{
     AuditEntry, Block, Blocks, Booking, CalendarDays, Export, Hold, Job, Me, Payment, Photo, Property, Quote, Sessions, User as PublicUser,
@@ -96,8 +96,8 @@ fn homes() -> Vec<Operation> {
     vec![
         post("/properties/", "createProperty", properties::create).says("Make a home, a draft or published at once").only(Host).keyed()
             .takes::<CreateProperty>().creates::<Property>().tagged(),
-        get("/properties/", "listProperties", properties::list).says("Homes, newest first")
-            .query::<PageQuery>().gives::<Page<Property>>(),
+        get("/properties/", "findProperties", properties::search).says("Homes that match, with the exact total for the dates asked")
+            .query::<FindProperties>().gives::<Page<FoundProperty>>(),
         get("/properties/mine/", "listOwnProperties", properties::list_own).says("One's own homes in every state, newest first").only(User)
             .query::<PageQuery>().gives::<Page<Property>>(),
         get("/properties/{property}/", "readProperty", properties::find).says("A home; its host sees it in every state, with its address")

@@ -103,9 +103,9 @@ impl Calendar {
     /// Days of preparation own no nights: another guest's nights (not the host's own blocks) must be that far away on both sides.
     fn refuse_unprepared(&self, stay: Stay, draft: &Draft<'_>) -> Result<(), Refusal> {
         let days = self.listing.terms.rules.preparation_days;
-        let reach = i32::from(days);
-        let before = self.nights.range(stay.check_in().saturating_add(-reach)..stay.check_in());
-        let after = self.nights.range(stay.check_out()..stay.check_out().saturating_add(reach));
+        let (from, to) = self.listing.terms.nights_kept_free(stay);
+        let before = self.nights.range(from..stay.check_in());
+        let after = self.nights.range(stay.check_out()..to);
         let is_near = before.chain(after).any(|(_, owner)| self.is_stay(owner.claim) && !draft.has_freed(owner.claim));
         if is_near { Err(Refusal::RuleViolated { rule: Rule::Preparation, limit: i64::from(days) }) } else { Ok(()) }
     }

@@ -7,8 +7,10 @@ mod events;
 mod jobs;
 mod listings;
 mod retention;
+mod search;
 
 pub use accounts::Person;
 pub use bookings::InboxState;
 pub use calendars::{CalendarState, Lease};
 pub use retention::{Found, LoggedBatch};
+pub use search::SearchHome;

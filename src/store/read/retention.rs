@@ -112,8 +112,10 @@ impl Store {
         }
         // The end of the log, or a gap that is longer than a range: only then is it read without a bound.
         let whose = variables([("node", node_uuid(node).into_value()), ("from", from.into_value())]);
-        let next: Option<RecordId> =
-            self.database().read("RETURN (SELECT VALUE id FROM commit:[$node, $from].. LIMIT 1)[0]", whose).await?;
+        let next: Option<RecordId> = self
+            .database()
+            .read("RETURN (SELECT VALUE id FROM commit:[$node, $from]..=[$node, 9223372036854775807] LIMIT 1)[0]", whose)
+            .await?;
         let Some(next) = next else { return Ok(Vec::new()) };
         self.log_range(node, number_of(&next)?).await?.into_iter().map(LoggedBatch::try_from).collect()
     }

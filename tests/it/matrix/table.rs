@@ -41,6 +41,8 @@ const EVERYBODY: [u16; 7] = [200; 7];
 const LOGGED_IN: [u16; 7] = [401, 200, 200, 200, 200, 200, 401];
 const LOGGED_IN_GETS_NOTHING: [u16; 7] = [401, 204, 204, 204, 204, 204, 401];
 const LOGGED_IN_CREATES: [u16; 7] = [401, 201, 201, 201, 201, 201, 401];
+/// Admins alone.
+const ADMIN: [u16; 7] = [401, 403, 403, 403, 403, 200, 401];
 /// The guest alone.
 const GUEST: [u16; 7] = [401, 200, 404, 404, 404, 404, 401];
 /// The host of the home alone.
@@ -81,7 +83,7 @@ pub(super) const ROWS: &[Row] = &[
     row!("listAudit", ADMIN, |w, role| Call::to()),
     // Homes.
     row!("createProperty", [401, 403, 403, 201, 201, 403, 401], |w, role| Call::to().json(serde_json::to_value(crate::support::hub::cottage()).unwrap())),
-    row!("listProperties", ANYBODY, |w, role| Call::to()),
+    row!("findProperties", ANYBODY, |w, role| Call::to()),
     row!("readProperty", ANYBODY, |w, role| Call::to().part(w.home.id)),
     row!("readCalendar", ANYBODY, |w, role| Call::to().part(w.home.id)),
     row!("listOwnProperties", LOGGED_IN, |w, role| Call::to()),

@@ -67,7 +67,10 @@ fn metrics() -> PrometheusHandle {
 async fn start(data: &Path, options: &str, clock: &Arc<OffsetClock>) -> App {
     let args = serve_args(data, options);
     let clock = Arc::clone(clock) as Arc<dyn Clock>;
-    within("the hub to start", App::start(&args, clock, Some(metrics()))).await.unwrap()
+    let app = within("the hub to start", Box::pin(App::start(&args, clock, Some(metrics())))).await.unwrap();
+    let is_ready = || async { app.services.search.is_ready().then_some(()) };
+    super::eventually("the search index", is_ready).await;
+    app
 }
 
 impl Hub {

@@ -1,0 +1,73 @@
+//! From the committer to those who want to know: events, in commit order, through a bounded channel to one task.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use latchkey_protocol::Topic;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::hub;
+use crate::hub::bus::{Bus as _, LocalBus};
+use crate::service::Services;
+use crate::service::search::Fence;
+use crate::store::{EventSink, StoredEvent};
+
+/// Batches of events on their way from the committer to the hub; when they are not taken, commits wait.
+pub(super) const MAX_BATCHES_UNDER_WAY: usize = 1_024;
+
+/// Hands committed events to the task that pushes them: pushing is work for the threads that serve sockets, not for the
+/// committer.
+pub(super) struct Outlet(pub(super) mpsc::Sender<Published>);
+
+/// What goes to that task.
+pub(super) enum Published {
+    /// Events of one batch.
+    Events(Vec<StoredEvent>),
+    /// To be answered when everything before has been pushed.
+    Fence(oneshot::Sender<()>),
+}
+
+impl EventSink for Outlet {
+    fn publish(&self, events: Vec<StoredEvent>) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            // Closed only when the process ends; what is stored is resumed from there.
+            let _ = self.0.send(Published::Events(events)).await;
+        })
+    }
+}
+
+pub(super) fn to_hub(event: StoredEvent) -> hub::StoredEvent {
+    hub::StoredEvent { topic: event.topic, seq: event.seq, kind: event.kind, at: event.at, data: event.data }
+}
+
+pub(super) async fn push_events(mut published: mpsc::Receiver<Published>, bus: LocalBus, services: Arc<Services>) {
+    while let Some(published) = published.recv().await {
+        match published {
+            Published::Events(batch) => {
+                for event in batch {
+                    services.search.apply(&event);
+                    if let (Topic::Property(property), true) = (event.topic, event.kind.starts_with("property.")) {
+                        services.listings.forget(property).await;
+                    }
+                    bus.publish(&[to_hub(event)]);
+                    // Thousands of writes may have been made without a pause.
+                    tokio::task::yield_now().await;
+                }
+            }
+            // Nobody may be waiting any more.
+            Published::Fence(reached) => drop(reached.send(())),
+        }
+    }
+}
+
+/// Waits until everything that has been published so far has been pushed.
+pub(super) fn fence(outlet: mpsc::WeakSender<Published>) -> Fence {
+    Box::new(move || {
+        let outlet = outlet.clone();
+        Box::pin(async move {
+            let (reached, when_reached) = oneshot::channel();
+            let Some(outlet) = outlet.upgrade() else { return false };
+            outlet.send(Published::Fence(reached)).await.is_ok() && when_reached.await.is_ok()
+        })
+    })
+}

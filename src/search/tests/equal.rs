@@ -1,0 +1,84 @@
+//! Index and plain scan agree, and what narrows never rules out what the domain would take.
+
+use proptest::prelude::*;
+
+use super::world::{START, World, any_listing, date, home_id, query, step};
+use crate::domain::calendar::NightRun;
+use crate::domain::event::NightState;
+use crate::search::facts::{Facts, Probe};
+use crate::search::{Applied, Hit, Home, Index, utc_date};
+
+/// What a client sees of results.
+pub(super) fn told(hits: &[Hit]) -> Vec<(u8, Option<u32>, Option<(String, i64)>)> {
+    hits.iter()
+        .map(|hit| {
+            let offer = hit.offer.map(|(stay, total)| (format!("{}..{}", stay.check_in(), stay.check_out()), total));
+            (hit.listing.id.as_bytes()[15], hit.distance_m, offer)
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_index_finds_what_the_plain_scan_finds_in_the_same_order(
+        steps in prop::collection::vec(step(), 0..80), queries in prop::collection::vec((query(), 1usize..12), 1..12),
+    ) {
+        let world = World::of(steps);
+        for (query, limit) in queries {
+            let expected = world.plain.find(&query, None, limit, world.now);
+            let found = world.index.find(&query, None, limit, world.now);
+            prop_assert_eq!(told(&found), told(&expected), "{:?}", query);
+        }
+    }
+
+    #[test]
+    fn facts_rule_nothing_out_that_the_domain_takes_and_bound_its_total(listing in any_listing(), query in query()) {
+        let facts = Facts::of(&listing);
+        let probe = Probe::of(&query, utc_date(START));
+        let terms = &listing.terms;
+        for stay in query.stays() {
+            if terms.accepts(stay, query.guests, terms.today(START)).is_err() || query.currency.is_some_and(|code| code != terms.currency)
+                || !listing.description.amenities.contain(query.amenities) {
+                continue;
+            }
+            prop_assert!(facts.may_match(&probe));
+            if let Some((low, high)) = facts.bounds(&probe)
+                && let Ok(total) = terms.total_minor(stay, query.guests) {
+
+                prop_assert!((low..=high).contains(&total), "{} {} {}", low, total, high);
+            }
+        }
+    }
+}
+
+fn home(seq: u64, taken: Vec<NightRun>) -> Home {
+    use proptest::strategy::ValueTree as _;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut listing = super::world::listing(1).new_tree(&mut runner).unwrap().current();
+    listing.state = crate::domain::ListingState::Published;
+    Home { listing, seq, taken }
+}
+
+#[test]
+fn an_event_that_comes_too_early_is_a_gap_and_one_that_comes_again_changes_nothing() {
+    let mut index = Index::new(utc_date(START));
+    let night = |day, state| NightRun { from: date(day), to: date(day + 1), state };
+    assert_eq!(index.apply(home_id(1), 1, None), Applied::Absent);
+    index.put(home(5, vec![night(3, NightState::Booked)]));
+    for (seq, day, applied, is_free) in [
+        (5, 10, Applied::Known, true),
+        (7, 10, Applied::Gap, true),
+        (6, 10, Applied::Known, false),
+        (7, 11, Applied::Known, false),
+        (6, 12, Applied::Known, true),
+    ] {
+        assert_eq!(index.apply(home_id(1), seq, Some(night(day, NightState::Held))), applied, "{seq}");
+        assert_eq!(index.nights.is_free(0, date(day), date(day + 1)), is_free, "{seq}");
+    }
+    // A slow read that is older than the events since must not undo them.
+    index.put(home(6, Vec::new()));
+    assert_eq!(index.seq(home_id(1)), Some(7));
+    assert!(!index.nights.is_free(0, date(11), date(12)));
+}

@@ -1,0 +1,105 @@
+//! The checkpoint on disk: written beside the old one, synced, and put in its place at once.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::Search;
+use crate::domain::{Date, Timestamp};
+use crate::search::Index;
+use crate::search::checkpoint::{self, Draft, Head};
+
+/// A checkpoint older than this is not used: retention may have swept the log after it, which is kept for 30 days or more
+/// (`domain::retention`).
+const MAX_AGE_MS: i64 = 20 * 86_400_000;
+
+impl Search {
+    /// Saves the index, if it is complete and has changed since. A failure is logged: the next start reads more.
+    pub async fn save(&self) {
+        if !self.is_ready() || !self.has_changed.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        // Everything up to this batch has been given to the pushing task; the fence waits until it is in the index.
+        let (node, batch) = self.store.position();
+        if !(self.fence)().await {
+            return;
+        }
+        let head = {
+            let stale = self.stale();
+            let mut positions = stale.positions.clone();
+            positions.insert(node, batch);
+            Head {
+                epoch: self.store.epoch().to_owned(),
+                written_at_ms: self.clock.now(),
+                positions,
+                pending: stale.homes.keys().copied().collect(),
+            }
+        };
+        let (index, file) = (Arc::clone(&self.index), self.file.clone());
+        let written = tokio::task::spawn_blocking(move || write(&file, &head, &index)).await;
+        match written.map_err(io::Error::other).flatten() {
+            Ok(bytes) => tracing::debug!(bytes, batch, "search checkpoint written"),
+            Err(error) => {
+                self.has_changed.store(true, Ordering::Relaxed);
+                tracing::warn!(%error, "cannot write the search checkpoint");
+            }
+        }
+    }
+}
+
+fn write(file: &Path, head: &Head, index: &RwLock<Index>) -> io::Result<u64> {
+    let fresh = file.with_extension("checkpoint.new");
+    let mut out = File::create(&fresh)?;
+    let (mut draft, first) = Draft::begin(head);
+    let mut written = 0;
+    let mut put = |part: &[u8]| {
+        written += part.len() as u64;
+        out.write_all(part)
+    };
+    put(&first)?;
+    loop {
+        // The index is kept from its writers for one part at a time.
+        let homes = draft.homes(&index.read().unwrap_or_else(PoisonError::into_inner));
+        let Some(homes) = homes else { break };
+        put(&draft.seal(homes))?;
+    }
+    put(&draft.finish())?;
+    out.sync_all()?;
+    drop(out);
+    fs::rename(&fresh, file)?;
+    if let Some(folder) = file.parent() {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(written)
+}
+
+/// The checkpoint, if there is one of this history that the log still goes on from.
+pub(super) fn load(file: &Path, epoch: &str, now: Timestamp, today: Date) -> Option<(Head, Index)> {
+    let refuse = |reason: &str| tracing::info!(reason, "no search checkpoint to start from");
+    let bytes = match fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            refuse(&error.to_string());
+            return None;
+        }
+    };
+    let (head, index) = match checkpoint::read(&bytes, today) {
+        Ok(read) => read,
+        Err(error) => {
+            refuse(&error.to_string());
+            return None;
+        }
+    };
+    let age_ms = now.epoch_ms() - head.written_at_ms;
+    if head.epoch != epoch {
+        refuse("it is of another history");
+        return None;
+    }
+    if !(0..=MAX_AGE_MS).contains(&age_ms) {
+        refuse("it is too old");
+        return None;
+    }
+    Some((head, index))
+}

@@ -1,0 +1,122 @@
+//! How the index comes to be at start: from the checkpoint and the commit log after it, or from every home in the store.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures_util::{StreamExt as _, stream};
+
+use super::{IDLE, READ_AT_ONCE, Search, file, indexed};
+use crate::domain::{PropertyId, Topic};
+use crate::search::checkpoint::Head;
+use crate::search::{Index, utc_date};
+use crate::store::StoreError;
+
+/// The position of a log that is over, and contained as a whole: a process that had ended when every home was read.
+const ENDED: i64 = i64::MAX;
+
+/// Reads of the store that are under way at once while every home is read.
+const READS: usize = 2;
+
+/// Progress is logged whenever so many homes have been read.
+const TELL_EVERY: usize = 10_000;
+
+impl Search {
+    /// Fills the index; when this returns, it contains whatever was committed before the process started, and since.
+    pub(super) async fn start(&self) {
+        while let Err(error) = self.fill().await {
+            tracing::warn!(%error, "cannot build the search index; trying again");
+            tokio::time::sleep(IDLE).await;
+        }
+        loop {
+            self.read_stale().await;
+            let mut stale = self.stale();
+            // From here on events are folded in; none is lost between, since they wait for this lock.
+            if stale.homes.is_empty() {
+                stale.is_building = false;
+                break;
+            }
+        }
+        self.has_changed.store(true, Ordering::Relaxed);
+        self.is_ready.store(true, Ordering::Release);
+        let homes = self.index.read().map_or(0, |index| index.len());
+        tracing::info!(homes, "search is ready");
+    }
+
+    async fn fill(&self) -> Result<(), StoreError> {
+        let (path, epoch, now) = (self.file.clone(), self.store.epoch().to_owned(), self.now());
+        let today = utc_date(now);
+        let loaded = tokio::task::spawn_blocking(move || file::load(&path, &epoch, now, today)).await;
+        match loaded.ok().flatten() {
+            Some((head, index)) => {
+                tracing::info!(homes = index.len(), "search starts from its checkpoint");
+                *self.index_mut() = index;
+                self.await_again(head);
+                self.follow_logs().await
+            }
+            None => self.read_all().await,
+        }
+    }
+
+    /// Goes on from where the checkpoint was.
+    fn await_again(&self, head: Head) {
+        let mut stale = self.stale();
+        stale.positions = head.positions;
+        for property in head.pending {
+            stale.need(property, 0);
+        }
+    }
+
+    /// Marks every home that the logs name after their positions.
+    async fn follow_logs(&self) -> Result<(), StoreError> {
+        let (own, _) = self.store.position();
+        let mut batches = 0;
+        for node in self.store.nodes().await?.into_iter().filter(|node| *node != own) {
+            let mut position = self.stale().positions.get(&node).copied().unwrap_or(0);
+            while position != ENDED {
+                let page = self.store.log(node, position + 1).await?;
+                let Some(last) = page.last().filter(|last| last.number > position) else { break };
+                position = last.number;
+                batches += page.len();
+                let mut stale = self.stale();
+                for (topic, seq) in page.iter().flat_map(|batch| &batch.events) {
+                    if let Topic::Property(property) = topic {
+                        stale.need(*property, *seq);
+                    }
+                }
+                stale.positions.insert(node, position);
+            }
+        }
+        tracing::info!(batches, homes = self.stale().homes.len(), "search has followed the commit logs");
+        Ok(())
+    }
+
+    /// Reads every home.
+    async fn read_all(&self) -> Result<(), StoreError> {
+        let (own, _) = self.store.position();
+        let ended: Vec<_> = self.store.nodes().await?.into_iter().filter(|node| *node != own).map(|node| (node, ENDED)).collect();
+        *self.index_mut() = Index::new(utc_date(self.now()));
+        let mut properties = self.store.published_ids().await?;
+        properties.sort_unstable();
+        // A block that is made from now on comes with an event, and its home is read again.
+        let blocks = Arc::new(self.store.block_ids().await?);
+        let total = properties.len();
+        tracing::info!(homes = total, "search reads every home");
+        let first_night = self.first_night();
+        let read = |properties: Vec<PropertyId>| async move { self.store.search_homes(&properties, first_night).await };
+        let chunks: Vec<Vec<PropertyId>> = properties.chunks(READ_AT_ONCE).map(<[PropertyId]>::to_vec).collect();
+        let mut reads = stream::iter(chunks).map(read).buffered(READS);
+        let mut done = 0;
+        while let Some(homes) = reads.next().await {
+            for home in homes? {
+                self.index_mut().put(indexed(home, &blocks));
+            }
+            let before = done;
+            done = (done + READ_AT_ONCE).min(total);
+            if before / TELL_EVERY != done / TELL_EVERY {
+                tracing::info!(done, of = total, "search reads every home");
+            }
+        }
+        self.stale().positions.extend(ended);
+        Ok(())
+    }
+}
