@@ -29,3 +29,19 @@ fn every_operation_says_what_it_does_and_has_a_name_of_its_own() {
         assert_eq!(namesakes, 1, "{}", operation.id);
     }
 }
+
+#[test]
+fn everything_that_the_document_refers_to_is_in_it() {
+    let document: serde_json::Value = serde_json::from_str(&latchkey::api::openapi::text()).unwrap();
+    let (mut waiting, mut missing) = (vec![&document], Vec::new());
+    while let Some(value) = waiting.pop() {
+        if let Some(reference) = value.get("$ref").and_then(serde_json::Value::as_str)
+            && document.pointer(reference.trim_start_matches('#')).is_none()
+        {
+            missing.push(reference.to_owned());
+        }
+        waiting.extend(value.as_object().into_iter().flat_map(serde_json::Map::values));
+        waiting.extend(value.as_array().into_iter().flatten());
+    }
+    assert_eq!(missing, Vec::<String>::new());
+}

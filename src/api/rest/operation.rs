@@ -10,6 +10,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::{Method, StatusCode};
 use latchkey_protocol::ErrorCode;
+use latchkey_protocol::rest::Page;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::schema::Schema;
 use utoipa::openapi::{Ref, RefOr};
@@ -269,6 +270,13 @@ impl Operation {
     /// Answers 200 with JSON of that form.
     pub(super) fn gives<T: ToSchema>(self) -> Self {
         self.answers::<T>(StatusCode::OK)
+    }
+
+    /// Answers 200 with a page of these.
+    pub(super) fn gives_page<T: ToSchema>(mut self) -> Self {
+        // utoipa does not count what a generic type is of among its parts.
+        component::<T>(&mut self.components);
+        self.gives::<Page<T>>()
     }
 
     /// Answers 201 with JSON of that form and its `Location`.

@@ -11,8 +11,8 @@ use latchkey_protocol::ErrorCode::{
 use latchkey_protocol::client::{AskQuote, BookHold, HoldDates, Pay};
 use latchkey_protocol::rest::{
     AuditQuery, CalendarWindow, CaptionPhoto, ChangeEmail, ChangePassword, CreateBlock, CreateProperty, FindProperties, ForgotPassword,
-    FoundProperty, JobsQuery, Login, OnProperty, OrderPhotos, Page, PageQuery, PaymentsOf, Refresh, Register, ResetPassword, SetRoles,
-    Tokens, UpdateMe, UpdateProperty, VerifyEmail, WithPassword,
+    FoundProperty, JobsQuery, Login, OnProperty, OrderPhotos, PageQuery, PaymentsOf, Refresh, Register, ResetPassword, SetRoles, Tokens,
+    UpdateMe, UpdateProperty, VerifyEmail, WithPassword,
 };
 use latchkey_protocol::view::{
     AuditEntry, Block, Blocks, Booking, CalendarDays, Export, Hold, Job, Me, Payment, Photo, Property, Quote, Sessions, User as PublicUser,
@@ -58,7 +58,7 @@ fn accounts() -> Vec<Operation> {
 fn people() -> Vec<Operation> {
     vec![
         get("/users/", "listUsers", users::list).says("Everybody, newest first").only(Admin)
-            .query::<PageQuery>().gives::<Page<Me>>(),
+            .query::<PageQuery>().gives_page::<Me>(),
         get("/users/{user}/", "readUser", users::find).says("Somebody's public profile; all of it for themselves and admins")
             .gives::<PublicUser>(),
         get("/users/me/", "readMe", users::me).says("One's own account").only(User)
@@ -87,7 +87,7 @@ fn people() -> Vec<Operation> {
         put("/admin/users/{user}/roles/", "setRoles", admin::set_roles).says("Give and take roles; never the last admin's").only(Admin)
             .takes::<SetRoles>().gives::<Me>().refuses(&[InvalidState]),
         get("/admin/audit/", "listAudit", admin::audit).says("What happened to accounts, newest first").only(Admin)
-            .query::<AuditQuery>().gives::<Page<AuditEntry>>(),
+            .query::<AuditQuery>().gives_page::<AuditEntry>(),
     ]
 }
 
@@ -97,9 +97,9 @@ fn homes() -> Vec<Operation> {
         post("/properties/", "createProperty", properties::create).says("Make a home, a draft or published at once").only(Host).keyed()
             .takes::<CreateProperty>().creates::<Property>().tagged(),
         get("/properties/", "findProperties", properties::search).says("Homes that match, with the exact total for the dates asked")
-            .query::<FindProperties>().gives::<Page<FoundProperty>>(),
+            .query::<FindProperties>().gives_page::<FoundProperty>(),
         get("/properties/mine/", "listOwnProperties", properties::list_own).says("One's own homes in every state, newest first").only(User)
-            .query::<PageQuery>().gives::<Page<Property>>(),
+            .query::<PageQuery>().gives_page::<Property>(),
         get("/properties/{property}/", "readProperty", properties::find).says("A home; its host sees it in every state, with its address")
             .gives::<Property>().tagged(),
         patch("/properties/{property}/", "updateProperty", properties::update).says("Change one's own home: what is left out stays").only(User).conditional()
@@ -147,7 +147,7 @@ fn stays() -> Vec<Operation> {
         post("/bookings/", "bookHold", bookings::book).says("Turn one's own live hold into a booking that waits for its payment").only(User).keyed()
             .takes::<BookHold>().creates::<Booking>().refuses(&[NotFound, Expired, InvalidState]),
         get("/bookings/", "listBookings", bookings::list).says("One's bookings, as guest and as host, newest first").only(User)
-            .query::<PageQuery>().gives::<Page<Booking>>(),
+            .query::<PageQuery>().gives_page::<Booking>(),
         get("/bookings/{booking}/", "readBooking", bookings::find).says("A booking that one is a party of").only(User)
             .gives::<Booking>(),
         post("/bookings/{booking}/cancel/", "cancelBooking", bookings::cancel).says("Call a booking off, as guest or host").only(User).keyed()
@@ -161,7 +161,7 @@ fn money() -> Vec<Operation> {
         post("/payments/", "pay", payments::pay).says("Pay for one's own booking").only(User).keyed()
             .takes::<Pay>().creates::<Payment>().refuses(&[Forbidden, NotFound, Expired, InvalidState]),
         get("/payments/", "listPayments", payments::list).says("The payments of a booking that one is a party of").only(User)
-            .query::<PaymentsOf>().gives::<Page<Payment>>().refuses(&[NotFound]),
+            .query::<PaymentsOf>().gives_page::<Payment>().refuses(&[NotFound]),
         post("/webhooks/payments/", "takeWebhook", payments::webhook).says("The payment provider's word, signed").only(Provider).rate(Rate::Unlimited)
             .takes_bytes(JSON, super::operation::MAX_BODY_BYTES).refuses(&[Unauthenticated, Invalid]),
     ]
@@ -171,7 +171,7 @@ fn money() -> Vec<Operation> {
 fn work() -> Vec<Operation> {
     vec![
         get("/admin/jobs/", "listJobs", jobs::list).says("Background work, in the order of its names").only(Admin)
-            .query::<JobsQuery>().gives::<Page<Job>>(),
+            .query::<JobsQuery>().gives_page::<Job>(),
         post("/admin/jobs/{kind}/{key}/retry/", "retryJob", jobs::retry).says("Have a job run now, from its first try on").only(Admin)
             .words(&["kind", "key"]).gives::<Job>().refuses(&[InvalidState]),
         delete("/admin/jobs/{kind}/{key}/", "discardJob", jobs::discard).says("Throw a mail away; refunds and what recurs stay").only(Admin)
