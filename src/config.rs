@@ -157,7 +157,7 @@ pub struct ServeArgs {
     #[arg(long, env = "LATCHKEY_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
     pub trusted_proxies: Vec<ipnet::IpNet>,
 
-    /// Origins whose pages may use the interface, such as https://example.test, separated by commas; * is all
+    /// Origins whose pages may use the interface, such as `https://example.test`, separated by commas; * is all
     #[arg(long, env = "LATCHKEY_CORS_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origins: Vec<String>,
 

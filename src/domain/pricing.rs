@@ -1,6 +1,6 @@
 //! What a stay costs: rates, lines, and a total that is their sum.
 //!
-//! Amounts are reckoned in one place ([`Charges`]): the lines of a quote spell them out, and [`Terms::total_minor`] adds them up without
+//! Amounts are reckoned in one place (`Charges`): the lines of a quote spell them out, and [`Terms::total_minor`] adds them up without
 //! building lines, which search does thousands of times for one query. Each amount that is a part of another is rounded once, half to even.
 
 use latchkey_protocol::{Date, PropertyId};

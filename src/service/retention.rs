@@ -1,4 +1,4 @@
-//! Deleting by age, a little at a time: each run of a sweep deletes a bounded number of records, in change sets of at most [`MAX_RECORDS`] with
+//! Deleting by age, a little at a time: each run of a sweep deletes a bounded number of records, in change sets of at most `MAX_RECORDS` with
 //! pauses between them, and says where the next run goes on.
 //!
 //! What may go is decided in `domain::retention`; all deletions go through the committer and are right however often they are made, so a run that

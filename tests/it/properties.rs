@@ -257,6 +257,25 @@ async fn an_admin_sees_every_home_and_the_homes_of_one_who_is_erased_are_gone() 
     let erase = host.rest.post("/users/me/erase/").bearer(&host.tokens.access_token).json(&json!({"password": PASSWORD}));
     assert_eq!(erase.send().await.status, 204);
     hub.rest.get(&format!("/properties/{}/", home.id)).send().await.expect_problem(404, ErrorCode::NotFound);
-    let listed: Page<Property> = hub.rest.get("/properties/").send().await.expect_json(200);
-    assert!(listed.items.is_empty());
+    eventually("the search to forget it", || async {
+        let listed: Page<FoundProperty> = hub.rest.get("/properties/").send().await.expect_json(200);
+        listed.items.is_empty().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_homes_of_a_host_who_is_suspended_or_leaves_for_a_while_go_off_sale() {
+    let hub = Hub::start().await;
+    let (host, other, root) = (hub.guest("helga").await, hub.guest("hugo").await, hub.guest("root").await);
+    hub.services().accounts.grant_admin(&root.email).await.unwrap();
+    let (home, others) = (list_home(&host).await, list_home(&other).await);
+    let suspend = plain(&root, Method::POST, &format!("/admin/users/{}/suspend/", host.user));
+    assert_eq!(suspend.send().await.status, 200);
+    let leave = other.rest.post("/users/me/deactivate/").bearer(&other.tokens.access_token).json(&json!({"password": PASSWORD}));
+    assert_eq!(leave.send().await.status, 204);
+    for home in [home, others] {
+        hub.rest.get(&format!("/properties/{}/", home.id)).send().await.expect_problem(404, ErrorCode::NotFound);
+        refused(root.hold(&home, nights(50, 2)).await, ErrorCode::NotFound);
+    }
 }

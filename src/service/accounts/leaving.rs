@@ -17,12 +17,14 @@ const PAGE: u16 = 500;
 const DAY_MS: i64 = 86_400_000;
 
 impl Accounts {
-    /// Leaves until the next log-in: every session ends, and to others the user is not there.
+    /// Leaves until the next log-in: homes go off sale, every session ends, and to others the user is not there.
     ///
     /// # Errors
     /// `BadCredentials`; `InvalidState` of admins; `RateLimited`, `Busy`.
     pub async fn deactivate(&self, caller: &Caller, ask: WithPassword, origin: &Origin) -> Result<(), ServiceError> {
         let verified = self.verified(caller, ask.password).await?;
+        self.account(caller.user).await?.deactivate()?;
+        self.leave_no_home_on_sale(caller.user).await?;
         let by = By::caller(caller, origin);
         self.decide(caller.user, |person, now| {
             still(&person, &verified)?;
@@ -72,8 +74,8 @@ impl Accounts {
         Ok(nothing_is_open(&bookings, today.ok_or(ServiceError::Internal)?)?)
     }
 
-    /// The one place where the homes of somebody who is about to be erased go off sale.
-    async fn leave_no_home_on_sale(&self, user: UserId) -> Result<(), ServiceError> {
+    /// The one place where the homes of somebody who leaves or is suspended go off sale.
+    pub(super) async fn leave_no_home_on_sale(&self, user: UserId) -> Result<(), ServiceError> {
         match self.take_homes_off_sale.get() {
             Some(take_off) => take_off(user).await,
             None if self.store.listings_of(user).await?.is_empty() => Ok(()),

@@ -65,6 +65,8 @@ impl Accounts {
     pub async fn suspend(&self, caller: &Caller, user: UserId, origin: &Origin) -> Result<view::Me, ServiceError> {
         self.require_admin(caller).await?;
         let by = By::caller(caller, origin);
+        self.account(user).await?.suspend()?;
+        self.leave_no_home_on_sale(user).await?;
         self.decide(user, |person, now| {
             let mut change = Change::default();
             change.end(live(&person, now), now);
