@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod domain;
+pub mod durable;
 pub mod entropy;
 pub mod hub;
 pub mod job;
