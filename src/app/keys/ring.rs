@@ -14,6 +14,7 @@ use anyhow::Context as _;
 
 use super::MIN_BYTES;
 use crate::clock::Clock;
+use crate::domain::DAY_MS;
 use crate::durable::{OWNER_ONLY, write_whole};
 use crate::entropy;
 use crate::provider::webhook::hex;
@@ -22,7 +23,7 @@ use crate::service::accounts::AccountsConfig;
 use crate::service::tokens::{ACCESS_TTL_MS, TokenKey};
 
 /// How long a key signs before a new one is made, in milliseconds.
-const SIGNS_FOR_MS: i64 = 30 * 86_400_000;
+const SIGNS_FOR_MS: i64 = 30 * DAY_MS;
 
 /// How long a key that was replaced still verifies: as long as the last token lives that a hub can have signed with it, which hears of
 /// its successor within a minute, and a little.
@@ -171,8 +172,6 @@ mod tests {
     use super::*;
     use crate::clock::OffsetClock;
     use crate::durable::unfinished;
-
-    const DAY_MS: i64 = 86_400_000;
 
     fn kids(keys: &[TokenKey]) -> Vec<&str> {
         keys.iter().map(|key| key.kid.as_str()).collect()

@@ -7,14 +7,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::Search;
-use crate::domain::{Date, Timestamp};
+use crate::domain::{DAY_MS, Date, Timestamp};
 use crate::durable::{BY_UMASK, write_whole};
 use crate::search::Index;
 use crate::search::checkpoint::{self, Draft, Head};
 
 /// A checkpoint older than this is not used: retention may have swept the log after it, which is kept for 30 days or more
 /// (`domain::retention`).
-const MAX_AGE_MS: i64 = 20 * 86_400_000;
+const MAX_AGE_MS: i64 = 20 * DAY_MS;
 
 impl Search {
     /// Saves the index, if it is complete and has changed since. A failure is logged: the next start reads more.
