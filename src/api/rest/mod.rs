@@ -53,20 +53,15 @@ pub struct Context {
 
 type Handled = Result<Response, Problem>;
 
-/// A JSON answer.
-fn json<T: Serialize>(status: StatusCode, body: &T) -> Handled {
-    Ok(warp::reply::with_status(warp::reply::json(body), status).into_response())
-}
-
 /// A JSON answer with 200.
 fn ok<T: Serialize>(body: &T) -> Handled {
-    json(StatusCode::OK, body)
+    Ok(warp::reply::json(body).into_response())
 }
 
 /// A JSON answer with 201 and the new thing's place.
 fn created<T: Serialize>(location: &str, body: &T) -> Handled {
     let reply = warp::reply::with_status(warp::reply::json(body), StatusCode::CREATED);
-    Ok(warp::reply::with_header(reply, "location", location).into_response())
+    Ok(warp::reply::with_header(reply, header::LOCATION, location).into_response())
 }
 
 /// An answer without a body.

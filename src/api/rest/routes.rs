@@ -186,7 +186,7 @@ fn around() -> Vec<Operation> {
             .answers_nothing(StatusCode::SWITCHING_PROTOCOLS).refuses(&[UpgradeRequired]),
         get("/healthz/", "healthz", hub::healthz).says("Whether the process answers").rate(Rate::Unlimited).gives_bytes(TEXT),
         get("/readyz/", "readyz", hub::readyz).says("Whether it wants requests: 503 while it starts or drains, or without room on its disk")
-            .rate(Rate::Unlimited).gives_bytes(TEXT),
+            .rate(Rate::Unlimited).gives_bytes(TEXT).refuses_plainly(StatusCode::SERVICE_UNAVAILABLE),
         get("/metrics/", "metrics", hub::metrics).says("Metrics for Prometheus").rate(Rate::Unlimited)
             .gives_bytes(TEXT).refuses(&[NotFound]),
         get("/problems/", "listProblems", hub::problems).says("Every error's type, status and meaning").rate(Rate::Unlimited)
