@@ -17,7 +17,8 @@ mod users;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use http::{HeaderValue, StatusCode, header};
+use bytes::Bytes;
+use http::{StatusCode, header};
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
@@ -69,11 +70,18 @@ fn nothing() -> Handled {
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+/// An answer of a file's bytes, which may be kept as `cache_control` says.
+fn file(bytes: Bytes, media_type: &str, cache_control: &'static str) -> Handled {
+    let reply = warp::reply::with_header(Response::new(bytes.into()), header::CONTENT_TYPE, media_type);
+    Ok(warp::reply::with_header(reply, header::CACHE_CONTROL, cache_control).into_response())
+}
+
 /// The same answer with the `ETag` of a version.
 fn tagged(version: i64, answer: Handled) -> Handled {
-    let mut response = answer?;
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"v{version}\"")) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    Ok(response)
+    tagged_as(&format!("v{version}"), answer)
+}
+
+/// The same answer with that `ETag`, of which the quotes are no part.
+fn tagged_as(tag: &str, answer: Handled) -> Handled {
+    Ok(warp::reply::with_header(answer?, header::ETAG, format!("\"{tag}\"")).into_response())
 }
