@@ -1,7 +1,7 @@
 //! Every REST route, on one page. A handler translates, calls a service, translates back; its noun's file has it.
 //!
 //! What is said here is all there is: `operation.rs` says what each word does. An operation also needs a row in the authorisation matrix
-//! (`tests/it/matrix.rs`), and `openapi.json` is written again (`LATCHKEY_WRITE_DOCUMENTS=1 cargo test documents`).
+//! (`tests/it/matrix/table.rs`), and `openapi.json` is written again (CONTRIBUTING.md).
 
 use http::StatusCode;
 use latchkey_protocol::ErrorCode::{
