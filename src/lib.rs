@@ -5,6 +5,7 @@ pub mod app;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod digest;
 pub mod domain;
 pub mod durable;
 pub mod entropy;

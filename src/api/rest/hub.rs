@@ -12,6 +12,7 @@ use warp::reply::Reply as _;
 
 use super::{Ask, Handled, Problem, file, ok, tagged_as};
 use crate::api::{openapi, problem};
+use crate::digest::{hex, sha256};
 
 /// `GET /ws` that asks for an upgrade never comes here.
 pub(super) async fn connect(_: Ask) -> Handled {
@@ -55,8 +56,7 @@ pub(super) async fn problems(_: Ask) -> Handled {
 /// The document as it is served, and its tag, written once.
 static DOCUMENT: LazyLock<(Bytes, String)> = LazyLock::new(|| {
     let text = Bytes::from(openapi::text());
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &text);
-    let tag = crate::provider::webhook::hex(&digest.as_ref()[..8]);
+    let tag = hex(&sha256(&text)[..8]);
     (text, tag)
 });
 

@@ -14,10 +14,10 @@ use anyhow::Context as _;
 
 use super::MIN_BYTES;
 use crate::clock::Clock;
+use crate::digest::{hex, sha256};
 use crate::domain::DAY_MS;
 use crate::durable::{OWNER_ONLY, write_whole};
 use crate::entropy;
-use crate::provider::webhook::hex;
 use crate::service::Services;
 use crate::service::accounts::AccountsConfig;
 use crate::service::tokens::{ACCESS_TTL_MS, TokenKey};
@@ -53,8 +53,7 @@ impl TokenKeys {
         if let Some(secret) = configured {
             let secret = super::secret(Some(secret), data, "")?;
             let named = [b"latchkey kid ".as_slice(), &secret].concat();
-            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &named);
-            return Ok(Self::Fixed(TokenKey { kid: hex(&digest.as_ref()[..8]), secret }));
+            return Ok(Self::Fixed(TokenKey { kid: hex(&sha256(&named)[..8]), secret }));
         }
         let folder = data.join(FOLDER);
         if !folder.exists() {
