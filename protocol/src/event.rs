@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::EpochMs;
-use crate::id::{BookingId, HoldId, PaymentId, PropertyId};
+use crate::id::{BookingId, HoldId, NotificationId, PaymentId, PropertyId, UserId};
 use crate::view::{BookingState, NightRange, PaymentState};
+use crate::words::NotificationKind;
 
 /// An event's type and its data, as `{"type":"hold.expired","data":{…}}`.
 ///
@@ -54,6 +55,18 @@ pub enum Event {
     /// On both inboxes and the booking: money goes or went back, for the reason that `state` of the booking gives.
     #[serde(rename = "payment.refunded")]
     PaymentRefunded(PaymentNotice),
+    /// On both inboxes and the booking: one side wrote to the other; `GET /bookings/{booking}/messages/` has the text.
+    #[serde(rename = "message.sent")]
+    MessageSent(MessageNotice),
+    /// On both inboxes and the booking: one side has read what the other wrote.
+    #[serde(rename = "message.read")]
+    MessageRead(MessagesRead),
+    /// On the inbox of whom it is for: there is a new notification, besides the event that it follows from.
+    #[serde(rename = "notification.created")]
+    NotificationCreated(NotificationNotice),
+    /// On the inbox of whose they are: notifications were read, here or on another device.
+    #[serde(rename = "notification.read")]
+    NotificationRead(NotificationsRead),
 }
 
 impl Event {
@@ -75,6 +88,10 @@ impl Event {
             Self::PaymentUpdated(_) => "payment.updated",
             Self::PaymentSucceeded(_) => "payment.succeeded",
             Self::PaymentRefunded(_) => "payment.refunded",
+            Self::MessageSent(_) => "message.sent",
+            Self::MessageRead(_) => "message.read",
+            Self::NotificationCreated(_) => "notification.created",
+            Self::NotificationRead(_) => "notification.read",
         }
     }
 }
@@ -131,4 +148,48 @@ pub struct PaymentNotice {
     pub captured_minor: i64,
     /// How much went back, in minor units.
     pub refunded_minor: i64,
+}
+
+/// Somebody wrote to the other side of a booking. Never the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageNotice {
+    /// In the thread of which booking.
+    pub booking: BookingId,
+    /// Its number in the thread.
+    pub message: u64,
+    /// Who wrote it.
+    pub sender: UserId,
+}
+
+/// How far somebody has read a thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessagesRead {
+    /// The thread of which booking.
+    pub booking: BookingId,
+    /// Who.
+    pub reader: UserId,
+    /// The number of the last message that they have read.
+    pub up_to: u64,
+}
+
+/// A new notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotificationNotice {
+    /// Which.
+    pub notification: NotificationId,
+    /// What it is about.
+    pub kind: NotificationKind,
+    /// Of which booking.
+    pub booking: BookingId,
+}
+
+/// Notifications that are read now: all up to one, or those that are listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotificationsRead {
+    /// This one and all before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_to: Option<NotificationId>,
+    /// These.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notifications: Vec<NotificationId>,
 }

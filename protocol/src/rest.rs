@@ -13,8 +13,12 @@ use crate::id::{BookingId, PropertyId};
 
 mod account;
 mod job;
+mod message;
+mod notification;
 pub use account::*;
 pub use job::*;
+pub use message::*;
+pub use notification::*;
 
 /// Query of `GET /properties/{id}/calendar/`; the window is at most 732 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,8 +12,12 @@ use crate::{EpochMs, Seq};
 
 mod account;
 mod job;
+mod message;
+mod notification;
 pub use account::*;
 pub use job::*;
+pub use message::*;
+pub use notification::*;
 
 /// What one night of a public calendar looks like from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -126,6 +126,24 @@ words! {
 }
 
 words! {
+    /// What a notification is about. New words are added at the end: the database stores words.
+    NotificationKind {
+        /// The booking is paid, and the nights are the guest's.
+        BookingConfirmed = "booking_confirmed",
+        /// The booking was not paid in time.
+        BookingExpired = "booking_expired",
+        /// The other side called the booking off.
+        BookingCancelled = "booking_cancelled",
+        /// The payment method was declined: another one is needed.
+        PaymentFailed = "payment_failed",
+        /// Money went back to the guest.
+        RefundSent = "refund_sent",
+        /// The other side wrote.
+        MessageReceived = "message_received",
+    }
+}
+
+words! {
     /// A day of the week.
     Weekday {
         /// Monday.
@@ -158,6 +176,10 @@ mod tests {
         for day in Weekday::ALL {
             assert_eq!(day.as_str().parse(), Ok(*day));
             assert_eq!(serde_json::to_string(day).unwrap(), format!("\"{}\"", day.as_str()));
+        }
+        for kind in NotificationKind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(*kind));
+            assert_eq!(serde_json::to_string(kind).unwrap(), format!("\"{}\"", kind.as_str()));
         }
         assert_eq!("wi-fi".parse::<Amenity>(), Err(UnknownWord));
     }

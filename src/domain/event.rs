@@ -1,6 +1,6 @@
 //! What happened, past tense, by ids: the public contract of every committed change.
 
-use latchkey_protocol::{BookingId, Date, HoldId, PropertyId};
+use latchkey_protocol::{BookingId, Date, HoldId, NotificationId, NotificationKind, PropertyId, UserId};
 
 use super::booking::BookingState;
 use super::payment::Payment;
@@ -85,4 +85,38 @@ pub enum Event {
     PaymentSucceeded(Payment),
     /// Money goes or went back.
     PaymentRefunded(Payment),
+    /// One side of a booking wrote to the other.
+    MessageSent {
+        /// In the thread of which booking.
+        booking: BookingId,
+        /// The message's number there.
+        message: u64,
+        /// Who.
+        sender: UserId,
+    },
+    /// One side of a booking has read what the other wrote.
+    MessageRead {
+        /// The thread of which booking.
+        booking: BookingId,
+        /// Who.
+        reader: UserId,
+        /// The number of the last message that they have read.
+        up_to: u64,
+    },
+    /// There is a new notification.
+    NotificationCreated {
+        /// Which.
+        notification: NotificationId,
+        /// What it is about.
+        kind: NotificationKind,
+        /// Of which booking.
+        booking: BookingId,
+    },
+    /// Notifications were read: all up to one, or those that are listed.
+    NotificationRead {
+        /// This one and all before it.
+        up_to: Option<NotificationId>,
+        /// These.
+        notifications: Vec<NotificationId>,
+    },
 }

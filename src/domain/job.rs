@@ -5,7 +5,7 @@
 
 use std::str::FromStr;
 
-use latchkey_protocol::PaymentId;
+use latchkey_protocol::{PaymentId, UserId};
 
 use super::error::Refusal;
 pub use super::mail::Mail;
@@ -21,11 +21,13 @@ pub enum Work {
     Mail,
     /// Deletes what has outlived its use.
     Sweep,
+    /// Takes out what an erased user wrote.
+    Forget,
 }
 
 impl Work {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Refund, Self::Mail, Self::Sweep];
+    pub const ALL: [Self; 4] = [Self::Refund, Self::Mail, Self::Sweep, Self::Forget];
 
     /// Its name in the job table and on the wire.
     #[must_use]
@@ -34,6 +36,7 @@ impl Work {
             Self::Refund => "refund",
             Self::Mail => "mail",
             Self::Sweep => "sweep",
+            Self::Forget => "forget",
         }
     }
 
@@ -50,7 +53,7 @@ impl Work {
             Self::Refund => Some(500),
             // Almost a day.
             Self::Mail => Some(12),
-            Self::Sweep => None,
+            Self::Sweep | Self::Forget => None,
         }
     }
 
@@ -59,7 +62,7 @@ impl Work {
         match self {
             Self::Refund => (1_000, 3_600_000),
             Self::Mail => (60_000, 6 * 3_600_000),
-            Self::Sweep => (10_000, 3_600_000),
+            Self::Sweep | Self::Forget => (10_000, 3_600_000),
         }
     }
 }
@@ -76,6 +79,13 @@ pub enum JobKind {
     Mail(Mail),
     /// Delete what has outlived its use; recurs.
     Sweep(Sweep),
+    /// Take the texts of this user, who was erased, out of every thread.
+    Forget {
+        /// Whose.
+        user: UserId,
+        /// Whether it is done for the second time: what was on its way when they were erased has arrived by then.
+        is_last: bool,
+    },
 }
 
 impl JobKind {
@@ -86,6 +96,7 @@ impl JobKind {
             Self::Refund { .. } => Work::Refund,
             Self::Mail(_) => Work::Mail,
             Self::Sweep(_) => Work::Sweep,
+            Self::Forget { .. } => Work::Forget,
         }
     }
 }
@@ -95,7 +106,7 @@ impl JobKind {
 pub struct JobId {
     /// The kind of work.
     pub work: Work,
-    /// The payment of a refund, the name of a sweep, a fresh UUID of a mail.
+    /// The payment of a refund, the name of a sweep, the user who is forgotten, a UUID of a mail.
     pub key: String,
 }
 
@@ -221,7 +232,7 @@ impl Job {
         Self::made(payment.to_string(), JobKind::Refund { payment }, now)
     }
 
-    /// A mail; `key` is a fresh UUID, since the same mail may be owed twice.
+    /// A mail; `key` is a UUID of its own, since the same mail may be owed twice.
     #[must_use]
     pub fn mail(mail: Mail, key: [u8; 16], now: Timestamp) -> Self {
         // Any of our ids writes a UUID.
@@ -232,6 +243,12 @@ impl Job {
     #[must_use]
     pub fn sweep(sweep: Sweep, now: Timestamp) -> Self {
         Self::made(sweep.name().to_owned(), JobKind::Sweep(sweep), now)
+    }
+
+    /// Forgetting what a user wrote who is erased now.
+    #[must_use]
+    pub fn forget(user: UserId, now: Timestamp) -> Self {
+        Self::made(user.to_string(), JobKind::Forget { user, is_last: false }, now)
     }
 
     fn made(key: String, kind: JobKind, now: Timestamp) -> Self {
@@ -321,11 +338,13 @@ impl Job {
     /// Whether an admin may throw it away.
     ///
     /// # Errors
-    /// `InvalidState` while it runs; for a refund, since the money would stay owed; for what recurs, since it would come again.
+    /// `InvalidState` while it runs; for a refund, since the money would stay owed; for what recurs, since it would come again; for what is to
+    /// be forgotten, since that was promised.
     pub fn discard(&self) -> Result<(), Refusal> {
         match (self.id.work, self.state) {
             (Work::Refund, _) => Err(Refusal::InvalidState { state: "refund_owed" }),
             (Work::Sweep, _) => Err(Refusal::InvalidState { state: "recurring" }),
+            (Work::Forget, _) => Err(Refusal::InvalidState { state: "erasure_owed" }),
             (Work::Mail, JobState::Running { .. }) => Err(Refusal::InvalidState { state: self.state.name() }),
             (Work::Mail, JobState::Waiting { .. } | JobState::Dead { .. }) => Ok(()),
         }

@@ -4,7 +4,7 @@
 //! answered, events that are no longer replayed, the log of batches that named them. So a deletion needs no version: it is right whenever it is
 //! committed, and right twice.
 
-use latchkey_protocol::{HoldId, Seq, SessionId, Topic};
+use latchkey_protocol::{HoldId, NotificationId, Seq, SessionId, Topic, UserId};
 
 use super::time::{DAY_MS, Timestamp};
 
@@ -21,6 +21,10 @@ pub struct Periods {
     pub holds_ms: i64,
     /// Sessions, after their end.
     pub sessions_ms: i64,
+    /// Notifications, after they were read.
+    pub read_notifications_ms: i64,
+    /// Notifications that nobody reads.
+    pub notifications_ms: i64,
 }
 
 impl Default for Periods {
@@ -39,6 +43,8 @@ impl Periods {
             webhooks_ms: 30 * DAY_MS,
             holds_ms: 7 * DAY_MS,
             sessions_ms: 7 * DAY_MS,
+            read_notifications_ms: 90 * DAY_MS,
+            notifications_ms: 365 * DAY_MS,
         }
     }
 
@@ -89,6 +95,8 @@ pub enum Outlived {
     },
     /// A process that is gone and whose whole log is.
     Node(NodeId),
+    /// A notification that was read long ago, or never will be.
+    Notification(UserId, NotificationId),
 }
 
 /// The first event of a topic that stays, if every event up to `old` is old and the newest one is `head`: all old ones go but the
@@ -155,6 +163,8 @@ pub enum Sweep {
         /// When the log began to name them.
         since: Timestamp,
     },
+    /// Notifications, by when their users registered.
+    Notifications(Option<IdWalk>),
 }
 
 /// How far one process's log was walked.
@@ -169,8 +179,16 @@ pub struct LogPosition {
 impl Sweep {
     /// Those that every database has, from the beginning.
     #[must_use]
-    pub fn recurring() -> [Self; 6] {
-        [Self::Holds(None), Self::Sessions(None), Self::Tokens, Self::Keys(Vec::new()), Self::Events(Vec::new()), Self::Log(Vec::new())]
+    pub fn recurring() -> [Self; 7] {
+        [
+            Self::Holds(None),
+            Self::Sessions(None),
+            Self::Tokens,
+            Self::Keys(Vec::new()),
+            Self::Events(Vec::new()),
+            Self::Log(Vec::new()),
+            Self::Notifications(None),
+        ]
     }
 
     /// Its name: the key of its job.
@@ -184,6 +202,7 @@ impl Sweep {
             Self::Events(_) => "events",
             Self::Log(_) => "log",
             Self::Unnamed { .. } => "unnamed",
+            Self::Notifications(_) => "notifications",
         }
     }
 }

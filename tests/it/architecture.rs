@@ -34,6 +34,8 @@ const DOMAIN_MAY_USE: [&str; 16] = [
     "Date",
     "EpochMs",
     "HoldId",
+    "NotificationId",
+    "NotificationKind",
     "PaymentId",
     "PhotoId",
     "PropertyId",

@@ -40,7 +40,11 @@ impl Step {
             | Event::HoldExpired(_)
             | Event::BookingCancelled(_)
             | Event::PaymentUpdated(_)
-            | Event::PaymentRefunded(_) => None,
+            | Event::PaymentRefunded(_)
+            | Event::MessageSent(_)
+            | Event::MessageRead(_)
+            | Event::NotificationCreated(_)
+            | Event::NotificationRead(_) => None,
         }
     }
 }

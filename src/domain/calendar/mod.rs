@@ -13,6 +13,7 @@ mod draft;
 mod expiry;
 mod hold;
 mod manage;
+mod talk;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ pub use self::book::BookHold;
 pub use self::claim::Claim;
 pub use self::days::{Day, Reason};
 pub use self::hold::HoldDates;
+pub use self::talk::Conversation;
 use super::booking::Deal;
 use super::change::{Changes, Night, Write};
 use super::error::Refusal;
@@ -192,7 +194,9 @@ impl Calendar {
                 | Write::Sweep(_)
                 | Write::Account(_)
                 | Write::AddPhoto(..)
-                | Write::RemovePhoto(_) => {}
+                | Write::RemovePhoto(_)
+                | Write::Thread(_)
+                | Write::Notification(_) => {}
                 Write::SetListing(listing) => self.listing = listing.as_ref().clone(),
                 Write::AddBlock(block) => {
                     self.claims.insert(block.id, Claim::Blocked(Box::new(block.clone())));

@@ -1,0 +1,226 @@
+//! Notifications: what somebody should know of their bookings and did not do themselves.
+//!
+//! They follow from what is appended to inboxes, and [`Changes::append_to_inbox`] is the one way to do that: so none is forgotten, and each is in
+//! the change set that causes it (P3). What of it reaches whom, and how, their [`Preferences`] say; `service::notifications` asks them when the
+//! change set is committed.
+
+use std::collections::BTreeMap;
+
+use latchkey_protocol::{BookingId, NotificationId, NotificationKind, Topic, UserId};
+
+use super::booking::{BookingState, Party};
+use super::change::{Changes, TopicEvent, Write};
+use super::error::Refusal;
+use super::event::Event;
+use super::payment::{Payment, PaymentState};
+use super::time::Timestamp;
+
+/// A notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Notification {
+    /// Its id among those of its user.
+    pub id: NotificationId,
+    /// For whom.
+    pub user: UserId,
+    /// What it is about.
+    pub kind: NotificationKind,
+    /// Of which booking.
+    pub booking: BookingId,
+    /// How many messages it stands for; 1 for other kinds.
+    pub count: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was read.
+    pub read_at: Option<Timestamp>,
+    /// Counts changes: compared by whoever replaces it.
+    pub version: i64,
+}
+
+impl Notification {
+    /// The same, standing for one message more.
+    #[must_use]
+    pub const fn with_one_more(self) -> Self {
+        Self { count: self.count.saturating_add(1), version: self.version + 1, ..self }
+    }
+}
+
+/// What is written of notifications.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotificationWrite {
+    /// Insert.
+    Add(Notification),
+    /// Replace, if the stored one still has the version before.
+    Set(Notification),
+    /// Marks those as read that are not: saying it twice is the same.
+    Read {
+        /// Whose.
+        user: UserId,
+        /// Which.
+        notifications: Vec<NotificationId>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Insert.
+    AddPreferences(Preferences),
+    /// Replace, if the stored ones still have the version before.
+    SetPreferences(Preferences),
+}
+
+/// What `user`, who is on that side of the booking, should know when they have this in their inbox, and of which booking.
+#[must_use]
+pub fn follows(user: UserId, party: Party, event: &Event) -> Option<(NotificationKind, BookingId)> {
+    match event {
+        Event::BookingChanged { booking, state, .. } => of_state(party, *state).map(|kind| (kind, *booking)),
+        Event::PaymentUpdated(payment) => {
+            (party == Party::Guest && is_declined(payment)).then_some((NotificationKind::PaymentFailed, payment.booking))
+        }
+        Event::PaymentRefunded(payment) => {
+            let has_gone = party == Party::Guest && payment.refunded_minor == payment.refund_due_minor;
+            has_gone.then_some((NotificationKind::RefundSent, payment.booking))
+        }
+        Event::MessageSent { booking, sender, .. } => (*sender != user).then_some((NotificationKind::MessageReceived, *booking)),
+        // The booking that it confirms says more; if it came too late, it goes back.
+        Event::PaymentSucceeded(_)
+        // It was theirs to use in time.
+        | Event::HoldExpired { .. }
+        | Event::MessageRead { .. }
+        | Event::NotificationCreated { .. }
+        | Event::NotificationRead { .. }
+        // Never in an inbox.
+        | Event::PropertyListed { .. }
+        | Event::PropertyPublished { .. }
+        | Event::PropertyUpdated { .. }
+        | Event::PropertyUnlisted { .. }
+        | Event::PropertyDeleted { .. }
+        | Event::AvailabilityChanged { .. } => None,
+    }
+}
+
+const fn of_state(party: Party, state: BookingState) -> Option<NotificationKind> {
+    match (state, party) {
+        (BookingState::Confirmed { .. }, Party::Guest | Party::Host) => Some(NotificationKind::BookingConfirmed),
+        // A host is not asked for an unpaid booking, and has not been told of it.
+        (BookingState::Expired { .. }, Party::Guest) => Some(NotificationKind::BookingExpired),
+        (BookingState::CancelledByGuest { .. }, Party::Host) | (BookingState::CancelledByHost { .. }, Party::Guest) => {
+            Some(NotificationKind::BookingCancelled)
+        }
+        (BookingState::PendingPayment { .. }, Party::Guest | Party::Host)
+        | (BookingState::Expired { .. } | BookingState::CancelledByHost { .. }, Party::Host)
+        | (BookingState::CancelledByGuest { .. }, Party::Guest) => None,
+    }
+}
+
+const fn is_declined(payment: &Payment) -> bool {
+    match &payment.state {
+        PaymentState::RequiresPaymentMethod { declined } => declined.is_some(),
+        PaymentState::RequiresConfirmation { .. }
+        | PaymentState::RequiresAction
+        | PaymentState::Processing
+        | PaymentState::Succeeded
+        | PaymentState::Canceled => false,
+    }
+}
+
+impl Changes {
+    /// Appends to the inbox of `user`, who is on that side of the booking, and adds the notification that follows from it, if any.
+    pub fn append_to_inbox(&mut self, user: UserId, party: Party, at: Timestamp, event: Event) -> Option<NotificationId> {
+        let follows = follows(user, party, &event);
+        self.append_quietly(user, at, event);
+        let (kind, booking) = follows?;
+        let id = self.notification_id(kind, booking, at);
+        let notification = Notification { id, user, kind, booking, count: 1, created_at: at, read_at: None, version: 1 };
+        self.writes.push(Write::Notification(NotificationWrite::Add(notification)));
+        self.append_quietly(user, at, Event::NotificationCreated { notification: id, kind, booking });
+        Some(id)
+    }
+
+    /// Appends to an inbox what its owner has done themselves, or has a notification of already.
+    pub(super) fn append_quietly(&mut self, user: UserId, at: Timestamp, event: Event) {
+        self.events.push(TopicEvent { topic: Topic::User(user), seq: None, at, event });
+    }
+
+    /// A UUIDv7 of that instant, as unlike others as the booking's is. Should the same user get the same in another change set of the same
+    /// millisecond, the insert collides and is decided again, later.
+    fn notification_id(&self, kind: NotificationKind, booking: BookingId, at: Timestamp) -> NotificationId {
+        let mut bytes = *booking.as_bytes();
+        bytes[..6].copy_from_slice(&u64::try_from(at.epoch_ms()).unwrap_or(0).to_be_bytes()[2..]);
+        bytes[6] = 0x70 | (bytes[6] & 0x0f);
+        bytes[7] ^= kind as u8;
+        let is_notification = |write: &&Write| matches!(write, Write::Notification(NotificationWrite::Add(_)));
+        let before = self.writes.iter().filter(is_notification).count();
+        bytes[15] ^= u8::try_from(before % 256).unwrap_or(0);
+        NotificationId::from_bytes(bytes)
+    }
+}
+
+/// By which ways somebody hears of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Channels {
+    /// By a notification.
+    pub in_app: bool,
+    /// By a mail.
+    pub email: bool,
+}
+
+/// How those hear of a kind who never chose: always by a notification, and by mail of what they should not miss.
+#[must_use]
+pub const fn default_channels(kind: NotificationKind) -> Channels {
+    let email = match kind {
+        NotificationKind::BookingConfirmed
+        | NotificationKind::BookingCancelled
+        | NotificationKind::PaymentFailed
+        | NotificationKind::RefundSent
+        | NotificationKind::MessageReceived => true,
+        NotificationKind::BookingExpired => false,
+    };
+    Channels { in_app: true, email }
+}
+
+/// How a user wants to hear of what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preferences {
+    /// Whose.
+    pub user: UserId,
+    /// What they chose; the defaults for the rest.
+    pub chosen: BTreeMap<NotificationKind, Channels>,
+    /// Counts changes: compared by whoever replaces them. 0: nothing is stored.
+    pub version: i64,
+}
+
+impl Preferences {
+    /// Of somebody who never chose.
+    #[must_use]
+    pub const fn unchosen(user: UserId) -> Self {
+        Self { user, chosen: BTreeMap::new(), version: 0 }
+    }
+
+    /// How the user hears of a kind.
+    #[must_use]
+    pub fn channels(&self, kind: NotificationKind) -> Channels {
+        self.chosen.get(&kind).copied().unwrap_or_else(|| default_channels(kind))
+    }
+
+    /// Other choices instead of these.
+    ///
+    /// # Errors
+    /// `Invalid` if a kind is there twice.
+    pub fn choose(self, choices: impl IntoIterator<Item = (NotificationKind, Channels)>) -> Result<Self, Refusal> {
+        let mut chosen = BTreeMap::new();
+        for (kind, channels) in choices {
+            if chosen.insert(kind, channels).is_some() {
+                return Err(Refusal::Invalid { field: "items", reason: "each kind at most once" });
+            }
+        }
+        Ok(Self { chosen, version: self.version + 1, ..self })
+    }
+
+    /// What writes them.
+    #[must_use]
+    pub fn write(&self) -> Write {
+        let write = if self.version == 1 { NotificationWrite::AddPreferences } else { NotificationWrite::SetPreferences };
+        Write::Notification(write(self.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests;
