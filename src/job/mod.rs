@@ -20,12 +20,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Longest run; less than a lease (`service::jobs::LEASE_MS`).
 const MAX_RUN: Duration = Duration::from_mins(2);
 
-/// Jobs of one kind that run at once: eight together.
+/// Jobs of one kind that run at once: nine together.
 const fn places(work: Work) -> usize {
     match work {
         Work::Refund | Work::Mail => 3,
         // They share the database with everybody.
         Work::Sweep => 2,
+        Work::Forget => 1,
     }
 }
 
@@ -133,6 +134,7 @@ async fn perform(services: &Services, job: &Job) -> Run {
             Err(error) => Err(error.into()),
         },
         JobKind::Sweep(sweep) => services.retention.sweep(sweep.clone()).await.map_err(Failure::from),
+        JobKind::Forget { user, is_last } => services.messages.forget(*user, *is_last).await.map_err(Failure::from),
     };
     result.unwrap_or_else(Run::Failed)
 }

@@ -85,6 +85,7 @@ impl Retention {
                 let (log, has_more) = self.log(log, all, before(periods.log_ms())).await?;
                 Progress { sweep: Sweep::Log(log), has_more }
             }
+            Sweep::Notifications(walk) => self.notifications(walk, now).await?,
             Sweep::Unnamed { since } => match self.unnamed(since, now).await? {
                 Some(progress) => progress,
                 None => return Ok(Run::Done),
@@ -122,6 +123,25 @@ impl Retention {
             walk = walk.after(end, is_full);
         }
         Ok(Progress { sweep: Sweep::Sessions(Some(walk)), has_more: true })
+    }
+
+    /// Notifications that were read long ago, or are so old that nobody reads them, of user after user. They are read in no order, so the walk begins
+    /// again when it has come to its end.
+    async fn notifications(&self, walk: Option<IdWalk>, now: Timestamp) -> Result<Progress, ServiceError> {
+        let first = match walk {
+            Some(walk) => Some(walk),
+            None => self.store.first_notified().await?.map(IdWalk::starting),
+        };
+        let Some(mut walk) = first else { return Ok(Progress { sweep: Sweep::Notifications(None), has_more: false }) };
+        let (read, made) = (now.plus_ms(-self.periods.read_notifications_ms), now.plus_ms(-self.periods.notifications_ms));
+        for _ in 0..MAX_STEPS {
+            let Some(end) = walk.window_end(now) else { return Ok(Progress { sweep: Sweep::Notifications(None), has_more: false }) };
+            let found = self.store.old_notifications((walk.from, end), read, made, MAX_RECORDS).await?;
+            let is_full = found.outlived.len() >= MAX_RECORDS;
+            self.delete("notification", found.outlived).await?;
+            walk = walk.after(end, is_full);
+        }
+        Ok(Progress { sweep: Sweep::Notifications(Some(walk)), has_more: true })
     }
 
     async fn begin(&self, walk: Option<IdWalk>, of_holds: bool) -> Result<Option<IdWalk>, ServiceError> {

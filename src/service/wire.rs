@@ -1,6 +1,7 @@
 //! Domain values as clients see them. The only translation there is: replies, snapshots and stored events all come from here.
 
 mod account;
+mod message;
 mod property;
 mod search;
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use latchkey_protocol::{event as wire_event, view};
 
 pub use self::account::{audit_entry, me, session, user};
+pub use self::message::{message, notification, preferences, thread};
 pub use self::property::{block, calendar_days, photo, property};
 pub use self::search::found_property;
 use crate::domain::booking::{Deal, Party};
@@ -156,6 +158,7 @@ pub fn job(job: &Job) -> view::Job {
         JobKind::Refund { payment } => ("refund", None, Some(*payment)),
         JobKind::Mail(mail) => (mail.name(), Some(mail.user()), None),
         JobKind::Sweep(sweep) => (sweep.name(), None, None),
+        JobKind::Forget { user, .. } => ("forget", Some(*user), None),
     };
     view::Job {
         kind: job.id.work.name().to_owned(),
@@ -229,6 +232,10 @@ fn data(event: &wire_event::Event) -> Arc<str> {
         wire_event::Event::PaymentUpdated(data) | wire_event::Event::PaymentSucceeded(data) | wire_event::Event::PaymentRefunded(data) => {
             serde_json::to_string(data)
         }
+        wire_event::Event::MessageSent(data) => serde_json::to_string(data),
+        wire_event::Event::MessageRead(data) => serde_json::to_string(data),
+        wire_event::Event::NotificationCreated(data) => serde_json::to_string(data),
+        wire_event::Event::NotificationRead(data) => serde_json::to_string(data),
     };
     json.expect("plain structs of ids, numbers and words are always JSON").into()
 }
@@ -265,6 +272,19 @@ fn wire(event: &Event) -> wire_event::Event {
         Event::PaymentUpdated(payment) => wire_event::Event::PaymentUpdated(payment_notice(payment)),
         Event::PaymentSucceeded(payment) => wire_event::Event::PaymentSucceeded(payment_notice(payment)),
         Event::PaymentRefunded(payment) => wire_event::Event::PaymentRefunded(payment_notice(payment)),
+        Event::MessageSent { booking, message, sender } => {
+            wire_event::Event::MessageSent(wire_event::MessageNotice { booking: *booking, message: *message, sender: *sender })
+        }
+        Event::MessageRead { booking, reader, up_to } => {
+            wire_event::Event::MessageRead(wire_event::MessagesRead { booking: *booking, reader: *reader, up_to: *up_to })
+        }
+        Event::NotificationCreated { notification, kind, booking } => {
+            let notice = wire_event::NotificationNotice { notification: *notification, kind: *kind, booking: *booking };
+            wire_event::Event::NotificationCreated(notice)
+        }
+        Event::NotificationRead { up_to, notifications } => {
+            wire_event::Event::NotificationRead(wire_event::NotificationsRead { up_to: *up_to, notifications: notifications.clone() })
+        }
     }
 }
 

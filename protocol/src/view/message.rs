@@ -44,6 +44,4 @@ pub struct Thread {
     pub read_up_to: u64,
     /// The last message that the other side has read; 0 if none.
     pub other_read_up_to: u64,
-    /// When nothing can be sent any more, as things stand: 60 days after the booking is over.
-    pub closes_at: EpochMs,
 }

@@ -5,6 +5,8 @@ mod auth;
 mod bookings;
 mod hub;
 mod jobs;
+mod messages;
+mod notifications;
 mod operation;
 mod page;
 mod payments;

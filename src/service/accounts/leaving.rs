@@ -8,7 +8,7 @@ use super::sessions::live;
 use super::{Accounts, By, Change, Origin};
 use crate::domain::account::{AccountWrite, AuditKind, RefreshFamily, nothing_is_open};
 use crate::domain::booking::Booking;
-use crate::domain::{PaymentId, Refusal, Timestamp};
+use crate::domain::{Job, Message, PaymentId, Preferences, Refusal, Timestamp, Write};
 use crate::service::{Caller, ServiceError, wire};
 
 /// Bookings read at once.
@@ -60,6 +60,7 @@ impl Accounts {
             }
             change.write(AccountWrite::EndLogin { email: login.email });
             change.write(AccountWrite::Set(person.account.erase()?));
+            change.writes.push(Write::AddJob(Job::forget(caller.user, now)));
             change.audit(&by, AuditKind::Erased, caller.user, now);
             Ok((change, ()))
         })
@@ -93,6 +94,16 @@ impl Accounts {
         }
     }
 
+    /// What a user wrote to others.
+    async fn messages_by(&self, user: UserId) -> Result<Vec<Message>, ServiceError> {
+        let mut messages = Vec::new();
+        for thread in self.store.threads_of(user, None, u16::MAX).await? {
+            let all = self.store.messages(thread.booking, 1, thread.messages()).await?;
+            messages.extend(all.into_iter().filter(|message| message.sender == user));
+        }
+        Ok(messages)
+    }
+
     /// Everything that is held about the caller.
     ///
     /// # Errors
@@ -114,6 +125,9 @@ impl Accounts {
         let party = |id| bookings.iter().find(|booking| booking.id == id).and_then(|booking| booking.party(user));
         let payments = payments.iter().filter_map(|payment| Some(wire::payment(payment, party(payment.booking)?)));
         let homes = self.store.listings_of(user).await?;
+        let messages = self.messages_by(user).await?;
+        let notifications = self.store.notifications(user, None, false, u16::MAX, self.now()).await?;
+        let preferences = self.store.preferences(user).await?.unwrap_or_else(|| Preferences::unchosen(user));
         let audit = self.store.audit(Some(user), None, u16::MAX, self.now()).await?;
         Ok(view::Export {
             exported_at: Timestamp::epoch_ms(self.now()),
@@ -123,6 +137,9 @@ impl Accounts {
             homes: homes.iter().map(|home| wire::property(home, Some(user))).collect(),
             payments: payments.collect(),
             bookings: bookings.iter().map(wire::booking).collect(),
+            messages: messages.iter().map(wire::message).collect(),
+            notifications: notifications.iter().map(wire::notification).collect(),
+            preferences: wire::preferences(&preferences),
             audit: audit.iter().map(wire::audit_entry).collect(),
         })
     }

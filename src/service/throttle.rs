@@ -1,4 +1,4 @@
-//! Limits on attempts, by account and by address.
+//! Limits on what one account or one address may try.
 //!
 //! Keys are hashed into a fixed number of slots, by a hash that nobody outside knows: so the memory is bounded whatever is tried, and to
 //! share somebody's slot on purpose one would have to fill them all.
@@ -13,23 +13,23 @@ use crate::service::ServiceError;
 const SLOTS: u64 = 1 << 18;
 
 /// One limit.
-pub(super) struct Throttle {
+pub(in crate::service) struct Throttle {
     slots: DefaultKeyedRateLimiter<u64>,
     hash: RandomState,
 }
 
 impl Throttle {
-    pub(super) fn new(quota: Quota) -> Self {
+    pub(in crate::service) fn new(quota: Quota) -> Self {
         Self { slots: RateLimiter::keyed(quota), hash: RandomState::new() }
     }
 
     /// Counts an attempt.
-    pub(super) fn count(&self, key: &impl Hash) -> Result<(), ServiceError> {
+    pub(in crate::service) fn count(&self, key: &impl Hash) -> Result<(), ServiceError> {
         Ok(self.slots.check_key(&(self.hash.hash_one(key) % SLOTS))?)
     }
 
     /// Forgets slots that are as good as new.
-    pub(super) fn sweep(&self) {
+    pub(in crate::service) fn sweep(&self) {
         self.slots.retain_recent();
         self.slots.shrink_to_fit();
     }
