@@ -39,7 +39,8 @@ pub use event::Event;
 pub use hold::{Hold, HoldState};
 pub use job::{Job, JobId, JobKind};
 pub use latchkey_protocol::{
-    Amenity, AuditId, BlockId, BookingId, ClaimId, Date, HoldId, NotificationId, NotificationKind, PaymentId, PhotoId, PropertyId, Seq, SessionId, Topic, UserId, Weekday,
+    Amenity, AuditId, BlockId, BookingId, ClaimId, Date, HoldId, NotificationId, NotificationKind, PaymentId, PhotoId, PropertyId, Seq,
+    SessionId, Topic, UserId, Weekday,
 };
 pub use ledger::Transfer;
 pub use listing::{Listing, ListingState};

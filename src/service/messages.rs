@@ -158,7 +158,7 @@ impl Messages {
             let claim = self.availability.claim(property).await?;
             let conversation = self.conversation(claim.calendar(), booking).await?;
             let decision = claim.calendar().read_messages(conversation, caller.user, &up_to, self.now())?;
-            let thread = self.seen_by(caller.user, &decision.outcome)?;
+            let thread = seen_by(caller.user, &decision.outcome)?;
             if decision.changes.is_empty() {
                 return Ok(thread);
             }
@@ -196,7 +196,7 @@ impl Messages {
     pub async fn threads(&self, caller: &Caller, after: Option<AfterThread>, limit: u16) -> Result<Vec<view::Thread>, ServiceError> {
         let after = after.map(|after| (after.last_sent_at, after.booking));
         let threads = self.store.threads_of(caller.user, after, limit).await?;
-        threads.iter().map(|thread| self.seen_by(caller.user, thread)).collect()
+        threads.iter().map(|thread| seen_by(caller.user, thread)).collect()
     }
 
     /// The thread of a booking that the caller is a party of, also if nobody has written.
@@ -206,7 +206,7 @@ impl Messages {
     pub async fn find_thread(&self, caller: &Caller, booking: BookingId) -> Result<view::Thread, ServiceError> {
         let booking = self.booking_of(caller, booking).await?;
         let thread = self.store.thread(booking.id).await?.unwrap_or_else(|| Thread::of(&booking));
-        self.seen_by(caller.user, &thread)
+        seen_by(caller.user, &thread)
     }
 
     /// Takes what an erased user wrote out of every thread. It is done again after a while, for what was on its way.
@@ -264,11 +264,11 @@ impl Messages {
         Ok(wire::message(&message.ok_or(ServiceError::NotFound("message"))?))
     }
 
-    fn seen_by(&self, user: UserId, thread: &Thread) -> Result<view::Thread, ServiceError> {
-        wire::thread(thread, user).ok_or(ServiceError::NotFound("booking"))
-    }
-
     fn now(&self) -> Timestamp {
         Timestamp::from_epoch_ms(self.clock.now())
     }
+}
+
+fn seen_by(user: UserId, thread: &Thread) -> Result<view::Thread, ServiceError> {
+    wire::thread(thread, user).ok_or(ServiceError::NotFound("booking"))
 }

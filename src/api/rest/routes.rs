@@ -11,12 +11,12 @@ use latchkey_protocol::ErrorCode::{
 use latchkey_protocol::client::{AskQuote, BookHold, HoldDates, Pay};
 use latchkey_protocol::rest::{
     AuditQuery, CalendarWindow, CaptionPhoto, ChangeEmail, ChangePassword, CreateBlock, CreateProperty, FindProperties, ForgotPassword,
-    FoundProperty, JobsQuery, Login, NotificationsQuery, OnProperty, OrderPhotos, PageQuery, PaymentsOf, ReadMessages, ReadNotifications, Refresh, Register, ResetPassword, SendMessage, SetPreferences, SetRoles, Tokens,
-    UpdateMe, UpdateProperty, VerifyEmail, WithPassword,
+    FoundProperty, JobsQuery, Login, NotificationsQuery, OnProperty, OrderPhotos, PageQuery, PaymentsOf, ReadMessages, ReadNotifications,
+    Refresh, Register, ResetPassword, SendMessage, SetPreferences, SetRoles, Tokens, UpdateMe, UpdateProperty, VerifyEmail, WithPassword,
 };
 use latchkey_protocol::view::{
-    AuditEntry, Block, Blocks, Booking, CalendarDays, Export, Hold, Job, Me, Message, Notification, Payment, Photo, Preferences, Property, Quote, Sessions, Thread,
-    UnreadCount, User as PublicUser,
+    AuditEntry, Block, Blocks, Booking, CalendarDays, Export, Hold, Job, Me, Message, Notification, Payment, Photo, Preferences, Property,
+    Quote, Sessions, Thread, UnreadCount, User as PublicUser,
 };
 
 use super::operation::Access::{Admin, Host, Provider, User};

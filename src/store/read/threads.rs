@@ -21,13 +21,9 @@ impl Store {
     /// # Errors
     /// As any read.
     pub async fn messages(&self, booking: BookingId, from: u64, to: u64) -> Result<Vec<Message>, StoreError> {
-        let bounds = variables([
-            ("booking", booking.to_uuid().into_value()),
-            ("from", int(from).into_value()),
-            ("to", int(to).into_value()),
-        ]);
-        let rows: Vec<MessageRow> =
-            self.database().read("SELECT * FROM message:[$booking, $from]..=[$booking, $to]", bounds).await?;
+        let bounds =
+            variables([("booking", booking.to_uuid().into_value()), ("from", int(from).into_value()), ("to", int(to).into_value())]);
+        let rows: Vec<MessageRow> = self.database().read("SELECT * FROM message:[$booking, $from]..=[$booking, $to]", bounds).await?;
         self.settled().await;
         rows.into_iter().rev().map(|row| row.into_message(booking)).collect()
     }
@@ -37,12 +33,7 @@ impl Store {
     ///
     /// # Errors
     /// As any read.
-    pub async fn threads_of(
-        &self,
-        user: UserId,
-        before: Option<(Timestamp, BookingId)>,
-        limit: u16,
-    ) -> Result<Vec<Thread>, StoreError> {
+    pub async fn threads_of(&self, user: UserId, before: Option<(Timestamp, BookingId)>, limit: u16) -> Result<Vec<Thread>, StoreError> {
         let text = "SELECT * FROM thread WHERE guest = $user; SELECT * FROM thread WHERE host = $user";
         let mut answers = self.database().query(text, variables([("user", user.to_uuid().into_value())])).await?.check()?;
         self.settled().await;

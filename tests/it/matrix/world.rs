@@ -1,8 +1,9 @@
 //! Who and what the cells of the matrix are about.
 
 use latchkey_protocol::rest::{CreateBlock, CreateProperty, Tokens};
-use latchkey_protocol::view::{Block, Booking, Hold, Photo, Property, Sessions};
+use latchkey_protocol::view::{Block, Booking, Hold, Message, Photo, Property, Sessions};
 use latchkey_protocol::{BlockId, PhotoId, PropertyId, SessionId};
+use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::Role;
@@ -140,6 +141,12 @@ impl World {
     /// A hold of the guest.
     pub(super) async fn hold(&self) -> Hold {
         self.guest.hold(&self.home, self.dates().await).await.unwrap()
+    }
+
+    /// A message from the guest about another booking.
+    pub(super) async fn message(&self) -> Message {
+        let path = format!("/bookings/{}/messages/", self.booking().await.id);
+        self.guest.post(&path, &json!({"text": "Hello"})).send().await.expect_json(201)
     }
 
     /// A booking of the guest that waits for its payment.
