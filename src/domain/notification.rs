@@ -139,16 +139,18 @@ impl Changes {
         self.events.push(TopicEvent { topic: Topic::User(user), seq: None, at, event });
     }
 
-    /// A UUIDv7 of that instant, as unlike others as the booking's is. Should the same user get the same in another change set of the same
-    /// millisecond, the insert collides and is decided again, later.
+    /// A UUIDv7 of that instant. The rest of it is the booking's, with the kind and the number of the booking's event that was appended just before:
+    /// so no two of one user are the same.
     fn notification_id(&self, kind: NotificationKind, booking: BookingId, at: Timestamp) -> NotificationId {
+        let of_booking = |event: &TopicEvent| if event.topic == Topic::Booking(booking) { event.seq } else { None };
+        let seq = self.events.iter().rev().find_map(of_booking).unwrap_or(0);
         let mut bytes = *booking.as_bytes();
         bytes[..6].copy_from_slice(&u64::try_from(at.epoch_ms()).unwrap_or(0).to_be_bytes()[2..]);
         bytes[6] = 0x70 | (bytes[6] & 0x0f);
         bytes[7] ^= kind as u8;
-        let is_notification = |write: &&Write| matches!(write, Write::Notification(NotificationWrite::Add(_)));
-        let before = self.writes.iter().filter(is_notification).count();
-        bytes[15] ^= u8::try_from(before % 256).unwrap_or(0);
+        for (byte, of_seq) in bytes[9..].iter_mut().zip(&seq.to_be_bytes()[1..]) {
+            *byte ^= of_seq;
+        }
         NotificationId::from_bytes(bytes)
     }
 }
