@@ -127,7 +127,7 @@ impl Changes {
         let follows = follows(user, party, &event);
         self.append_quietly(user, at, event);
         let (kind, booking) = follows?;
-        let id = self.notification_id(kind, booking, at);
+        let id = self.notification_id(kind, booking, party, at);
         let notification = Notification { id, user, kind, booking, count: 1, created_at: at, read_at: None, version: 1 };
         self.writes.push(Write::Notification(NotificationWrite::Add(notification)));
         self.append_quietly(user, at, Event::NotificationCreated { notification: id, kind, booking });
@@ -139,15 +139,16 @@ impl Changes {
         self.events.push(TopicEvent { topic: Topic::User(user), seq: None, at, event });
     }
 
-    /// A UUIDv7 of that instant. The rest of it is the booking's, with the kind and the number of the booking's event that was appended just before:
-    /// so no two of one user are the same.
-    fn notification_id(&self, kind: NotificationKind, booking: BookingId, at: Timestamp) -> NotificationId {
+    /// A UUIDv7 of that instant. The rest of it is the booking's, with the kind, the side, and the number of the booking's event that was appended
+    /// just before: so no two are the same.
+    fn notification_id(&self, kind: NotificationKind, booking: BookingId, party: Party, at: Timestamp) -> NotificationId {
         let of_booking = |event: &TopicEvent| if event.topic == Topic::Booking(booking) { event.seq } else { None };
         let seq = self.events.iter().rev().find_map(of_booking).unwrap_or(0);
         let mut bytes = *booking.as_bytes();
         bytes[..6].copy_from_slice(&u64::try_from(at.epoch_ms()).unwrap_or(0).to_be_bytes()[2..]);
         bytes[6] = 0x70 | (bytes[6] & 0x0f);
         bytes[7] ^= kind as u8;
+        bytes[8] ^= party as u8;
         for (byte, of_seq) in bytes[9..].iter_mut().zip(&seq.to_be_bytes()[1..]) {
             *byte ^= of_seq;
         }

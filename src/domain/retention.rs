@@ -119,6 +119,7 @@ pub struct IdWalk {
 impl IdWalk {
     const SHORTEST_MS: i64 = 1_000;
     const LONGEST_MS: i64 = 3 * 3_600_000;
+    const LONGEST_OVER_NOTHING_MS: i64 = 4 * DAY_MS;
 
     /// From an instant on.
     #[must_use]
@@ -140,6 +141,12 @@ impl IdWalk {
         } else {
             Self { from: window_end, window_ms: (self.window_ms * 2).min(Self::LONGEST_MS) }
         }
+    }
+
+    /// Goes on after a window in which there was no record at all: the steps become longer still.
+    #[must_use]
+    pub fn over_nothing(self, window_end: Timestamp) -> Self {
+        Self { from: window_end, window_ms: (self.window_ms * 2).min(Self::LONGEST_OVER_NOTHING_MS) }
     }
 }
 
@@ -243,5 +250,15 @@ mod tests {
         }
         assert_eq!(walk.from, until);
         assert!((10..100).contains(&crowded), "{crowded}");
+    }
+
+    #[test]
+    fn a_year_in_which_there_is_nothing_is_walked_in_few_steps_and_a_crowd_after_it_in_short_ones() {
+        let (mut walk, until, mut steps) = (IdWalk::starting(Timestamp::from_epoch_ms(0)), Timestamp::from_epoch_ms(365 * DAY_MS), 0);
+        while let Some(end) = walk.window_end(until) {
+            (walk, steps) = (walk.over_nothing(end), steps + 1);
+        }
+        assert!(steps < 100, "{steps}");
+        assert_eq!(walk.after(until, false).window_ms, IdWalk::LONGEST_MS);
     }
 }

@@ -136,10 +136,10 @@ impl Retention {
         let (read, made) = (now.plus_ms(-self.periods.read_notifications_ms), now.plus_ms(-self.periods.notifications_ms));
         for _ in 0..MAX_STEPS {
             let Some(end) = walk.window_end(now) else { return Ok(Progress { sweep: Sweep::Notifications(None), has_more: false }) };
-            let found = self.store.old_notifications((walk.from, end), read, made, MAX_RECORDS).await?;
-            let is_full = found.outlived.len() >= MAX_RECORDS;
-            self.delete("notification", found.outlived).await?;
-            walk = walk.after(end, is_full);
+            let (outlived, has_any) = self.store.old_notifications((walk.from, end), read, made, MAX_RECORDS).await?;
+            let is_full = outlived.len() >= MAX_RECORDS;
+            self.delete("notification", outlived).await?;
+            walk = if has_any { walk.after(end, is_full) } else { walk.over_nothing(end) };
         }
         Ok(Progress { sweep: Sweep::Notifications(Some(walk)), has_more: true })
     }

@@ -52,7 +52,7 @@ async fn both_sides_hear_of_a_message_and_of_its_being_read_and_no_frame_has_its
     }
     let message = send(&ada, booking, "a canary sings").await;
     assert_eq!((message.number, message.sender, message.text.as_deref()), (1, ada.user, Some("a canary sings")));
-    assert_eq!(page(&host, &path(booking)).await.items, [message.clone()]);
+    assert_eq!(page(&host, &path(booking)).await.items, std::slice::from_ref(&message));
     assert_eq!(thread(&host, booking).await.unread, 1);
     let seen: Thread = read(&host, booking, 1).await.expect_json(200);
     assert_eq!((seen.unread, seen.read_up_to, seen.other), (0, 1, ada.user));

@@ -3,7 +3,6 @@
 use surrealdb::types::{RecordId, SurrealValue, ToSql, Uuid};
 
 use super::calendars::first_id_of;
-use super::retention::Found;
 use crate::domain::retention::Outlived;
 use crate::domain::{Notification, NotificationId, Preferences, Timestamp, UserId};
 use crate::store::database::variables;
@@ -75,7 +74,8 @@ impl Store {
         self.one::<PreferencesRow, Preferences>(record("preferences", user)).await
     }
 
-    /// The notifications of users who registered in `[from, to)` that were read before `read`, or made before `made`.
+    /// The notifications of users who registered in `[from, to)` that were read before `read`, or made before `made`; and whether those users have any at
+    /// all.
     ///
     /// # Errors
     /// As any read.
@@ -85,16 +85,18 @@ impl Store {
         read: Timestamp,
         made: Timestamp,
         limit: usize,
-    ) -> Result<Found, StoreError> {
+    ) -> Result<(Vec<Outlived>, bool), StoreError> {
         let (from, to) = (first_id_of(from).to_sql(), first_id_of(to).to_sql());
         let text = format!(
             "SELECT VALUE id FROM notification:[{from}]..[{to}] \
-             WHERE created_at < $made OR (read_at != NONE AND read_at < $read) LIMIT {limit}"
+             WHERE created_at < $made OR (read_at != NONE AND read_at < $read) LIMIT {limit}; \
+             SELECT VALUE id FROM notification:[{from}]..[{to}] LIMIT 1"
         );
         let bounds = variables([("made", made.epoch_ms().into_value()), ("read", read.epoch_ms().into_value())]);
-        let old: Vec<RecordId> = self.database().read(&text, bounds).await?;
+        let mut answers = self.database().query(text, bounds).await?.check()?;
+        let (old, any): (Vec<RecordId>, Vec<RecordId>) = (answers.take(0)?, answers.take(1)?);
         let outlived = old.iter().map(notification_ids).map(|ids| ids.map(|(user, id)| Outlived::Notification(user, id)));
-        Ok(Found { outlived: outlived.collect::<Result<_, _>>()?, stays: None })
+        Ok((outlived.collect::<Result<_, _>>()?, !any.is_empty()))
     }
 
     /// When the first user registered who has a notification.
