@@ -195,7 +195,7 @@ impl Messages {
     /// If the database cannot be read.
     pub async fn threads(&self, caller: &Caller, after: Option<AfterThread>, limit: u16) -> Result<Vec<view::Thread>, ServiceError> {
         let after = after.map(|after| (after.last_sent_at, after.booking));
-        let threads = self.store.threads_of(caller.user, after, limit).await?;
+        let threads = self.store.threads_of(caller.user, after, usize::from(limit)).await?;
         threads.iter().map(|thread| seen_by(caller.user, thread)).collect()
     }
 
@@ -214,7 +214,7 @@ impl Messages {
     /// # Errors
     /// If the database cannot be read or written; it is done again.
     pub async fn forget(&self, user: UserId, is_last: bool) -> Result<Run, ServiceError> {
-        let threads = self.store.threads_of(user, None, u16::MAX).await?;
+        let threads = self.store.threads_of(user, None, usize::MAX).await?;
         for some in threads.chunks(THREADS_AT_ONCE) {
             let erase = |thread: &Thread| Write::Thread(ThreadWrite::EraseTexts { booking: thread.booking, sender: user });
             let set = ChangeSet { writes: some.iter().map(erase).collect(), ..ChangeSet::default() };

@@ -97,7 +97,7 @@ impl Accounts {
     /// What a user wrote to others.
     async fn messages_by(&self, user: UserId) -> Result<Vec<Message>, ServiceError> {
         let mut messages = Vec::new();
-        for thread in self.store.threads_of(user, None, u16::MAX).await? {
+        for thread in self.store.threads_of(user, None, usize::MAX).await? {
             let all = self.store.messages(thread.booking, 1, thread.messages()).await?;
             messages.extend(all.into_iter().filter(|message| message.sender == user));
         }

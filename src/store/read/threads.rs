@@ -43,7 +43,7 @@ impl Store {
         threads.retain(|thread| before.is_none_or(|before| place(thread) < before));
         threads.sort_unstable_by_key(|thread| std::cmp::Reverse(place(thread)));
         threads.dedup_by_key(|thread| thread.booking);
-        threads.truncate(usize::from(limit));
+        threads.truncate(limit);
         Ok(threads)
     }
 }
