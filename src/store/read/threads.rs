@@ -33,7 +33,7 @@ impl Store {
     ///
     /// # Errors
     /// As any read.
-    pub async fn threads_of(&self, user: UserId, before: Option<(Timestamp, BookingId)>, limit: u16) -> Result<Vec<Thread>, StoreError> {
+    pub async fn threads_of(&self, user: UserId, before: Option<(Timestamp, BookingId)>, limit: usize) -> Result<Vec<Thread>, StoreError> {
         let text = "SELECT * FROM thread WHERE guest = $user; SELECT * FROM thread WHERE host = $user";
         let mut answers = self.database().query(text, variables([("user", user.to_uuid().into_value())])).await?.check()?;
         self.settled().await;
