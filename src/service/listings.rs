@@ -67,7 +67,8 @@ impl Listings {
         let now = Timestamp::from_epoch_ms(self.clock.now());
         let (description, terms) = fields::created(&ask, self.service_fee_bp)?;
         let id = PropertyId::from_bytes(fresh_id(now.epoch_ms()));
-        let listing = Listing::new(id, caller.user, description, terms, now);
+        let booking_terms = BookingTerms { policy: ask.cancellation_policy, is_instant: ask.instant_book };
+        let listing = Listing { booking_terms, ..Listing::new(id, caller.user, description, terms, now) };
         let listing = if ask.publish { listing.publish()? } else { listing };
         listing.validate()?;
         let event = TopicEvent { topic: Topic::Property(id), seq: Some(1), at: now, event: Event::PropertyListed { property: id } };

@@ -86,7 +86,7 @@ impl Accounts {
     async fn all_bookings(&self, user: UserId) -> Result<Vec<Booking>, ServiceError> {
         let mut bookings: Vec<Booking> = Vec::new();
         loop {
-            let page = self.store.bookings_of(user, bookings.last().map(|booking| booking.id), PAGE).await?;
+            let page = self.store.bookings_of(user, &BookingFilter::default(), bookings.last().map(|booking| booking.id), PAGE).await?;
             let is_last = page.len() < usize::from(PAGE);
             bookings.extend(page);
             if is_last {

@@ -10,7 +10,7 @@ mod retention;
 mod search;
 
 pub use accounts::Person;
-pub use bookings::InboxState;
+pub use bookings::{BookingFilter, InboxState};
 pub use calendars::{CalendarState, Lease};
 pub use retention::{Found, LoggedBatch};
 pub use search::SearchHome;
