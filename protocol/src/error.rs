@@ -75,7 +75,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in order of precedence.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Malformed,
         Self::UnknownCommand,
         Self::MethodNotAllowed,

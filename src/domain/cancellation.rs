@@ -109,8 +109,7 @@ impl Schedule {
 pub fn returned(booking: &Booking, tier: Tier, leaves_on: Date, now: Timestamp) -> Shares {
     let whole = Shares::of(&booking.quote);
     let nights = i64::from(booking.stay().night_count());
-    let cleaning_minor: i64 =
-        booking.quote.lines.iter().filter(|line| line.kind == LineKind::Cleaning).map(|line| line.amount.minor).sum();
+    let cleaning_minor: i64 = booking.quote.lines.iter().filter(|line| line.kind == LineKind::Cleaning).map(|line| line.amount.minor).sum();
     let nights_minor = whole.host_minor - cleaning_minor;
     let of_nights_minor = match tier {
         Tier::Everything => return whole,

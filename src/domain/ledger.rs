@@ -197,8 +197,7 @@ mod tests {
         for movement in movements {
             let currency = "EUR".parse().unwrap();
             let host = UserId::from_bytes([2; 16]);
-            let transfer =
-                Transfer::new(BookingId::from_bytes([3; 16]), 1, movement, host, currency, Timestamp::from_epoch_ms(0));
+            let transfer = Transfer::new(BookingId::from_bytes([3; 16]), 1, movement, host, currency, Timestamp::from_epoch_ms(0));
             assert!(transfer.is_balanced(), "{movement:?}");
             assert!(transfer.lines.len() >= 2 && transfer.lines.iter().all(|(_, minor)| *minor != 0), "{movement:?}");
         }

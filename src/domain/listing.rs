@@ -176,7 +176,18 @@ impl Listing {
     #[must_use]
     pub const fn new(id: PropertyId, host: UserId, description: Description, terms: Terms, now: Timestamp) -> Self {
         let state = ListingState::Draft;
-        Self { id, host, state, version: 1, description, terms, booking_terms: BookingTerms::DEFAULT, photos: Vec::new(), created_at: now, updated_at: now }
+        Self {
+            id,
+            host,
+            state,
+            version: 1,
+            description,
+            terms,
+            booking_terms: BookingTerms::DEFAULT,
+            photos: Vec::new(),
+            created_at: now,
+            updated_at: now,
+        }
     }
 
     /// Checks every field's range.

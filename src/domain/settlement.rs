@@ -27,11 +27,9 @@ impl Shares {
         let mut shares = Self::ZERO;
         for line in &quote.lines {
             match line.kind {
-                LineKind::Nights
-                | LineKind::WeeklyDiscount
-                | LineKind::MonthlyDiscount
-                | LineKind::ExtraGuests
-                | LineKind::Cleaning => shares.host_minor += line.amount.minor,
+                LineKind::Nights | LineKind::WeeklyDiscount | LineKind::MonthlyDiscount | LineKind::ExtraGuests | LineKind::Cleaning => {
+                    shares.host_minor += line.amount.minor
+                }
                 LineKind::ServiceFee => shares.fee_minor += line.amount.minor,
                 LineKind::Taxes => shares.taxes_minor += line.amount.minor,
             }

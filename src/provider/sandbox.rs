@@ -176,7 +176,9 @@ impl Sandbox {
 impl Books {
     /// Whether money of this payment came in, or is on its way.
     fn is_charged(&self, payment: PaymentId) -> bool {
-        self.charges.iter().any(|((charged, _), answer)| *charged == payment && matches!(answer, What::Succeeded | What::Processing | What::Authorised))
+        self.charges
+            .iter()
+            .any(|((charged, _), answer)| *charged == payment && matches!(answer, What::Succeeded | What::Processing | What::Authorised))
     }
 
     fn fold(&mut self, entry: Entry) {

@@ -9,9 +9,7 @@ use super::quota::LeaseQuota;
 use super::{Caller, ServiceError, wire};
 use crate::clock::Clock;
 use crate::domain::calendar::{self, Leases};
-use crate::domain::{
-    BookingId, Calendar, Claim, ClaimId, Decision, Hold, HoldId, PaymentId, PropertyId, Refusal, Seq, Stay, Timestamp, UserId,
-};
+use crate::domain::{Calendar, Claim, ClaimId, Decision, Hold, HoldId, PaymentId, PropertyId, Refusal, Seq, Stay, Timestamp, UserId};
 use crate::entropy::fresh_id;
 use crate::store::Store;
 use latchkey_protocol::client::{AskQuote, BookHold, HoldDates, HoldRef};

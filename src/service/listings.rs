@@ -17,6 +17,7 @@ use super::decisions::Decisions;
 use super::idempotency::{IdempotencyKey, Keys};
 use super::{Caller, Expected, ServiceError, wire};
 use crate::clock::Clock;
+use crate::domain::booking::BookingTerms;
 use crate::domain::{Calendar, Decision, Event, Listing, ListingState, PropertyId, Refusal, Timestamp, TopicEvent, UserId, Write};
 use crate::entropy::fresh_id;
 use crate::store::{ChangeSet, CommitError, Contended, Lane, Store};

@@ -15,10 +15,10 @@ use super::idempotency::{IdempotencyKey, Keys};
 use super::quota::LeaseQuota;
 use super::{Caller, ServiceError, wire};
 use crate::clock::Clock;
+use crate::domain::account::AccountState;
 use crate::domain::booking::{BookingState, Deal, Party};
 use crate::domain::payment::Report;
-use crate::domain::{Calendar, Money, Payment, PaymentState, Refusal, Timestamp};
-use crate::provider::webhook::WebhookEvent;
+use crate::domain::{Calendar, Payment, PaymentState, Refusal, Timestamp};
 use crate::provider::{Capture, Charge, PaymentProvider, ProviderError};
 use crate::store::{BookingFilter, Store};
 
@@ -39,7 +39,7 @@ impl Payments {
     /// With this provider.
     #[must_use]
     pub fn new(
-            store: Arc<Store>,
+        store: Arc<Store>,
         keys: Arc<Keys>,
         decisions: Arc<Decisions>,
         provider: Arc<dyn PaymentProvider>,
@@ -152,7 +152,8 @@ impl Payments {
     }
 
     async fn is_admin(&self, caller: &Caller) -> Result<bool, ServiceError> {
-        Ok(self.store.user(caller.user).await?.is_some_and(|user| user.is_admin))
+        let account = self.store.account(caller.user).await?;
+        Ok(account.is_some_and(|account| account.state == AccountState::Active && account.is_admin))
     }
 
     async fn deal_of(&self, caller: &Caller, booking: BookingId) -> Result<Deal, ServiceError> {
@@ -181,8 +182,7 @@ impl Payments {
     /// The second and third step. What an alteration costs more is taken at once: the nights change with it, or it goes back.
     async fn ask_provider(&self, deal: &Deal, payment: &Payment, method: &str) -> Result<Payment, ServiceError> {
         let capture = if payment.id == deal.booking.payment { Capture::Later } else { Capture::AtOnce };
-        let charge =
-            Charge { payment: payment.id, amount: payment.amount, method: method.to_owned(), attempt: payment.attempts, capture };
+        let charge = Charge { payment: payment.id, amount: payment.amount, method: method.to_owned(), attempt: payment.attempts, capture };
         let report = self.provider.charge(charge).await.map_err(unavailable)?;
         let deal = self.record(deal.booking.id, payment.id, &report, None).await?;
         deal.find_payment(payment.id).cloned().ok_or(ServiceError::NotFound("payment"))
@@ -202,8 +202,7 @@ impl Payments {
 
     /// Commits what the provider reports, under the property's claim.
     async fn record(&self, booking: BookingId, payment: PaymentId, report: &Report, webhook: Option<&str>) -> Result<Deal, ServiceError> {
-        let decide =
-            |calendar: &Calendar, ended, now| calendar.report_payment(booking, payment, ended, report, now);
+        let decide = |calendar: &Calendar, ended, now| calendar.report_payment(booking, payment, ended, report, now);
         let deal = self.decisions.record_on_booking(booking, webhook, decide).await?;
         if !matches!(deal.booking.state, BookingState::PendingPayment { .. }) {
             self.quota.end(deal.booking.guest, booking);

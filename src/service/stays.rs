@@ -102,7 +102,13 @@ impl Stays {
     ///
     /// # Errors
     /// `Invalid`, `NotFound`, `InvalidState`, `TooEarly`, `KeyReused`, `Busy`.
-    pub async fn check_in(&self, caller: &Caller, key: IdempotencyKey, booking: BookingId, visit: Visit) -> Result<view::Booking, ServiceError> {
+    pub async fn check_in(
+        &self,
+        caller: &Caller,
+        key: IdempotencyKey,
+        booking: BookingId,
+        visit: Visit,
+    ) -> Result<view::Booking, ServiceError> {
         self.change_with_note(caller, "check_in", key, booking, visit, Calendar::check_in).await
     }
 
@@ -110,7 +116,13 @@ impl Stays {
     ///
     /// # Errors
     /// As [`Self::check_in`].
-    pub async fn check_out(&self, caller: &Caller, key: IdempotencyKey, booking: BookingId, visit: Visit) -> Result<view::Booking, ServiceError> {
+    pub async fn check_out(
+        &self,
+        caller: &Caller,
+        key: IdempotencyKey,
+        booking: BookingId,
+        visit: Visit,
+    ) -> Result<view::Booking, ServiceError> {
         self.change_with_note(caller, "check_out", key, booking, visit, Calendar::check_out).await
     }
 
@@ -118,7 +130,13 @@ impl Stays {
     ///
     /// # Errors
     /// As [`Self::check_in`]; `Forbidden` for the host.
-    pub async fn leave_early(&self, caller: &Caller, key: IdempotencyKey, booking: BookingId, visit: Visit) -> Result<view::Booking, ServiceError> {
+    pub async fn leave_early(
+        &self,
+        caller: &Caller,
+        key: IdempotencyKey,
+        booking: BookingId,
+        visit: Visit,
+    ) -> Result<view::Booking, ServiceError> {
         self.change_with_note(caller, "leave_early", key, booking, visit, Calendar::leave_early).await
     }
 

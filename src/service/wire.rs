@@ -13,15 +13,11 @@ pub use self::booking::{booking, booking_details, booking_file, cancellation, pa
 pub use self::event::new_event;
 pub use self::property::{block, calendar_days, photo, property};
 pub use self::search::found_property;
-use crate::domain::booking::{Deal, Party};
 use crate::domain::calendar::NightRun;
 use crate::domain::event::NightState;
 use crate::domain::job::JobState;
 use crate::domain::pricing::LineKind;
-use crate::domain::{
-    Booking, BookingState, Calendar, Date, Event, Hold, HoldState, Job, JobKind, Payment, PaymentState, PropertyId, Quote, Seq, Timestamp,
-    TopicEvent,
-};
+use crate::domain::{Calendar, Date, Hold, HoldState, Job, JobKind, Quote, Seq, Timestamp};
 
 /// A home's calendar in `[from, to)`.
 #[must_use]

@@ -10,12 +10,13 @@ use latchkey_protocol::ErrorCode::{
 };
 use latchkey_protocol::client::{AskQuote, BookHold, HoldDates, Pay};
 use latchkey_protocol::rest::{
-    AuditQuery, BookingsQuery, CalendarWindow, CaptionPhoto, ChangeEmail, ChangePassword, CreateBlock, CreateProperty, FindProperties, ForgotPassword,
-    FoundProperty, GiveRefund, JobsQuery, Login, OnProperty, OrderPhotos, PageQuery, PaymentsQuery, ProposeAlteration, Refresh, Register, ResetPassword, SetRoles, Tokens,
-    UpdateMe, UpdateProperty, VerifyEmail, Visit, WithPassword,
+    AuditQuery, BookingsQuery, CalendarWindow, CaptionPhoto, ChangeEmail, ChangePassword, CreateBlock, CreateProperty, FindProperties,
+    ForgotPassword, FoundProperty, GiveRefund, JobsQuery, Login, OnProperty, OrderPhotos, PageQuery, PaymentsQuery, ProposeAlteration,
+    Refresh, Register, ResetPassword, SetRoles, Tokens, UpdateMe, UpdateProperty, VerifyEmail, Visit, WithPassword,
 };
 use latchkey_protocol::view::{
-    AuditEntry, Block, Blocks, Booking, CalendarDays, Cancellation, Export, Hold, Job, Me, Payment, Photo, Property, Quote, Sessions, User as PublicUser,
+    AuditEntry, Block, Blocks, Booking, CalendarDays, Cancellation, Export, Hold, Job, Me, Payment, Photo, Property, Quote, Sessions,
+    User as PublicUser,
 };
 
 use super::operation::Access::{Admin, Host, Provider, User};

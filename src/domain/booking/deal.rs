@@ -37,9 +37,10 @@ impl Deal {
 
     /// Puts a payment in the place of its former self, or behind the others.
     pub fn put_payment(&mut self, payment: Payment) {
-        match self.payments_mut().find(|known| known.id == payment.id) {
-            Some(known) => *known = payment,
-            None => self.further_payments.push(payment),
+        if let Some(known) = self.payments_mut().find(|known| known.id == payment.id) {
+            *known = payment;
+        } else {
+            self.further_payments.push(payment);
         }
     }
 

@@ -129,11 +129,7 @@ impl Calendar {
 
     fn refuse_unalterable(&self, booking: &Booking, now: Timestamp) -> Result<(), Refusal> {
         let is_alterable = matches!(booking.state, BookingState::Confirmed { .. } | BookingState::CheckedIn { .. });
-        if is_alterable && now < booking.times.check_out_at {
-            Ok(())
-        } else {
-            Err(Refusal::InvalidState { state: booking.state.name() })
-        }
+        if is_alterable && now < booking.times.check_out_at { Ok(()) } else { Err(Refusal::InvalidState { state: booking.state.name() }) }
     }
 
     fn refuse_against_rules(&self, booking: &Booking, by: Party, ask: AlterStay, now: Timestamp) -> Result<(), Refusal> {

@@ -20,16 +20,16 @@ mod money;
 mod pay_out;
 mod report;
 mod request;
-mod visit;
 #[cfg(test)]
 mod tests;
+mod visit;
 
 use std::collections::{BTreeMap, HashMap};
 
 use latchkey_protocol::{ClaimId, Date, Seq, Topic, UserId};
 
-pub use self::block::BlockNights;
 pub use self::alter::{AlterStay, AnswerAlteration};
+pub use self::block::BlockNights;
 pub use self::book::BookHold;
 pub use self::call_off::CallOff;
 pub use self::claim::Claim;
@@ -62,7 +62,13 @@ pub struct Leases {
 
 impl Default for Leases {
     fn default() -> Self {
-        Self { hold_ms: 10 * 60_000, hold_longest_ms: 30 * 60_000, payment_ms: 15 * 60_000, request_ms: 24 * 3_600_000, cooldown_ms: 30_000 }
+        Self {
+            hold_ms: 10 * 60_000,
+            hold_longest_ms: 30 * 60_000,
+            payment_ms: 15 * 60_000,
+            request_ms: 24 * 3_600_000,
+            cooldown_ms: 30_000,
+        }
     }
 }
 
@@ -253,7 +259,8 @@ impl Calendar {
             _ => None,
         });
         if let Some(payment) = payment {
-            self.claims.insert(booking.id, Claim::Booked(Box::new(Deal { booking: booking.clone(), payment, further_payments: Vec::new() })));
+            self.claims
+                .insert(booking.id, Claim::Booked(Box::new(Deal { booking: booking.clone(), payment, further_payments: Vec::new() })));
         }
     }
 }

@@ -11,7 +11,6 @@ use crate::domain::event::{Event, NightState};
 use crate::domain::job::Job;
 use crate::domain::ledger::Movement;
 use crate::domain::payment::{DisputeState, Payment, PaymentState, Report};
-use crate::domain::settlement::Shares;
 use crate::domain::time::Timestamp;
 
 /// How long a host has at least to answer a request that is made on the day of arrival.
@@ -210,5 +209,4 @@ impl Draft<'_> {
         let event = Event::AlterationEnded { booking: deal.booking.id, number: alteration.number, end };
         self.tell_parties(&mut deal.booking, &event);
     }
-
 }

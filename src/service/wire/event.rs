@@ -62,12 +62,15 @@ fn wire(event: &Event) -> wire_event::Event {
         Event::HoldExpired { hold, property } => {
             wire_event::Event::HoldExpired(wire_event::HoldNotice { hold: *hold, property: *property })
         }
-        Event::BookingChanged { booking, property, state } => booking_changed(wire_event::BookingNotice {
-            booking: *booking,
-            property: *property,
-            state: booking_state(*state),
-            expires_at: state.deadline().map(Timestamp::epoch_ms),
-        }, *state),
+        Event::BookingChanged { booking, property, state } => booking_changed(
+            wire_event::BookingNotice {
+                booking: *booking,
+                property: *property,
+                state: booking_state(*state),
+                expires_at: state.deadline().map(Timestamp::epoch_ms),
+            },
+            *state,
+        ),
         Event::BookingUpdated { booking, property } => {
             wire_event::Event::BookingUpdated(wire_event::BookingRef { booking: *booking, property: *property })
         }

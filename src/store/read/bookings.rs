@@ -73,7 +73,8 @@ impl Store {
         let id = variables([("booking", booking.to_uuid().into_value())]);
         let row: Option<DealRow> = self.database().read("RETURN fn::deal($booking)", id).await?;
         self.settled().await;
-        row.map(|row| together(row.booking.try_into()?, row.payments.into_iter().map(Payment::try_from).collect::<Result<_, _>>()?)).transpose()
+        row.map(|row| together(row.booking.try_into()?, row.payments.into_iter().map(Payment::try_from).collect::<Result<_, _>>()?))
+            .transpose()
     }
 
     /// A booking with its payment, if that user is one of its parties: to anybody else it is not there (P8).

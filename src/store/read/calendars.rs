@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use surrealdb::types::{RecordId, SurrealValue, ToSql, Uuid};
 
+use super::bookings::together;
 use crate::domain::change::Night;
 use crate::domain::{Booking, Claim, ClaimId, Date, Hold, HoldState, Listing, Payment, PropertyId, Seq, Timestamp, Topic, UserId};
-use super::bookings::together;
 use crate::store::database::variables;
 use crate::store::rows::{BlockRow, BookingRow, HoldRow, ListingRow, NightRow, PaymentRow, StoredId, id_of, narrow};
 use crate::store::{Store, StoreError};

@@ -260,9 +260,9 @@ impl AlterationRow {
             lines: self.lines,
             total_minor: self.total_minor,
         };
-        let state = self.payment.map_or(AlterationState::Proposed, |payment| AlterationState::AwaitingPayment {
-            payment: StoredId::from_uuid(payment),
-        });
+        let state = self
+            .payment
+            .map_or(AlterationState::Proposed, |payment| AlterationState::AwaitingPayment { payment: StoredId::from_uuid(payment) });
         Ok(Alteration {
             number: narrow(number, "booking.life.alterations")?,
             by,

@@ -60,7 +60,9 @@ pub(in crate::store) fn job_record(id: &JobId) -> RecordId {
 impl From<&JobKind> for Payload {
     fn from(kind: &JobKind) -> Self {
         match kind {
-            JobKind::Refund { payment } | JobKind::Capture { payment } | JobKind::Void { payment } => Self { payment: Some(*payment), ..Self::default() },
+            JobKind::Refund { payment } | JobKind::Capture { payment } | JobKind::Void { payment } => {
+                Self { payment: Some(*payment), ..Self::default() }
+            }
             JobKind::PayOut { booking } | JobKind::Advance { booking } => Self { booking: Some(*booking), ..Self::default() },
             JobKind::Mail(mail) => Self { mail: Some(mail.name().to_owned()), user: Some(mail.user()), ..Self::default() },
             JobKind::Sweep(sweep) => {
