@@ -60,6 +60,7 @@ use crate::service::photos::Photos;
 use crate::service::quota::LeaseQuota;
 use crate::service::retention::Retention;
 use crate::service::search::{Fence, Search};
+use crate::service::stays::Stays;
 use crate::service::topics::Topics;
 use crate::store::{PhotoFiles, Store};
 use crate::{demo, job};
@@ -254,7 +255,7 @@ impl Parts {
         let availability = Availability::new(store(), clock(), leases, Arc::clone(&deadlines), Arc::clone(&notifications));
         let availability = Arc::new(availability);
         let keys = Arc::new(Keys::new(store()));
-        let decisions = Arc::new(Decisions::new(Arc::clone(&availability), Arc::clone(&keys), clock()));
+        let decisions = Arc::new(Decisions::new(Arc::clone(&availability), store(), Arc::clone(&keys), clock()));
         let quota = LeaseQuota::new(args.max_active_holds);
         let close_sockets = move |session: SessionId| {
             if let Some(edge) = edge.get() {
@@ -264,6 +265,14 @@ impl Parts {
         let listings =
             Listings::new(store(), Arc::clone(&keys), Arc::clone(&decisions), Arc::clone(&availability), clock(), args.service_fee_bp);
         let listings = Arc::new(listings);
+        let payments = Arc::new(Payments::new(
+            store(),
+            Arc::clone(&keys),
+            Arc::clone(&decisions),
+            Arc::clone(sandbox) as _,
+            Arc::clone(&quota),
+            clock(),
+        ));
         let services = Services {
             photos: Photos::new(
                 PhotoFiles::open(&args.data.folder.join("photos"))?,
@@ -285,15 +294,16 @@ impl Parts {
                 clock(),
                 leases,
             ),
-            payments: Payments::new(
+            stays: Stays::new(
                 Arc::clone(&availability),
                 store(),
                 Arc::clone(&keys),
                 decisions,
-                Arc::clone(sandbox) as _,
+                Arc::clone(&payments),
                 Arc::clone(&quota),
                 clock(),
             ),
+            payments,
             jobs: Jobs::new(store(), clock()),
             mails: Mails::new(mailer(args)?, clock()),
             messages: Messages::new(Arc::clone(&availability), store(), keys, clock()),

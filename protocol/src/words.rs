@@ -140,6 +140,22 @@ words! {
         RefundSent = "refund_sent",
         /// The other side wrote.
         MessageReceived = "message_received",
+        /// A guest asks for the nights: the host has to answer.
+        BookingRequested = "booking_requested",
+        /// The host said no to the request.
+        BookingDeclined = "booking_declined",
+        /// The guest took the request back.
+        BookingWithdrawn = "booking_withdrawn",
+        /// The host says that the guest never came.
+        NoShow = "no_show",
+        /// The other side wants the stay otherwise, or has said yes to that and the guest has to pay more.
+        AlterationProposed = "alteration_proposed",
+        /// A change of the stay was made, refused, taken back, or is no longer possible.
+        AlterationEnded = "alteration_ended",
+        /// Money was sent to the host.
+        PayoutSent = "payout_sent",
+        /// The guest's bank disputes a payment, or has decided.
+        PaymentDisputed = "payment_disputed",
     }
 }
 
@@ -163,6 +179,22 @@ words! {
     }
 }
 
+words! {
+    /// What a guest gets back who calls a confirmed booking off; listing-local times.
+    CancellationPolicy {
+        /// Everything until 24 hours before check-in.
+        Flexible = "flexible",
+        /// Everything until 5 days before check-in.
+        Moderate = "moderate",
+        /// Everything until 14 days before check-in, half of the nights until 7 days before.
+        Limited = "limited",
+        /// Everything until 30 days before check-in, half of the nights until 7 days before.
+        Firm = "firm",
+        /// Half of the nights until 7 days before check-in.
+        Strict = "strict",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +208,9 @@ mod tests {
         for day in Weekday::ALL {
             assert_eq!(day.as_str().parse(), Ok(*day));
             assert_eq!(serde_json::to_string(day).unwrap(), format!("\"{}\"", day.as_str()));
+        }
+        for policy in CancellationPolicy::ALL {
+            assert_eq!(policy.as_str().parse(), Ok(*policy));
         }
         for kind in NotificationKind::ALL {
             assert_eq!(kind.as_str().parse(), Ok(*kind));

@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 
 use latchkey_protocol::{BookingId, NotificationId, NotificationKind, Topic, UserId};
 
-use super::booking::{BookingState, Party};
+use super::booking::{AlterationEnd, AlterationState, BookingState, Party};
 use super::change::{Changes, TopicEvent, Write};
 use super::error::Refusal;
 use super::event::Event;
 use super::payment::{Payment, PaymentState};
+use super::thread::other;
 use super::time::Timestamp;
 
 /// A notification.
@@ -79,10 +80,33 @@ pub fn follows(user: UserId, party: Party, event: &Event) -> Option<(Notificatio
             has_gone.then_some((NotificationKind::RefundSent, payment.booking))
         }
         Event::MessageSent { booking, sender, .. } => (*sender != user).then_some((NotificationKind::MessageReceived, *booking)),
+        Event::AlterationProposed { booking, by, state, .. } => {
+            let whose_turn = match state {
+                AlterationState::Proposed => other(*by),
+                AlterationState::AwaitingPayment { .. } => Party::Guest,
+            };
+            // Who said yes to what they have to pay more for knows.
+            let is_own = matches!(state, AlterationState::AwaitingPayment { .. }) && *by == Party::Host;
+            (party == whose_turn && !is_own).then_some((NotificationKind::AlterationProposed, *booking))
+        }
+        Event::AlterationEnded { booking, by, end, .. } => {
+            let is_news = match end {
+                AlterationEnd::Applied | AlterationEnd::Declined | AlterationEnd::Expired => party == *by,
+                AlterationEnd::Withdrawn => party != *by,
+                AlterationEnd::DatesTaken => true,
+            };
+            is_news.then_some((NotificationKind::AlterationEnded, *booking))
+        }
+        Event::PayoutChanged { booking, paid_minor, pending_minor, .. } => {
+            (*pending_minor == 0 && *paid_minor > 0).then_some((NotificationKind::PayoutSent, *booking))
+        }
+        Event::PaymentDisputed(payment) => (party == Party::Host).then_some((NotificationKind::PaymentDisputed, payment.booking)),
         // The booking that it confirms says more; if it came too late, it goes back.
         Event::PaymentSucceeded(_)
         // It was theirs to use in time.
         | Event::HoldExpired { .. }
+        // Whatever it is, another event says it.
+        | Event::BookingUpdated { .. }
         | Event::MessageRead { .. }
         | Event::NotificationCreated { .. }
         | Event::NotificationRead { .. }
@@ -98,15 +122,30 @@ pub fn follows(user: UserId, party: Party, event: &Event) -> Option<(Notificatio
 
 const fn of_state(party: Party, state: BookingState) -> Option<NotificationKind> {
     match (state, party) {
+        (BookingState::Requested { .. }, Party::Host) => Some(NotificationKind::BookingRequested),
         (BookingState::Confirmed { .. }, Party::Guest | Party::Host) => Some(NotificationKind::BookingConfirmed),
-        // A host is not asked for an unpaid booking, and has not been told of it.
+        (BookingState::PaymentFailed { .. }, Party::Guest | Party::Host) => Some(NotificationKind::PaymentFailed),
+        (BookingState::Declined { .. }, Party::Guest) => Some(NotificationKind::BookingDeclined),
+        (BookingState::Withdrawn { .. }, Party::Host) => Some(NotificationKind::BookingWithdrawn),
+        // A host has not been told of what was not paid, and has let run out themselves what they did not answer.
         (BookingState::Expired { .. }, Party::Guest) => Some(NotificationKind::BookingExpired),
         (BookingState::CancelledByGuest { .. }, Party::Host) | (BookingState::CancelledByHost { .. }, Party::Guest) => {
             Some(NotificationKind::BookingCancelled)
         }
-        (BookingState::PendingPayment { .. }, Party::Guest | Party::Host)
-        | (BookingState::Expired { .. } | BookingState::CancelledByHost { .. }, Party::Host)
-        | (BookingState::CancelledByGuest { .. }, Party::Guest) => None,
+        (BookingState::NoShow { .. }, Party::Guest) => Some(NotificationKind::NoShow),
+        // Both are there; what ends by itself asks for nothing.
+        (
+            BookingState::PendingPayment { .. } | BookingState::CheckedIn { .. } | BookingState::Completed { .. },
+            Party::Guest | Party::Host,
+        )
+        | (
+            BookingState::Declined { .. }
+            | BookingState::Expired { .. }
+            | BookingState::CancelledByHost { .. }
+            | BookingState::NoShow { .. },
+            Party::Host,
+        )
+        | (BookingState::Requested { .. } | BookingState::Withdrawn { .. } | BookingState::CancelledByGuest { .. }, Party::Guest) => None,
     }
 }
 
@@ -114,8 +153,9 @@ const fn is_declined(payment: &Payment) -> bool {
     match &payment.state {
         PaymentState::RequiresPaymentMethod { declined } => declined.is_some(),
         PaymentState::RequiresConfirmation { .. }
-        | PaymentState::RequiresAction
+        | PaymentState::RequiresAction { .. }
         | PaymentState::Processing
+        | PaymentState::RequiresCapture
         | PaymentState::Succeeded
         | PaymentState::Canceled => false,
     }
@@ -173,8 +213,15 @@ pub const fn default_channels(kind: NotificationKind) -> Channels {
         | NotificationKind::BookingCancelled
         | NotificationKind::PaymentFailed
         | NotificationKind::RefundSent
-        | NotificationKind::MessageReceived => true,
-        NotificationKind::BookingExpired => false,
+        | NotificationKind::MessageReceived
+        | NotificationKind::BookingRequested
+        | NotificationKind::BookingDeclined
+        | NotificationKind::NoShow
+        | NotificationKind::AlterationProposed
+        | NotificationKind::AlterationEnded
+        | NotificationKind::PayoutSent
+        | NotificationKind::PaymentDisputed => true,
+        NotificationKind::BookingExpired | NotificationKind::BookingWithdrawn => false,
     };
     Channels { in_app: true, email }
 }

@@ -178,14 +178,22 @@ pub const fn other(party: Party) -> Party {
     }
 }
 
-/// From when on nothing can be sent in a booking's thread, as things stand: 60 days after the day of check-out (UTC), or after it was called off.
+/// From when on nothing can be sent in a booking's thread, as things stand: 60 days after it is over.
 #[must_use]
 pub fn closes_at(booking: &Booking) -> Timestamp {
     let over_at = match booking.state {
-        BookingState::PendingPayment { .. } | BookingState::Confirmed { .. } => {
-            Timestamp::from_epoch_ms((i64::from(booking.stay().check_out().epoch_day()) + 1) * DAY_MS)
-        }
-        BookingState::Expired { at } | BookingState::CancelledByGuest { at } | BookingState::CancelledByHost { at } => at,
+        BookingState::PendingPayment { .. }
+        | BookingState::Requested { .. }
+        | BookingState::Confirmed { .. }
+        | BookingState::CheckedIn { .. } => booking.times.check_out_at,
+        BookingState::Completed { at }
+        | BookingState::PaymentFailed { at }
+        | BookingState::Declined { at }
+        | BookingState::Withdrawn { at }
+        | BookingState::Expired { at }
+        | BookingState::CancelledByGuest { at }
+        | BookingState::CancelledByHost { at }
+        | BookingState::NoShow { at } => at,
     };
     over_at.plus_ms(WRITABLE_AFTER_END_MS)
 }

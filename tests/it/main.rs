@@ -31,4 +31,5 @@ mod rates;
 mod resume;
 mod retention;
 mod search;
+mod stays;
 mod support;

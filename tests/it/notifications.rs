@@ -167,7 +167,8 @@ async fn what_is_muted_is_not_there_and_choices_are_not_lost_to_each_other() {
     assert_eq!(first.header("etag"), Some("\"v0\""));
     let chosen: Preferences = first.expect_json(200);
     assert_eq!(chosen.items.len(), NotificationKind::ALL.len());
-    assert!(chosen.items.iter().all(|item| item.in_app && item.email == (item.kind != NotificationKind::BookingExpired)));
+    let is_mailed = |kind| !matches!(kind, NotificationKind::BookingExpired | NotificationKind::BookingWithdrawn);
+    assert!(chosen.items.iter().all(|item| item.in_app && item.email == is_mailed(item.kind)));
     let mute = only(NotificationKind::MessageReceived, false, false);
     let muted = choose(&ada, "\"v0\"", &mute).await;
     assert_eq!(muted.header("etag"), Some("\"v1\""));

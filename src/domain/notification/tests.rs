@@ -20,18 +20,44 @@ fn changed(state: BookingState) -> Event {
 
 #[test]
 fn each_side_is_notified_of_what_it_did_not_do_itself() {
-    use NotificationKind::{BookingCancelled, BookingConfirmed, BookingExpired, MessageReceived, PaymentFailed, RefundSent};
+    use NotificationKind::{
+        AlterationEnded, AlterationProposed, BookingCancelled, BookingConfirmed, BookingDeclined, BookingExpired, BookingRequested,
+        BookingWithdrawn, MessageReceived, NoShow, PaymentDisputed, PaymentFailed, PayoutSent, RefundSent,
+    };
+    let proposed = |by, state| Event::AlterationProposed { booking: BOOKING, number: 1, by, state, expires_at: NOW };
+    let ended = |by, end| Event::AlterationEnded { booking: BOOKING, number: 1, by, end };
+    let paid_out =
+        |paid_minor, pending_minor| Event::PayoutChanged { booking: BOOKING, paid_minor, pending_minor, currency: "EUR".parse().unwrap() };
+    let accepted = AlterationState::AwaitingPayment { payment: PaymentId::from_bytes([4; 16]) };
     let in_state = |state| Event::PaymentUpdated(Payment { state, ..payment() });
     let refunded = |refunded_minor| Event::PaymentRefunded(Payment { refunded_minor, ..payment() });
     let rows = [
         (changed(BookingState::PendingPayment { expires_at: NOW }), None, None),
         (changed(BookingState::Confirmed { at: NOW }), Some(BookingConfirmed), Some(BookingConfirmed)),
+        (changed(BookingState::Requested { expires_at: NOW }), None, Some(BookingRequested)),
+        (changed(BookingState::CheckedIn { at: NOW }), None, None),
+        (changed(BookingState::Completed { at: NOW }), None, None),
+        (changed(BookingState::PaymentFailed { at: NOW }), Some(PaymentFailed), Some(PaymentFailed)),
+        (changed(BookingState::Declined { at: NOW }), Some(BookingDeclined), None),
+        (changed(BookingState::Withdrawn { at: NOW }), None, Some(BookingWithdrawn)),
+        (changed(BookingState::NoShow { at: NOW }), Some(NoShow), None),
+        (proposed(Party::Guest, AlterationState::Proposed), None, Some(AlterationProposed)),
+        (proposed(Party::Host, AlterationState::Proposed), Some(AlterationProposed), None),
+        (proposed(Party::Guest, accepted), Some(AlterationProposed), None),
+        (proposed(Party::Host, accepted), None, None),
+        (ended(Party::Guest, AlterationEnd::Applied), Some(AlterationEnded), None),
+        (ended(Party::Guest, AlterationEnd::Declined), Some(AlterationEnded), None),
+        (ended(Party::Guest, AlterationEnd::Expired), Some(AlterationEnded), None),
+        (ended(Party::Guest, AlterationEnd::Withdrawn), None, Some(AlterationEnded)),
+        (ended(Party::Host, AlterationEnd::Withdrawn), Some(AlterationEnded), None),
+        (ended(Party::Host, AlterationEnd::DatesTaken), Some(AlterationEnded), Some(AlterationEnded)),
+        (Event::PaymentDisputed(payment()), None, Some(PaymentDisputed)),
         (changed(BookingState::Expired { at: NOW }), Some(BookingExpired), None),
         (changed(BookingState::CancelledByGuest { at: NOW }), None, Some(BookingCancelled)),
         (changed(BookingState::CancelledByHost { at: NOW }), Some(BookingCancelled), None),
         (in_state(PaymentState::RequiresPaymentMethod { declined: Some("no".to_owned()) }), Some(PaymentFailed), None),
         (in_state(PaymentState::RequiresPaymentMethod { declined: None }), None, None),
-        (in_state(PaymentState::RequiresAction), None, None),
+        (in_state(PaymentState::RequiresAction { client_secret: None }), None, None),
         (in_state(PaymentState::Processing), None, None),
         (Event::PaymentSucceeded(payment()), None, None),
         (refunded(0), None, None),
@@ -41,6 +67,11 @@ fn each_side_is_notified_of_what_it_did_not_do_itself() {
         (Event::MessageSent { booking: BOOKING, message: 1, sender: HOST }, Some(MessageReceived), None),
         (Event::MessageRead { booking: BOOKING, reader: GUEST, up_to: 1 }, None, None),
     ];
+    for (event, host) in
+        [(paid_out(0, 100), None), (paid_out(100, 0), Some(PayoutSent)), (paid_out(0, 0), None), (paid_out(100, -50), None)]
+    {
+        assert_eq!(follows(HOST, Party::Host, &event).map(|(kind, _)| kind), host, "{event:?}");
+    }
     for (event, guest, host) in rows {
         let told = |user, party| follows(user, party, &event).map(|(kind, booking)| (kind, booking == BOOKING));
         assert_eq!(told(GUEST, Party::Guest), guest.map(|kind| (kind, true)), "guest: {event:?}");
@@ -79,7 +110,8 @@ fn who_never_chose_has_a_notification_of_everything_and_a_mail_of_what_they_shou
     for kind in NotificationKind::ALL {
         let channels = Preferences::unchosen(GUEST).channels(*kind);
         assert!(channels.in_app, "{kind:?}");
-        assert_eq!(channels.email, *kind != NotificationKind::BookingExpired, "{kind:?}");
+        let is_missed = matches!(kind, NotificationKind::BookingExpired | NotificationKind::BookingWithdrawn);
+        assert_eq!(channels.email, !is_missed, "{kind:?}");
     }
 }
 

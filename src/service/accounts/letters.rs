@@ -78,15 +78,19 @@ impl Accounts {
             }
             NotificationKind::RefundSent => ("Money is on its way back", "what you get back of a booking was sent to you."),
             NotificationKind::MessageReceived => ("You have a message", "the other side of a booking wrote to you."),
+            NotificationKind::BookingRequested => {
+                ("A guest asks for your home", "a guest asks for your home. Say yes or no before it runs out.")
+            }
+            NotificationKind::BookingDeclined => ("Your request was declined", "the host cannot have you on these nights."),
+            NotificationKind::BookingWithdrawn => ("A request was withdrawn", "a guest has taken their request back."),
+            NotificationKind::NoShow => ("You were not there", "the host says that you did not come."),
+            NotificationKind::AlterationProposed => ("A stay is to be changed", "a change of a stay waits for you."),
+            NotificationKind::AlterationEnded => ("A change of a stay was decided", "a change of a stay was decided."),
+            NotificationKind::PayoutSent => ("Money was sent to you", "what you earned with a stay was sent to you."),
+            NotificationKind::PaymentDisputed => ("A payment is disputed", "the guest's bank disputes a payment, or has decided about it."),
         };
-        let place = match kind {
-            NotificationKind::MessageReceived => format!("{}/bookings/{booking}/messages/", self.public_url),
-            NotificationKind::BookingConfirmed
-            | NotificationKind::BookingExpired
-            | NotificationKind::BookingCancelled
-            | NotificationKind::PaymentFailed
-            | NotificationKind::RefundSent => format!("{}/bookings/{booking}/", self.public_url),
-        };
+        let messages = if kind == NotificationKind::MessageReceived { "messages/" } else { "" };
+        let place = format!("{}/bookings/{booking}/{messages}", self.public_url);
         let text = format!(
             "Hello {},\n\n{what}\n\n    {place}\n\nOf what you get mails is your choice: {}/notifications/preferences/\n",
             account.name, self.public_url

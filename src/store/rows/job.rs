@@ -35,6 +35,8 @@ struct Payload {
     #[serde(skip_serializing_if = "Option::is_none")]
     payment: Option<PaymentId>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    booking: Option<BookingId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     mail: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<UserId>,
@@ -50,8 +52,6 @@ struct Payload {
     since: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     notice: Option<NotificationKind>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    booking: Option<BookingId>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     is_last: bool,
 }
@@ -64,7 +64,10 @@ pub(in crate::store) fn job_record(id: &JobId) -> RecordId {
 impl From<&JobKind> for Payload {
     fn from(kind: &JobKind) -> Self {
         match kind {
-            JobKind::Refund { payment } => Self { payment: Some(*payment), ..Self::default() },
+            JobKind::Refund { payment } | JobKind::Capture { payment } | JobKind::Void { payment } => {
+                Self { payment: Some(*payment), ..Self::default() }
+            }
+            JobKind::PayOut { booking } | JobKind::Advance { booking } => Self { booking: Some(*booking), ..Self::default() },
             JobKind::Mail(mail) => {
                 let (notice, booking) = match mail {
                     Mail::Notification { kind, booking, .. } => (Some(*kind), Some(*booking)),
@@ -97,6 +100,10 @@ impl Payload {
     fn into_kind(self, work: Work) -> Option<JobKind> {
         match work {
             Work::Refund => Some(JobKind::Refund { payment: self.payment? }),
+            Work::Capture => Some(JobKind::Capture { payment: self.payment? }),
+            Work::Void => Some(JobKind::Void { payment: self.payment? }),
+            Work::PayOut => Some(JobKind::PayOut { booking: self.booking? }),
+            Work::Advance => Some(JobKind::Advance { booking: self.booking? }),
             Work::Mail => {
                 let user = self.user?;
                 let mail = match (self.notice, self.booking) {

@@ -112,10 +112,17 @@ fn reading_is_told_once_and_a_stranger_neither_reads_nor_writes() {
 #[test]
 fn a_thread_is_open_until_sixty_days_after_the_end_of_its_booking() {
     let stored = Stored::new();
-    let midnight = Timestamp::from_epoch_ms((i64::from(stored.conversation.booking.stay().check_out().epoch_day()) + 1) * DAY_MS);
+    let check_out = stored.conversation.booking.times.check_out_at;
     for (state, over_at) in [
-        (BookingState::PendingPayment { expires_at: START }, midnight),
-        (BookingState::Confirmed { at: START }, midnight),
+        (BookingState::PendingPayment { expires_at: START }, check_out),
+        (BookingState::Requested { expires_at: START }, check_out),
+        (BookingState::Confirmed { at: START }, check_out),
+        (BookingState::CheckedIn { at: START }, check_out),
+        (BookingState::Completed { at: START }, START),
+        (BookingState::PaymentFailed { at: START }, START),
+        (BookingState::Declined { at: START }, START),
+        (BookingState::Withdrawn { at: START }, START),
+        (BookingState::NoShow { at: START }, START),
         (BookingState::Expired { at: START }, START),
         (BookingState::CancelledByGuest { at: START }, START),
         (BookingState::CancelledByHost { at: START }, START),
