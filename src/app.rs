@@ -58,6 +58,7 @@ use crate::service::photos::Photos;
 use crate::service::quota::LeaseQuota;
 use crate::service::retention::Retention;
 use crate::service::search::{Fence, Search};
+use crate::service::stays::Stays;
 use crate::service::topics::Topics;
 use crate::store::{PhotoFiles, Store};
 use crate::{demo, job};
@@ -250,7 +251,7 @@ impl Parts {
         let deadlines: Arc<Deadlines> = Arc::default();
         let availability = Arc::new(Availability::new(store(), clock(), leases, Arc::clone(&deadlines)));
         let keys = Arc::new(Keys::new(store()));
-        let decisions = Arc::new(Decisions::new(Arc::clone(&availability), Arc::clone(&keys), clock()));
+        let decisions = Arc::new(Decisions::new(Arc::clone(&availability), store(), Arc::clone(&keys), clock()));
         let quota = LeaseQuota::new(args.max_active_holds);
         let close_sockets = move |session: SessionId| {
             if let Some(edge) = edge.get() {
@@ -260,6 +261,14 @@ impl Parts {
         let listings =
             Listings::new(store(), Arc::clone(&keys), Arc::clone(&decisions), Arc::clone(&availability), clock(), args.service_fee_bp);
         let listings = Arc::new(listings);
+        let payments = Arc::new(Payments::new(
+            store(),
+            Arc::clone(&keys),
+            Arc::clone(&decisions),
+            Arc::clone(sandbox) as _,
+            Arc::clone(&quota),
+            clock(),
+        ));
         let services = Services {
             photos: Photos::new(
                 PhotoFiles::open(&args.data.folder.join("photos"))?,
@@ -281,15 +290,8 @@ impl Parts {
                 clock(),
                 leases,
             ),
-            payments: Payments::new(
-                Arc::clone(&availability),
-                store(),
-                keys,
-                decisions,
-                Arc::clone(sandbox) as _,
-                Arc::clone(&quota),
-                clock(),
-            ),
+            stays: Stays::new(Arc::clone(&availability), store(), keys, decisions, Arc::clone(&payments), Arc::clone(&quota), clock()),
+            payments,
             jobs: Jobs::new(store(), clock()),
             mails: Mails::new(mailer(args)?, clock()),
             retention: Retention::new(store(), clock(), Periods::with_events_days(args.retention_days)),

@@ -117,6 +117,10 @@ pub struct ServeArgs {
     #[arg(long, env = "LATCHKEY_PAYMENT_SECONDS", value_name = "N", default_value = "900", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub payment_seconds: u32,
 
+    /// How long a request waits for its host's answer, and a proposed alteration for the other side's, in seconds
+    #[arg(long, env = "LATCHKEY_REQUEST_SECONDS", value_name = "N", default_value = "86400", value_parser = clap::value_parser!(u32).range(60..=604_800))]
+    pub request_seconds: u32,
+
     /// How long a guest whose hold ended must leave the same nights to others, in seconds
     #[arg(long, env = "LATCHKEY_HOLD_COOLDOWN_SECONDS", value_name = "N", default_value = "30", value_parser = clap::value_parser!(u32).range(0..=86_400))]
     pub hold_cooldown_seconds: u32,

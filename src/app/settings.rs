@@ -26,6 +26,7 @@ pub(super) fn leases(args: &ServeArgs) -> Leases {
         hold_ms: ms(args.hold_seconds),
         hold_longest_ms: 3 * ms(args.hold_seconds),
         payment_ms: ms(args.payment_seconds),
+        request_ms: ms(args.request_seconds),
         cooldown_ms: ms(args.hold_cooldown_seconds),
     }
 }

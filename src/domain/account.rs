@@ -312,11 +312,19 @@ impl Account {
 pub fn nothing_is_open(bookings: &[Booking], today: Date) -> Result<(), Refusal> {
     for booking in bookings {
         match booking.state {
-            BookingState::PendingPayment { .. } => return Err(Refusal::InvalidState { state: "unpaid_booking" }),
-            BookingState::Confirmed { .. } if booking.stay().check_out().saturating_add(1) > today => {
+            BookingState::PendingPayment { .. } | BookingState::Requested { .. } => {
+                return Err(Refusal::InvalidState { state: "unpaid_booking" });
+            }
+            BookingState::Confirmed { .. } | BookingState::CheckedIn { .. } if booking.stay().check_out().saturating_add(1) > today => {
                 return Err(Refusal::InvalidState { state: "future_booking" });
             }
             BookingState::Confirmed { .. }
+            | BookingState::CheckedIn { .. }
+            | BookingState::Completed { .. }
+            | BookingState::PaymentFailed { .. }
+            | BookingState::Declined { .. }
+            | BookingState::Withdrawn { .. }
+            | BookingState::NoShow { .. }
             | BookingState::Expired { .. }
             | BookingState::CancelledByGuest { .. }
             | BookingState::CancelledByHost { .. } => {}

@@ -5,7 +5,7 @@
 
 use std::str::FromStr;
 
-use latchkey_protocol::PaymentId;
+use latchkey_protocol::{BookingId, PaymentId};
 
 use super::error::Refusal;
 pub use super::mail::Mail;
@@ -21,11 +21,19 @@ pub enum Work {
     Mail,
     /// Deletes what has outlived its use.
     Sweep,
+    /// Takes money that was set aside.
+    Capture,
+    /// Lets go of money that was, or may be, set aside.
+    Void,
+    /// Sends money to a host, or takes it back.
+    PayOut,
+    /// Does to a booking what its time has come for.
+    Advance,
 }
 
 impl Work {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Refund, Self::Mail, Self::Sweep];
+    pub const ALL: [Self; 7] = [Self::Refund, Self::Mail, Self::Sweep, Self::Capture, Self::Void, Self::PayOut, Self::Advance];
 
     /// Its name in the job table and on the wire.
     #[must_use]
@@ -34,6 +42,10 @@ impl Work {
             Self::Refund => "refund",
             Self::Mail => "mail",
             Self::Sweep => "sweep",
+            Self::Capture => "capture",
+            Self::Void => "void",
+            Self::PayOut => "pay_out",
+            Self::Advance => "advance",
         }
     }
 
@@ -47,17 +59,17 @@ impl Work {
     const fn max_attempts(self) -> Option<u32> {
         match self {
             // Money that is owed: with the longest pause, about three weeks. By then no waiting helps.
-            Self::Refund => Some(500),
+            Self::Refund | Self::Capture | Self::Void | Self::PayOut => Some(500),
             // Almost a day.
             Self::Mail => Some(12),
-            Self::Sweep => None,
+            Self::Sweep | Self::Advance => None,
         }
     }
 
     /// The pause after the first failure, and the longest one, in milliseconds.
     const fn pauses_ms(self) -> (u64, u64) {
         match self {
-            Self::Refund => (1_000, 3_600_000),
+            Self::Refund | Self::Capture | Self::Void | Self::PayOut | Self::Advance => (1_000, 3_600_000),
             Self::Mail => (60_000, 6 * 3_600_000),
             Self::Sweep => (10_000, 3_600_000),
         }
@@ -76,6 +88,26 @@ pub enum JobKind {
     Mail(Mail),
     /// Delete what has outlived its use; recurs.
     Sweep(Sweep),
+    /// Take the money that was set aside for this payment.
+    Capture {
+        /// Which.
+        payment: PaymentId,
+    },
+    /// Let go of the money that was, or may be, set aside for this payment.
+    Void {
+        /// Which.
+        payment: PaymentId,
+    },
+    /// Send the host, or take back, what is on its way for this booking.
+    PayOut {
+        /// Which.
+        booking: BookingId,
+    },
+    /// Do to this booking what its time has come for.
+    Advance {
+        /// Which.
+        booking: BookingId,
+    },
 }
 
 impl JobKind {
@@ -86,6 +118,10 @@ impl JobKind {
             Self::Refund { .. } => Work::Refund,
             Self::Mail(_) => Work::Mail,
             Self::Sweep(_) => Work::Sweep,
+            Self::Capture { .. } => Work::Capture,
+            Self::Void { .. } => Work::Void,
+            Self::PayOut { .. } => Work::PayOut,
+            Self::Advance { .. } => Work::Advance,
         }
     }
 }
@@ -95,7 +131,7 @@ impl JobKind {
 pub struct JobId {
     /// The kind of work.
     pub work: Work,
-    /// The payment of a refund, the name of a sweep, a fresh UUID of a mail.
+    /// The payment or booking it is about, the name of a sweep, a fresh UUID of a mail.
     pub key: String,
 }
 
@@ -221,6 +257,30 @@ impl Job {
         Self::made(payment.to_string(), JobKind::Refund { payment }, now)
     }
 
+    /// The capture of a payment, one per payment.
+    #[must_use]
+    pub fn capture(payment: PaymentId, now: Timestamp) -> Self {
+        Self::made(payment.to_string(), JobKind::Capture { payment }, now)
+    }
+
+    /// The voiding of a payment, one per payment.
+    #[must_use]
+    pub fn void(payment: PaymentId, now: Timestamp) -> Self {
+        Self::made(payment.to_string(), JobKind::Void { payment }, now)
+    }
+
+    /// What is on its way to or from a booking's host, one per booking.
+    #[must_use]
+    pub fn pay_out(booking: BookingId, now: Timestamp) -> Self {
+        Self::made(booking.to_string(), JobKind::PayOut { booking }, now)
+    }
+
+    /// What happens to a booking by itself, one per booking.
+    #[must_use]
+    pub fn advance(booking: BookingId, now: Timestamp) -> Self {
+        Self::made(booking.to_string(), JobKind::Advance { booking }, now)
+    }
+
     /// A mail; `key` is a fresh UUID, since the same mail may be owed twice.
     #[must_use]
     pub fn mail(mail: Mail, key: [u8; 16], now: Timestamp) -> Self {
@@ -325,6 +385,9 @@ impl Job {
     pub fn discard(&self) -> Result<(), Refusal> {
         match (self.id.work, self.state) {
             (Work::Refund, _) => Err(Refusal::InvalidState { state: "refund_owed" }),
+            (Work::Capture | Work::Void, _) => Err(Refusal::InvalidState { state: "payment_open" }),
+            (Work::PayOut, _) => Err(Refusal::InvalidState { state: "payout_owed" }),
+            (Work::Advance, _) => Err(Refusal::InvalidState { state: "booking_goes_on" }),
             (Work::Sweep, _) => Err(Refusal::InvalidState { state: "recurring" }),
             (Work::Mail, JobState::Running { .. }) => Err(Refusal::InvalidState { state: self.state.name() }),
             (Work::Mail, JobState::Waiting { .. } | JobState::Dead { .. }) => Ok(()),

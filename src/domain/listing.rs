@@ -3,6 +3,7 @@
 use latchkey_protocol::{Date, PhotoId, PropertyId, UserId};
 
 use super::amenity::Amenities;
+use super::booking::BookingTerms;
 use super::error::Refusal;
 use super::photo::{MAX_PHOTOS, Photo};
 use super::place::{Country, Location};
@@ -116,6 +117,8 @@ pub struct Listing {
     pub description: Description,
     /// On which terms it is let.
     pub terms: Terms,
+    /// On which terms bookings are made from now on.
+    pub booking_terms: BookingTerms,
     /// Pictures, in order.
     pub photos: Vec<Photo>,
     /// When it was made.
@@ -173,7 +176,18 @@ impl Listing {
     #[must_use]
     pub const fn new(id: PropertyId, host: UserId, description: Description, terms: Terms, now: Timestamp) -> Self {
         let state = ListingState::Draft;
-        Self { id, host, state, version: 1, description, terms, photos: Vec::new(), created_at: now, updated_at: now }
+        Self {
+            id,
+            host,
+            state,
+            version: 1,
+            description,
+            terms,
+            booking_terms: BookingTerms::DEFAULT,
+            photos: Vec::new(),
+            created_at: now,
+            updated_at: now,
+        }
     }
 
     /// Checks every field's range.

@@ -20,10 +20,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Longest run; less than a lease (`service::jobs::LEASE_MS`).
 const MAX_RUN: Duration = Duration::from_mins(2);
 
-/// Jobs of one kind that run at once: eight together.
+/// Jobs of one kind that run at once.
 const fn places(work: Work) -> usize {
     match work {
-        Work::Refund | Work::Mail => 3,
+        Work::Refund | Work::Mail | Work::Capture => 3,
+        Work::Void | Work::PayOut | Work::Advance => 2,
         // They share the database with everybody.
         Work::Sweep => 2,
     }
@@ -124,6 +125,14 @@ async fn perform(services: &Services, job: &Job) -> Run {
         JobKind::Refund { payment } => match services.payments.send_refund(*payment).await {
             Ok(true) => Ok(Run::Done),
             Ok(false) => Err(Failure { reason: "not all of it has gone back".to_owned(), is_permanent: false }),
+            Err(error) => Err(error.into()),
+        },
+        JobKind::Capture { payment } => services.payments.capture(*payment).await.map(|_| Run::Done).map_err(Failure::from),
+        JobKind::Void { payment } => services.payments.void(*payment).await.map(|()| Run::Done).map_err(Failure::from),
+        JobKind::PayOut { booking } => services.payments.pay_out(*booking).await.map(|()| Run::Done).map_err(Failure::from),
+        JobKind::Advance { booking } => match services.payments.advance(*booking).await {
+            Ok(Some(run_at)) => Ok(Run::Again { kind: job.kind.clone(), run_at }),
+            Ok(None) => Ok(Run::Done),
             Err(error) => Err(error.into()),
         },
         JobKind::Mail(mail) => match services.accounts.compose(mail).await {

@@ -17,6 +17,7 @@ use super::decisions::Decisions;
 use super::idempotency::{IdempotencyKey, Keys};
 use super::{Caller, Expected, ServiceError, wire};
 use crate::clock::Clock;
+use crate::domain::booking::BookingTerms;
 use crate::domain::{Calendar, Decision, Event, Listing, ListingState, PropertyId, Refusal, Timestamp, TopicEvent, UserId, Write};
 use crate::entropy::fresh_id;
 use crate::store::{ChangeSet, CommitError, Contended, Lane, Store};
@@ -67,7 +68,8 @@ impl Listings {
         let now = Timestamp::from_epoch_ms(self.clock.now());
         let (description, terms) = fields::created(&ask, self.service_fee_bp)?;
         let id = PropertyId::from_bytes(fresh_id(now.epoch_ms()));
-        let listing = Listing::new(id, caller.user, description, terms, now);
+        let booking_terms = BookingTerms { policy: ask.cancellation_policy, is_instant: ask.instant_book };
+        let listing = Listing { booking_terms, ..Listing::new(id, caller.user, description, terms, now) };
         let listing = if ask.publish { listing.publish()? } else { listing };
         listing.validate()?;
         let event = TopicEvent { topic: Topic::Property(id), seq: Some(1), at: now, event: Event::PropertyListed { property: id } };

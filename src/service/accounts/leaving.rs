@@ -10,6 +10,7 @@ use crate::domain::account::{AccountWrite, AuditKind, RefreshFamily, nothing_is_
 use crate::domain::booking::Booking;
 use crate::domain::{PaymentId, Refusal, Timestamp};
 use crate::service::{Caller, ServiceError, wire};
+use crate::store::BookingFilter;
 
 /// Bookings read at once.
 const PAGE: u16 = 500;
@@ -84,7 +85,7 @@ impl Accounts {
     async fn all_bookings(&self, user: UserId) -> Result<Vec<Booking>, ServiceError> {
         let mut bookings: Vec<Booking> = Vec::new();
         loop {
-            let page = self.store.bookings_of(user, bookings.last().map(|booking| booking.id), PAGE).await?;
+            let page = self.store.bookings_of(user, &BookingFilter::default(), bookings.last().map(|booking| booking.id), PAGE).await?;
             let is_last = page.len() < usize::from(PAGE);
             bookings.extend(page);
             if is_last {
@@ -109,7 +110,8 @@ impl Accounts {
             })
             .await?;
         let bookings = self.all_bookings(user).await?;
-        let ids: Vec<PaymentId> = bookings.iter().map(|booking| booking.payment).collect();
+        let ids: Vec<PaymentId> =
+            bookings.iter().flat_map(|booking| std::iter::once(booking.payment).chain(booking.further_payments.iter().copied())).collect();
         let payments = self.store.payments(&ids).await?;
         let party = |id| bookings.iter().find(|booking| booking.id == id).and_then(|booking| booking.party(user));
         let payments = payments.iter().filter_map(|payment| Some(wire::payment(payment, party(payment.booking)?)));
@@ -122,7 +124,7 @@ impl Accounts {
             sessions: person.sessions.iter().map(|family| wire::session(family, caller.session)).collect(),
             homes: homes.iter().map(|home| wire::property(home, Some(user))).collect(),
             payments: payments.collect(),
-            bookings: bookings.iter().map(wire::booking).collect(),
+            bookings: bookings.iter().filter_map(|booking| Some(wire::booking_details(booking, booking.party(user)?, None))).collect(),
             audit: audit.iter().map(wire::audit_entry).collect(),
         })
     }

@@ -14,7 +14,7 @@ use surrealdb::types::{RecordId, SurrealValue};
 use super::database::variables;
 use super::{Store, StoreError};
 pub use accounts::Person;
-pub use bookings::InboxState;
+pub use bookings::{BookingFilter, InboxState};
 pub use calendars::{CalendarState, Lease};
 pub use retention::{Found, LoggedBatch};
 pub use search::SearchHome;

@@ -1,6 +1,6 @@
 //! Jobs: what is to be done as a small JSON text, so that a new kind of work needs no new columns.
 
-use latchkey_protocol::{PaymentId, UserId};
+use latchkey_protocol::{BookingId, PaymentId, UserId};
 use serde::{Deserialize, Serialize};
 use surrealdb::types::{RecordId, RecordIdKey, SurrealValue};
 
@@ -35,6 +35,8 @@ struct Payload {
     #[serde(skip_serializing_if = "Option::is_none")]
     payment: Option<PaymentId>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    booking: Option<BookingId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     mail: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<UserId>,
@@ -58,7 +60,10 @@ pub(in crate::store) fn job_record(id: &JobId) -> RecordId {
 impl From<&JobKind> for Payload {
     fn from(kind: &JobKind) -> Self {
         match kind {
-            JobKind::Refund { payment } => Self { payment: Some(*payment), ..Self::default() },
+            JobKind::Refund { payment } | JobKind::Capture { payment } | JobKind::Void { payment } => {
+                Self { payment: Some(*payment), ..Self::default() }
+            }
+            JobKind::PayOut { booking } | JobKind::Advance { booking } => Self { booking: Some(*booking), ..Self::default() },
             JobKind::Mail(mail) => Self { mail: Some(mail.name().to_owned()), user: Some(mail.user()), ..Self::default() },
             JobKind::Sweep(sweep) => {
                 let named = Self { sweep: Some(sweep.name().to_owned()), ..Self::default() };
@@ -82,6 +87,10 @@ impl Payload {
     fn into_kind(self, work: Work) -> Option<JobKind> {
         match work {
             Work::Refund => Some(JobKind::Refund { payment: self.payment? }),
+            Work::Capture => Some(JobKind::Capture { payment: self.payment? }),
+            Work::Void => Some(JobKind::Void { payment: self.payment? }),
+            Work::PayOut => Some(JobKind::PayOut { booking: self.booking? }),
+            Work::Advance => Some(JobKind::Advance { booking: self.booking? }),
             Work::Mail => Mail::named(&self.mail?, self.user?).map(JobKind::Mail),
             Work::Sweep => {
                 let walk = self.walk.map(|(from, window_ms)| IdWalk { from: Timestamp::from_epoch_ms(from), window_ms });
