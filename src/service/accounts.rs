@@ -30,6 +30,7 @@ use self::hashing::Hashing;
 pub use self::revocations::OnRevoked;
 use self::revocations::Revocations;
 use self::throttle::Throttle;
+use super::roles::Roles;
 use super::tokens::{ACCESS_TTL_MS, AccessTokens, TokenKey};
 use super::{Caller, ServiceError};
 use crate::clock::Clock;
@@ -90,6 +91,7 @@ pub struct Origin {
 /// Accounts.
 pub struct Accounts {
     store: Arc<Store>,
+    roles: Roles,
     clock: Arc<dyn Clock>,
     tokens: AccessTokens,
     refresh_key: hmac::Key,
@@ -195,6 +197,7 @@ impl Accounts {
     /// `Internal` if the system gives no random numbers.
     pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, config: AccountsConfig, on_revoked: OnRevoked) -> Result<Self, ServiceError> {
         Ok(Self {
+            roles: Roles::new(Arc::clone(&store)),
             store,
             clock,
             tokens: AccessTokens::new(&config.token_keys),
