@@ -148,6 +148,9 @@ pub enum JobState {
 }
 
 impl JobState {
+    /// Every state's name.
+    pub const NAMES: [&str; 3] = ["waiting", "running", "dead"];
+
     /// The state's name on the wire and in the database.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -4,7 +4,7 @@ mod accounts;
 mod bookings;
 mod calendars;
 mod events;
-mod jobs;
+pub(super) mod jobs;
 mod listings;
 mod retention;
 mod search;

@@ -2,7 +2,7 @@
 
 use latchkey_protocol::{PaymentId, UserId};
 use serde::{Deserialize, Serialize};
-use surrealdb::types::{RecordId, RecordIdKey, SurrealValue};
+use surrealdb::types::{RecordId, SurrealValue};
 
 use super::{array_record, narrow, unknown};
 use crate::domain::Timestamp;
@@ -18,6 +18,7 @@ const NEVER: i64 = (1 << 53) - 1;
 pub(in crate::store) struct JobRow {
     id: RecordId,
     kind: String,
+    key: String,
     payload: String,
     state: String,
     at: i64,
@@ -48,6 +49,13 @@ struct Payload {
     log: Vec<(String, i64)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<i64>,
+}
+
+impl JobRow {
+    /// The part of its id that names it among those of its kind.
+    pub(in crate::store) fn key(&self) -> &str {
+        &self.key
+    }
 }
 
 /// `job:[kind, key]`.
@@ -114,6 +122,7 @@ impl From<&Job> for JobRow {
         Self {
             id: job_record(&job.id),
             kind: job.id.work.name().to_owned(),
+            key: job.id.key.clone(),
             payload: serde_json::to_string(&Payload::from(&job.kind)).expect("texts and numbers are JSON"),
             state: job.state.name().to_owned(),
             at,
@@ -141,7 +150,7 @@ impl TryFrom<JobRow> for Job {
             word => return Err(unknown("job.state", word)),
         };
         Ok(Self {
-            id: JobId { work, key: key_of(&row.id)? },
+            id: JobId { work, key: row.key },
             kind,
             state,
             attempts: narrow(row.attempts, "job.attempts")?,
@@ -150,14 +159,6 @@ impl TryFrom<JobRow> for Job {
             created_at: Timestamp::from_epoch_ms(row.created_at),
         })
     }
-}
-
-fn key_of(record: &RecordId) -> Result<String, StoreError> {
-    let last = match &record.key {
-        RecordIdKey::Array(parts) => parts.iter().last().cloned(),
-        _ => None,
-    };
-    last.and_then(|key| String::from_value(key).ok()).ok_or_else(|| StoreError::Corrupt("job without a key".to_owned()))
 }
 
 #[cfg(test)]
