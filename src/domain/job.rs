@@ -74,7 +74,7 @@ pub enum JobKind {
     },
     /// Send a mail.
     Mail(Mail),
-    /// Delete what has outlived its use; recurs.
+    /// Delete what has outlived its use; most recur.
     Sweep(Sweep),
 }
 
@@ -95,7 +95,7 @@ impl JobKind {
 pub struct JobId {
     /// The kind of work.
     pub work: Work,
-    /// The payment of a refund, the name of a sweep, a fresh UUID of a mail.
+    /// The payment of a refund, the key of a sweep, a fresh UUID of a mail.
     pub key: String,
 }
 
@@ -231,10 +231,10 @@ impl Job {
         Self::made(PaymentId::from_bytes(key).to_string(), JobKind::Mail(mail), now)
     }
 
-    /// A recurring sweep, one of each.
+    /// A sweep, one of each key.
     #[must_use]
     pub fn sweep(sweep: Sweep, now: Timestamp) -> Self {
-        Self::made(sweep.name().to_owned(), JobKind::Sweep(sweep), now)
+        Self::made(sweep.key(), JobKind::Sweep(sweep), now)
     }
 
     fn made(key: String, kind: JobKind, now: Timestamp) -> Self {

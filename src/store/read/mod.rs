@@ -12,5 +12,5 @@ mod search;
 pub use accounts::Person;
 pub use bookings::InboxState;
 pub use calendars::{CalendarState, Lease};
-pub use retention::{Found, LoggedBatch};
+pub use retention::{Aged, Found, LoggedBatch};
 pub use search::SearchHome;

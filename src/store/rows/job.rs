@@ -71,7 +71,7 @@ impl From<&JobKind> for Payload {
             JobKind::Sweep(sweep) => {
                 let named = Self { sweep: Some(sweep.name().to_owned()), ..Self::default() };
                 match sweep {
-                    Sweep::Holds(walk) | Sweep::Sessions(walk) => {
+                    Sweep::Holds(walk) | Sweep::Sessions(walk) | Sweep::Audit(walk) => {
                         Self { walk: walk.map(|walk| (walk.from.epoch_ms(), walk.window_ms)), ..named }
                     }
                     Sweep::Tokens => named,
@@ -79,6 +79,7 @@ impl From<&JobKind> for Payload {
                         let text = |position: &LogPosition| (uuid::Uuid::from_bytes(position.node).to_string(), position.next);
                         Self { log: log.iter().map(text).collect(), ..named }
                     }
+                    Sweep::Addresses(user) => Self { user: Some(*user), ..named },
                     Sweep::Unnamed { since } => Self { since: Some(since.epoch_ms()), ..named },
                 }
             }
@@ -98,15 +99,17 @@ impl Payload {
                     Some(LogPosition { node, next: *next })
                 };
                 let log: Vec<LogPosition> = self.log.iter().map(position).collect::<Option<_>>()?;
-                let known = [
+                let mut known = vec![
                     Sweep::Holds(walk),
                     Sweep::Sessions(walk),
+                    Sweep::Audit(walk),
                     Sweep::Tokens,
                     Sweep::Keys(log.clone()),
                     Sweep::Events(log.clone()),
                     Sweep::Log(log),
                     Sweep::Unnamed { since: Timestamp::from_epoch_ms(self.since.unwrap_or(0)) },
                 ];
+                known.extend(self.user.map(Sweep::Addresses));
                 let name = self.sweep?;
                 known.into_iter().find(|sweep| sweep.name() == name).map(JobKind::Sweep)
             }
@@ -182,6 +185,8 @@ mod tests {
             Sweep::Events(vec![]),
             Sweep::Log(log),
             Sweep::Unnamed { since: at(6) },
+            Sweep::Audit(walk),
+            Sweep::Addresses(user),
         ];
         jobs.extend(sweeps.map(|sweep| Job::sweep(sweep, at(5))));
         let refund = Job::refund(payment, at(5));
