@@ -216,7 +216,7 @@ async fn addresses_of_those_who_were_erased_before_are_gone_after_the_migration(
     bench.store.commit(set, Lane::Normal).await.unwrap();
     let database = Arc::clone(bench.store.database());
     let of_version_4 = "DEFINE FIELD OVERWRITE address ON audit TYPE option<string> READONLY; UPDATE meta:schema SET value = 4";
-    database.query(of_version_4, Variables::new()).await.unwrap().check().unwrap();
+    database.query(of_version_4, surrealdb::types::Variables::new()).await.unwrap().check().unwrap();
     let store = Store::on(database, Arc::new(SystemClock), Arc::new(Published::default()), CommitterLimits::default()).await.unwrap();
     let mut entries = Vec::new();
     for user in [1, 2] {
