@@ -21,10 +21,10 @@ pub enum Event {
     /// On `property:{id}`: something about the home is otherwise; read it again.
     #[serde(rename = "property.updated")]
     PropertyUpdated(PropertyVersion),
-    /// On `property:{id}`: the home's host alone can see it.
+    /// On `property:{id}`: the home's host alone can see it. For everybody else the topic ends with it, see [`crate::server::Ended`].
     #[serde(rename = "property.unlisted")]
     PropertyUnlisted(PropertyVersion),
-    /// On `property:{id}`: the home is gone.
+    /// On `property:{id}`: the home is gone, and its topic ends for everybody.
     #[serde(rename = "property.deleted")]
     PropertyDeleted(PropertyVersion),
     /// On `property:{id}`: nights changed their state. It never says who did it.

@@ -101,7 +101,9 @@ impl Retention {
 
     /// Holds that ended before `until`. Goes no further than the first live lease, so that start-up need not look before it.
     async fn holds(&self, walk: Option<IdWalk>, until: Timestamp) -> Result<Progress, ServiceError> {
-        let Some(mut walk) = self.begin(walk, Aged::Holds).await? else { return Ok(Progress { sweep: Sweep::Holds(None), has_more: false }) };
+        let Some(mut walk) = self.begin(walk, Aged::Holds).await? else {
+            return Ok(Progress { sweep: Sweep::Holds(None), has_more: false });
+        };
         for _ in 0..MAX_STEPS {
             let Some(end) = walk.window_end(until) else { return Ok(Progress { sweep: Sweep::Holds(Some(walk)), has_more: false }) };
             let found = self.store.ended_holds(walk.from, end, MAX_RECORDS).await?;
@@ -118,7 +120,9 @@ impl Retention {
 
     /// Sessions that were over before `since`. They end in no order, so the walk begins again when it has come to its end.
     async fn sessions(&self, walk: Option<IdWalk>, since: Timestamp) -> Result<Progress, ServiceError> {
-        let Some(mut walk) = self.begin(walk, Aged::Sessions).await? else { return Ok(Progress { sweep: Sweep::Sessions(None), has_more: false }) };
+        let Some(mut walk) = self.begin(walk, Aged::Sessions).await? else {
+            return Ok(Progress { sweep: Sweep::Sessions(None), has_more: false });
+        };
         for _ in 0..MAX_STEPS {
             let Some(end) = walk.window_end(since) else { return Ok(Progress { sweep: Sweep::Sessions(None), has_more: false }) };
             let found = self.store.sessions_over(walk.from, end, since, MAX_RECORDS).await?;

@@ -14,7 +14,8 @@ const MAX_UNREADABLE: usize = 32;
 
 /// A page of an admin's list, in one state. So many entries of the index are read, however long the table is: LIMIT is pushed into a scan of
 /// an index that has the order asked for, and not into one of ids.
-pub(in crate::store) const PAGE: &str = "SELECT * FROM job WHERE kind = $kind AND state = $state AND key > $after ORDER BY key LIMIT $limit";
+pub(in crate::store) const PAGE: &str =
+    "SELECT * FROM job WHERE kind = $kind AND state = $state AND key > $after ORDER BY key LIMIT $limit";
 
 /// The jobs that this version understands; a newer one's must not hold up the rest.
 fn readable(rows: Vec<JobRow>) -> Vec<Job> {

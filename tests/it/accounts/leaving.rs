@@ -127,7 +127,11 @@ async fn the_audit_log_keeps_no_address_of_who_was_erased_and_those_of_everybody
     assert_eq!(entries.iter().filter(|entry| entry.user == ada.user).count(), before + 1, "the entries stay, and one says erased");
     assert_eq!(entries.iter().filter(|entry| theirs(entry) && entry.user == bob.user).count(), 2);
     let kept: Vec<_> = entries.iter().filter(|entry| !theirs(entry)).map(|entry| (entry.kind, entry.address.as_deref())).collect();
-    let expected = [(AuditKind::RolesChanged, Some("127.0.0.1")), (AuditKind::LoggedIn, Some("127.0.0.1")), (AuditKind::Registered, Some("127.0.0.1"))];
+    let expected = [
+        (AuditKind::RolesChanged, Some("127.0.0.1")),
+        (AuditKind::LoggedIn, Some("127.0.0.1")),
+        (AuditKind::Registered, Some("127.0.0.1")),
+    ];
     assert!(expected.iter().all(|expected| kept.contains(expected)) && kept.iter().all(|(_, address)| address.is_some()), "{kept:?}");
     // Done once: no job stays behind.
     let jobs = hub.store().jobs(None, None, 100).await.unwrap();
