@@ -182,11 +182,11 @@ async fn a_page_of_jobs_reads_as_many_rows_as_it_has_however_many_there_are() {
         bench.store.commit(writes(added.collect()), Lane::Normal).await.unwrap();
         let bounds = crate::store::database::variables([
             ("kind", "mail".into_value()),
-            ("state", "waiting".into_value()),
+            ("waiting", "waiting".into_value()),
             ("after", mail(40).id.key.into_value()),
             ("limit", 7.into_value()),
         ]);
-        let text = format!("EXPLAIN ANALYZE {}", crate::store::read::jobs::PAGE);
+        let text = format!("EXPLAIN ANALYZE {}", crate::store::read::jobs::page_in("waiting"));
         let plan: String = bench.store.database().read(&text, bounds).await.unwrap();
         let scan = plan.lines().find(|line| line.contains("Scan")).unwrap();
         assert!(scan.contains("job_listed") && scan.contains("{rows: 7,"), "{engine}: {plan}");
