@@ -1,6 +1,6 @@
 //! What happened, past tense, by ids: the public contract of every committed change.
 
-use latchkey_protocol::{BookingId, Date, HoldId, PropertyId};
+use latchkey_protocol::{BookingId, Date, HoldId, PropertyId, SessionId, UserId};
 
 use super::booking::{AlterationEnd, AlterationState, BookingState};
 use super::money::Currency;
@@ -127,4 +127,16 @@ pub enum Event {
     PaymentRefunded(Payment),
     /// The guest's bank disputes a payment, or has decided.
     PaymentDisputed(Payment),
+    /// What somebody's profile shows of them, or may do, is otherwise.
+    AccountUpdated {
+        /// Whose.
+        user: UserId,
+        /// The profile's edition now.
+        edition: i64,
+    },
+    /// A session ended before its time.
+    SessionEnded {
+        /// Which.
+        session: SessionId,
+    },
 }
