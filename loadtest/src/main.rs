@@ -87,13 +87,13 @@ struct Common {
     #[arg(long)]
     allow_remote: bool,
     /// Decides which stays are asked for; drawn and printed if left out.
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Writes the report to this file as JSON.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// How long clients try to come back to a hub that went away, in seconds.
-    #[arg(long, default_value_t = account::PATIENCE.as_secs(), value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    #[arg(long, value_name = "N", default_value_t = account::PATIENCE.as_secs(), value_parser = clap::value_parser!(u64).range(1..=3_600))]
     reconnect_s: u64,
 }
 

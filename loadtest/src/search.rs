@@ -33,19 +33,19 @@ use crate::target::Target;
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct SearchArgs {
     /// Published homes.
-    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
     homes: u32,
     /// Queries of each shape.
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     queries: u32,
     /// Of these, how many are put to the plain scan as well.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20)]
     plain: u32,
     /// Decides homes, bookings and queries; drawn and printed if left out.
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
     /// From which day on the homes have a year of stays, such as 2027-05-01; today in UTC if left out.
-    #[arg(long)]
+    #[arg(long, value_name = "DATE")]
     day: Option<Date>,
     /// Measures nothing, but writes the homes and their taken nights into a new data folder, for `latchkey serve --data DIR`.
     #[arg(long, value_name = "DIR", conflicts_with = "url")]
@@ -54,13 +54,13 @@ pub(crate) struct SearchArgs {
     #[arg(long, requires = "seed")]
     pub(crate) url: Option<String>,
     /// Requests to the hub that are under way at once.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16), requires = "url")]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16), requires = "url")]
     in_flight: u8,
     /// Asks a hub that is not on this machine.
     #[arg(long, requires = "url")]
     pub(crate) allow_remote: bool,
     /// Writes the report to this file as JSON.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 }
 
