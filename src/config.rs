@@ -100,7 +100,7 @@ pub struct ServeArgs {
     #[arg(long, env = "LATCHKEY_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
 
-    /// Folder for the embedded database, keys and the sandbox provider's journal
+    /// Folder for the embedded database, keys, photos, mails, the search's checkpoint and the sandbox provider's journal
     #[arg(long, env = "LATCHKEY_DATA", value_name = "DIR", default_value = "data")]
     pub data: PathBuf,
 
