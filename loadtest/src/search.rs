@@ -16,7 +16,7 @@ use anyhow::{Result, anyhow};
 use latchkey::domain::Timestamp;
 use latchkey::search::checkpoint::{Draft, Head, read};
 use latchkey::search::plain::Plain;
-use latchkey::search::{Cursor, Hit, Index, Query, utc_date};
+use latchkey::search::{Cursor, Hit, Index, Query};
 use latchkey_protocol::Date;
 
 use self::hub::Asker;
@@ -80,7 +80,7 @@ pub(crate) async fn run(args: &SearchArgs, seed: u64, hub: Option<Target>) -> Re
     let now = now();
     let pid = std::process::id();
     let before_kib = rss_kib(pid)?;
-    let mut index = Index::new(utc_date(now));
+    let mut index = Index::new(now.utc_date());
     let mut nights = 0;
     for home in market.homes() {
         nights += home.taken.iter().map(|run| i64::from(run.to.days_since(run.from))).sum::<i64>();
@@ -153,7 +153,7 @@ fn checkpoint(report: &mut Report, index: Index, now: Timestamp) -> Result<Index
     let written = begun.elapsed();
     drop(index);
     let begun = Instant::now();
-    let (_, index) = read(&bytes, utc_date(now)).map_err(|error| anyhow!("the checkpoint does not read back: {error}"))?;
+    let (_, index) = read(&bytes, now.utc_date()).map_err(|error| anyhow!("the checkpoint does not read back: {error}"))?;
     report
         .fact("checkpoint MiB", bytes.len() / 1_048_576)
         .fact("checkpoint written ms", ms(written))

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::error::StoreError;
 use crate::domain::PhotoId;
+use crate::durable::{BY_UMASK, unfinished, write_whole};
 
 /// The folder of photos.
 #[derive(Debug, Clone)]
@@ -32,16 +33,8 @@ impl PhotoFiles {
     /// # Errors
     /// `Unavailable`.
     pub async fn put(&self, id: PhotoId, bytes: Bytes) -> Result<(), StoreError> {
-        let (dir, path) = (self.dir.clone(), self.path(id));
-        blocking(move || {
-            let unfinished = path.with_extension("part");
-            let mut file = std::fs::File::create(&unfinished)?;
-            file.write_all(&bytes)?;
-            file.sync_all()?;
-            std::fs::rename(&unfinished, &path)?;
-            std::fs::File::open(&dir)?.sync_all()
-        })
-        .await
+        let path = self.path(id);
+        blocking(move || write_whole(&path, BY_UMASK, |file| file.write_all(&bytes))).await
     }
 
     /// A file's bytes.
@@ -65,7 +58,7 @@ impl PhotoFiles {
     pub async fn remove(&self, id: PhotoId) -> Result<(), StoreError> {
         let path = self.path(id);
         blocking(move || {
-            for path in [path.with_extension("part"), path] {
+            for path in [unfinished(&path), path] {
                 match std::fs::remove_file(path) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                     Ok(()) | Err(_) => {}

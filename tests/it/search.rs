@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use http::Method;
 use latchkey::domain::Timestamp;
 use latchkey::search::checkpoint::{Draft, read};
-use latchkey::search::{Home, Query, utc_date};
+use latchkey::search::{Home, Query};
 use latchkey_protocol::rest::{CreateProperty, FoundProperty, Page};
 use latchkey_protocol::view::{Coordinates, Property, Quote};
 use latchkey_protocol::{Amenity, ErrorCode, PropertyId};
@@ -210,10 +210,10 @@ async fn stopped() -> (Hub, Property, Property) {
 fn entitle(hub: &Hub, title: &str) {
     let bytes = std::fs::read(checkpoint(hub)).unwrap();
     let now = Timestamp::from_epoch_ms(hub.now());
-    let (head, mut index) = read(&bytes, utc_date(now)).unwrap();
+    let (head, mut index) = read(&bytes, now.utc_date()).unwrap();
     let hit = index.find(&Query::everything(), None, 1, now).remove(0);
     let mut listing = (*hit.listing).clone();
-    listing.description.title = title.to_owned();
+    title.clone_into(&mut listing.description.title);
     let seq = index.seq(listing.id).unwrap();
     index.put(Home { listing, seq, taken: Vec::new() });
     let (mut draft, mut bytes) = Draft::begin(&head);
@@ -262,7 +262,7 @@ async fn nights_that_changed_after_the_checkpoint_are_folded_in_and_other_change
 async fn a_missing_torn_or_foreign_checkpoint_is_built_anew() {
     let (mut hub, held, _) = Box::pin(stopped()).await;
     let whole = std::fs::read(checkpoint(&hub)).unwrap();
-    let (mut head, index) = read(&whole, utc_date(Timestamp::from_epoch_ms(hub.now()))).unwrap();
+    let (mut head, index) = read(&whole, Timestamp::from_epoch_ms(hub.now()).utc_date()).unwrap();
     head.epoch = "another history".to_owned();
     assert_eq!(index.len(), 1);
     let (draft, mut foreign) = Draft::begin(&head);

@@ -6,7 +6,7 @@ use latchkey::domain::listing::{Description, Hours, HouseRules};
 use latchkey::domain::pricing::Rates;
 use latchkey::domain::terms::{Season, Seasons, StayRules, Terms, Weekdays};
 use latchkey::domain::{Amenity, Date, Listing, ListingState, Location, PropertyId, Timestamp, UserId, Weekday};
-use latchkey::search::{Home, utc_date};
+use latchkey::search::Home;
 
 use crate::random::SplitMix64;
 
@@ -102,7 +102,7 @@ fn home(seed: u64, number: u32, now: Timestamp) -> Home {
         created_at: now,
         updated_at: now,
     };
-    let taken = stays(&mut random, utc_date(now));
+    let taken = stays(&mut random, now.utc_date());
     // One event listed it, and one changed each run of nights.
     Home { listing, seq: 1 + taken.len() as u64, taken }
 }
@@ -141,7 +141,7 @@ fn terms(random: &mut SplitMix64, zone: &str, now: Timestamp) -> Terms {
         max_guests: one_of(random, &[2, 2, 3, 4, 4, 6, 8]),
         rates,
         rules,
-        seasons: seasons(random, nightly_minor, utc_date(now)),
+        seasons: seasons(random, nightly_minor, now.utc_date()),
     }
 }
 

@@ -1,17 +1,16 @@
 //! `/properties/{id}/photos/…` and `/photos/{id}/`.
 
-use http::{HeaderValue, header};
+use http::header;
 use latchkey_protocol::{ErrorCode, PhotoId};
-use warp::reply::Reply as _;
 
-use super::{Ask, Handled, Problem, created, nothing, ok, tagged};
+use super::{Ask, Handled, Problem, created, file, nothing, ok, tagged, tagged_as};
 use crate::service::photos::ImageKind;
 
 /// What can be uploaded.
 pub(super) const MEDIA_TYPES: &[&str] = &["image/jpeg", "image/png", "image/webp"];
 
 /// Nobody can change what an id names.
-const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 pub(super) async fn add(ask: Ask) -> Handled {
     let (caller, property) = (ask.caller()?, ask.path("property")?);
@@ -44,13 +43,5 @@ pub(super) async fn remove(ask: Ask) -> Handled {
 pub(super) async fn read(ask: Ask) -> Handled {
     let photo: PhotoId = ask.path("photo")?;
     let (kind, bytes) = ask.services.photos.read(photo).await?;
-    let mut response = warp::reply::Response::new(bytes.into()).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind.media_type()));
-    headers.insert(header::CACHE_CONTROL, FOR_EVER);
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{photo}\"")) {
-        headers.insert(header::ETAG, tag);
-    }
-    Ok(response)
+    tagged_as(&photo.to_string(), file(bytes, kind.media_type(), FOR_EVER))
 }

@@ -1,7 +1,7 @@
 //! Mails as files, so that a newcomer without a mail server can read what they were sent.
 
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use lettre::message::Mailbox;
 
 use super::{Envelope, MailError, Mailer, message};
+use crate::durable::{OWNER_ONLY, write_whole};
 
 /// Writes each mail to a file of its own, `<milliseconds>-<message>.eml`, which sorts by time; for the owner's eyes only, since it may hold a
 /// one-use token.
@@ -33,7 +34,7 @@ impl Mailer for FileMailer {
         Box::pin(async move {
             let mail = message(&self.from, &envelope)?.formatted();
             let path = self.folder.join(format!("{:013}-{}.eml", envelope.at, file_name(&envelope.message)));
-            let written = tokio::task::spawn_blocking(move || write(&path, &mail)).await;
+            let written = tokio::task::spawn_blocking(move || write_whole(&path, OWNER_ONLY, |file| file.write_all(&mail))).await;
             match written {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(error)) => Err(MailError::Temporary(format!("the file cannot be written: {}", error.kind()))),
@@ -41,15 +42,6 @@ impl Mailer for FileMailer {
             }
         })
     }
-}
-
-/// Whole or not at all: under another name first.
-fn write(path: &Path, mail: &[u8]) -> std::io::Result<()> {
-    let unfinished = path.with_extension("tmp");
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    file.write_all(mail)?;
-    file.sync_all()?;
-    std::fs::rename(&unfinished, path)
 }
 
 /// What of a message's name is safe in a file's.
