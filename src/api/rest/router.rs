@@ -76,7 +76,7 @@ impl Router {
         // The last slash may be left out.
         let path = if head.path.ends_with('/') { head.path.clone() } else { format!("{}/", head.path) };
         let Ok(found) = self.places.at(&path) else {
-            return Problem::new(ErrorCode::NotFound, "no such route").into_response();
+            return Problem::new(ErrorCode::NotFound, "no such route; /docs/ shows them all").into_response();
         };
         let place = &self.by_number[*found.value];
         let Some(operation) = place.operations.iter().find(|operation| operation.method == head.method) else {
