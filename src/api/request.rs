@@ -135,22 +135,9 @@ impl Ask {
     pub fn query<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         serde_urlencoded::from_str(&self.query).map_err(|error| {
             let message = error.to_string();
-            let field = json::named_field(&message).map_or_else(|| self.faulty_parameter::<T>(), str::to_owned);
-            Problem::invalid(&field, message)
+            let field = json::named_field(&message).or_else(|| faulty_parameter::<T>(&self.query)).unwrap_or("query");
+            Problem::invalid(field, message.as_str())
         })
-    }
-
-    /// The parameter without which the query has another fault, or none: serde does not name it.
-    fn faulty_parameter<T: DeserializeOwned>(&self) -> String {
-        let pairs: Vec<&str> = self.query.split('&').collect();
-        let fault = |query: &str| serde_urlencoded::from_str::<T>(query).err().map(|error| error.to_string());
-        let whole = fault(&self.query);
-        let culprit = pairs.iter().enumerate().find(|(at, _)| {
-            let others: Vec<&str> = pairs.iter().enumerate().filter(|(other, _)| other != at).map(|(_, pair)| *pair).collect();
-            fault(&others.join("&")) != whole
-        });
-        let name = culprit.and_then(|(_, pair)| pair.split('=').next());
-        name.filter(|name| !name.is_empty()).unwrap_or("query").to_owned()
     }
 
     /// The body.
@@ -188,6 +175,21 @@ impl Ask {
     }
 }
 
+/// Parameters that are looked at for the one at fault: more than any operation has.
+const MAX_SUSPECTS: usize = 50;
+
+/// The parameter whose value cannot be read: serde does not name it. Each is tried alone, which takes no more than reading the query once;
+/// that others are missing then is no fault of this one.
+fn faulty_parameter<T: DeserializeOwned>(query: &str) -> Option<&str> {
+    let is_at_fault = |pair: &str| {
+        let fault = serde_urlencoded::from_str::<T>(pair).err().map(|error| error.to_string());
+        fault.is_some_and(|message| json::named_field(&message).is_none())
+    };
+    let mut pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let culprit = pairs.by_ref().take(MAX_SUSPECTS).find(|pair| is_at_fault(pair))?;
+    culprit.split('=').next().filter(|name| !name.is_empty())
+}
+
 /// How long a body may take to come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -216,9 +218,63 @@ async fn read_all<B: Buf, E>(body: impl Stream<Item = Result<B, E>>, max_bytes: 
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use futures_util::stream;
+    use serde::Deserialize;
 
     use super::*;
+
+    thread_local! {
+        static READ: Cell<usize> = const { Cell::new(0) };
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "read by serde")]
+    struct Fields {
+        place: String,
+        guests: u16,
+        limit: Option<u16>,
+    }
+
+    /// Counts how often it is read.
+    #[derive(Debug)]
+    struct Counted;
+
+    impl<'de> Deserialize<'de> for Counted {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            READ.with(|read| read.set(read.get() + 1));
+            Fields::deserialize(deserializer).map(|_| Self)
+        }
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_read_is_named_by_its_parameter_whatever_else_is_missing() {
+        for (query, name) in [
+            ("place=a&guests=x", Some("guests")),
+            ("guests=x", Some("guests")),
+            ("&&limit=7&&guests=-1&place=a&", Some("guests")),
+            ("place=a&guests=2&limit=70000", Some("limit")),
+            ("guests=x&limit=x", Some("guests")),
+            ("place=a&guests=", Some("guests")),
+        ] {
+            assert_eq!(faulty_parameter::<Fields>(query), name, "{query}");
+        }
+    }
+
+    /// Once for each of fifteen thousand parts, every part of the query was read again.
+    #[test]
+    fn p10_a_query_of_many_parts_costs_no_more_than_a_bounded_number_of_looks() {
+        for (query, name) in [
+            (format!("{}guests=x&limit=x", "&".repeat(15_800)), Some("guests")),
+            (format!("{}guests=x", "limit=1&".repeat(2_000)), None),
+        ] {
+            READ.with(|read| read.set(0));
+            assert_eq!(faulty_parameter::<Counted>(&query), name);
+            assert!(READ.with(Cell::get) <= MAX_SUSPECTS, "{} looks", READ.with(Cell::get));
+        }
+    }
 
     #[tokio::test]
     async fn a_body_must_come_whole_in_time_and_within_its_bound() {
