@@ -29,6 +29,7 @@ use self::lock::FolderLock;
 use self::pushing::{MAX_BATCHES_UNDER_WAY, Outlet, fence, push_events, to_hub};
 use self::settings::{allowances, database_config, leases, ws_limits};
 use self::vital::Vital;
+use crate::api::body::UploadRoom;
 use crate::api::layers::{self, Origins};
 use crate::api::limits::Limits;
 use crate::api::rest::Context;
@@ -140,6 +141,7 @@ impl App {
             ready: AtomicBool::new(false),
             metrics,
             limits: Limits::new(allowances(args)),
+            uploads: UploadRoom::default(),
             trusted_proxies: args.trusted_proxies.clone(),
         });
         parts.restore(args).await?;

@@ -27,6 +27,7 @@ pub use self::operation::{Access, Answer, Body, Operation, Rate};
 pub(super) use self::router::Head;
 pub use self::router::Router;
 pub use self::routes::operations;
+use super::body::UploadRoom;
 use super::limits::Limits;
 use super::problem::Problem;
 use super::request::Ask;
@@ -47,6 +48,8 @@ pub struct Context {
     pub metrics: Option<PrometheusHandle>,
     /// How many requests each caller and each address may make.
     pub limits: Limits,
+    /// How much may be uploaded at once.
+    pub uploads: UploadRoom,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
 }

@@ -1,6 +1,6 @@
 //! `/properties/{id}/photos/…` and `/photos/{id}/`.
 
-use http::{HeaderValue, header};
+use http::{HeaderValue, StatusCode, header};
 use latchkey_protocol::{ErrorCode, PhotoId};
 use warp::reply::Reply as _;
 
@@ -43,13 +43,21 @@ pub(super) async fn remove(ask: Ask) -> Handled {
 
 pub(super) async fn read(ask: Ask) -> Handled {
     let photo: PhotoId = ask.path("photo")?;
-    let (kind, bytes) = ask.services.photos.read(photo).await?;
-    let mut response = warp::reply::Response::new(bytes.into()).into_response();
+    let tag = format!("\"{photo}\"");
+    // Whoever has it has all of it: what an id names never changes.
+    let mut response = if ask.has_already(&tag) {
+        ask.services.photos.must_be_named(photo).await?;
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        let file = ask.services.photos.read(photo).await?;
+        let mut response = warp::reply::stream(file.bytes).into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(file.kind.media_type()));
+        response.headers_mut().insert(header::CONTENT_LENGTH, file.length.into());
+        response
+    };
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind.media_type()));
     headers.insert(header::CACHE_CONTROL, FOR_EVER);
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{photo}\"")) {
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
         headers.insert(header::ETAG, tag);
     }
     Ok(response)
