@@ -13,7 +13,7 @@ use super::change_set::{ChangeSet, StoredEvent};
 use super::database::row;
 use super::rows::{
     BlockRow, BookingRow, HoldRow, JobRow, ListingRow, NightRow, PaymentRow, PhotoOwnerRow, array_record, event_record, int, job_record,
-    ledger_row, night_record, outlived_record, record,
+    key_record, ledger_row, night_record, outlived_record, record,
 };
 use crate::domain::Write;
 use crate::domain::retention::Outlived;
@@ -74,6 +74,8 @@ struct Rows {
     ensured: Vec<Value>,
     /// Topics and the first event of each that stays.
     swept: Vec<Value>,
+    /// Keys to forget, by the instant before which they must have been used.
+    forgotten: BTreeMap<i64, Vec<Value>>,
 }
 
 /// The transaction that commits `sets` with `events` numbered as given.
@@ -146,6 +148,9 @@ impl Rows {
             Write::Sweep(Outlived::Events { topic, below }) => {
                 self.swept.push(row([("topic", topic.to_string().into_value()), ("below", int(*below).into_value())]));
             }
+            Write::Sweep(Outlived::Key { scope, key, before }) => {
+                self.forgotten.entry(before.epoch_ms()).or_default().push(key_record(scope, key).into_value());
+            }
             Write::Sweep(outlived) => self.deletes.extend(outlived_record(outlived).map(SurrealValue::into_value)),
             Write::Account(write) => self.add_account_write(write, number),
         }
@@ -208,6 +213,10 @@ impl Rows {
         if !self.swept.is_empty() {
             variables.insert("swept", self.swept);
             push(&mut text, SWEEP_EVENTS);
+        }
+        for (index, (before, keys)) in self.forgotten.into_iter().enumerate() {
+            variables.insert(format!("forgotten{index}"), keys);
+            push(&mut text, &format!("DELETE $forgotten{index} WHERE at < {before} RETURN NONE"));
         }
         for (table, rows) in self.inserts {
             variables.insert(table, rows);
