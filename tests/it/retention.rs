@@ -172,6 +172,28 @@ async fn p7_a_key_that_is_used_anew_is_not_forgotten_with_the_log_of_its_first_u
     assert_eq!(hub.store().find_key(&used).await.unwrap(), None, "a week after its second use");
 }
 
+/// Whoever reads the log goes no further than its first young batch, whatever follows it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_whose_clock_stepped_back_is_swept_without_end_by_nobody() {
+    let hub = Hub::start().await;
+    let used = |key: &str| FirstUse { scope: "test".to_owned(), key: key.to_owned(), fingerprint: "f".to_owned() };
+    swept(&hub).await;
+    hub.advance_s(40 * DAY_S);
+    use_key(&hub, &used("ahead")).await;
+    hub.advance_s(-40 * DAY_S);
+    // As many as are read at once, so that the last one that is read is old and the first one is not.
+    for number in 0..150 {
+        use_key(&hub, &used(&number.to_string())).await;
+    }
+    // Thirty days before that, the log goes on with what is young and then comes to what is not.
+    hub.advance_s(60 * DAY_S);
+    swept(&hub).await;
+    pass_and_sweep(&hub, 40 * DAY_S).await;
+    for key in ["ahead", "0", "149"] {
+        assert_eq!(hub.store().find_key(&used(key)).await.unwrap(), None, "{key}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p7_a_key_is_remembered_for_a_week_and_then_forgotten() {
     let hub = Hub::start().await;
