@@ -52,8 +52,13 @@ async fn a_letter_by_smtp_arrives_as_it_was_written_and_is_named_alike_when_it_i
 }
 
 #[tokio::test]
-async fn only_an_answer_of_five_hundred_and_more_is_for_good_and_no_error_repeats_the_address() {
+async fn only_a_refusal_of_the_recipient_or_the_letter_is_for_good_and_no_error_repeats_the_address() {
     for (manner, is_permanent, reason) in [
+        (Manner::Greets("554 no mail service for you"), false, "smtp 554"),
+        (Manner::RefusesPassword("535 5.7.8 who is ada"), false, "smtp 535"),
+        (Manner::RefusesSender("530 5.7.0 authentication required"), false, "smtp 530"),
+        (Manner::RefusesSender("503 5.5.1 say hello first"), false, "smtp 503"),
+        (Manner::Refuses("556 5.1.10 example.test takes no mail"), true, "smtp 556"),
         (Manner::Refuses("550 5.1.1 no ada@example.test here"), true, "smtp 550"),
         (Manner::Refuses("450 4.2.0 ada@example.test is greylisted"), false, "smtp 450"),
         (Manner::RefusesContent("554 spam for ada@example.test"), true, "smtp 554"),
@@ -62,7 +67,9 @@ async fn only_an_answer_of_five_hundred_and_more_is_for_good_and_no_error_repeat
         (Manner::HangsUpInData, false, "smtp: "),
     ] {
         let server = MailServer::start(manner).await;
-        let error = mailer_of(&server).send(usual()).await.unwrap_err();
+        let url = server.url.replace("smtp://", "smtp://user:secret@");
+        let mailer = if let Manner::RefusesPassword(_) = manner { SmtpMailer::new(&url, sender()).unwrap() } else { mailer_of(&server) };
+        let error = mailer.send(usual()).await.unwrap_err();
         assert_eq!(matches!(error, MailError::Permanent(_)), is_permanent, "{manner:?}: {error}");
         let (MailError::Permanent(said) | MailError::Temporary(said)) = &error;
         assert!(said.starts_with(reason) && !said.contains("ada"), "{manner:?}: {said}");

@@ -10,6 +10,12 @@ use tokio::net::{TcpListener, TcpStream};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
     Takes,
+    /// Greets everybody with this answer.
+    Greets(&'static str),
+    /// Wants a password, and has this answer to each.
+    RefusesPassword(&'static str),
+    /// With this answer to MAIL.
+    RefusesSender(&'static str),
     /// With this answer to RCPT.
     Refuses(&'static str),
     /// With this answer to the end of DATA.
@@ -72,11 +78,14 @@ async fn serve(stream: TcpStream, manner: Manner, taken: Arc<Mutex<Vec<String>>>
         while lines.next_line().await?.is_some() {}
         return Ok(());
     }
-    writer.write_all(b"220 test\r\n").await?;
+    let greeting = if let Manner::Greets(answer) = manner { answer } else { "220 test" };
+    writer.write_all(format!("{greeting}\r\n").as_bytes()).await?;
     while let Some(line) = lines.next_line().await? {
         let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
         let answer = match (verb.as_str(), manner) {
+            ("EHLO", Manner::RefusesPassword(_)) => "250-test\r\n250 AUTH PLAIN LOGIN",
             ("EHLO", _) => "250 test",
+            ("AUTH", Manner::RefusesPassword(answer)) | ("MAIL", Manner::RefusesSender(answer)) => answer,
             ("RCPT", Manner::Refuses(answer)) => answer,
             ("DATA", _) => {
                 writer.write_all(b"354 go on\r\n").await?;
