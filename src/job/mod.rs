@@ -5,6 +5,7 @@
 //! wakes the runner; the table is looked at every second besides, for delayed ones, other nodes' and leases that ran out.
 
 use std::collections::{HashMap, HashSet};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Longest run; less than a lease (`service::jobs::LEASE_MS`).
 const MAX_RUN: Duration = Duration::from_mins(2);
+
+/// Between tries to record how a job went; together less than its lease (`service::jobs::LEASE_MS`) is longer than a run.
+const PAUSES: [Duration; 4] = [Duration::from_millis(50), Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(60)];
 
 /// Jobs of one kind that run at once: eight together.
 const fn places(work: Work) -> usize {
@@ -74,11 +78,7 @@ impl Runner {
                 Ok(run) => run,
                 Err(_) => Run::Failed(Failure { reason: "took too long".to_owned(), is_permanent: false }),
             };
-            let id = task_job.id.clone();
-            if let Err(error) = services.jobs.record(task_job, run).await {
-                // Its lease runs out, and it is run again.
-                tracing::warn!(job = %id, %error, "the result of a job could not be recorded");
-            }
+            record(&services, task_job, run).await;
         });
         self.jobs.insert(task.id(), job);
     }
@@ -92,9 +92,7 @@ impl Runner {
         if has_panicked {
             tracing::error!(job = %job.id, "a job panicked");
             let run = Run::Failed(Failure { reason: "panicked".to_owned(), is_permanent: false });
-            if let Err(error) = self.services.jobs.record(job, run).await {
-                tracing::warn!(%error, "the result of a job could not be recorded");
-            }
+            record(&self.services, job, run).await;
         }
     }
 
@@ -118,6 +116,26 @@ impl Runner {
     }
 }
 
+/// Records how a job went, in spite of a queue that is full for a moment: one that is not recorded is run again when its lease is over, and
+/// a mail that was sent is sent twice.
+async fn record(services: &Services, job: Job, run: Run) {
+    let recorded = again(&PAUSES, || services.jobs.record(job.clone(), run.clone())).await;
+    if let Err(error) = recorded {
+        tracing::warn!(job = %job.id, %error, "the result of a job could not be recorded");
+    }
+}
+
+/// Tries, and after each pause again, until it succeeds.
+async fn again<T, E, F: Future<Output = Result<T, E>>>(pauses: &[Duration], mut attempt: impl FnMut() -> F) -> Result<T, E> {
+    for pause in pauses {
+        match attempt().await {
+            Ok(done) => return Ok(done),
+            Err(_) => tokio::time::sleep(*pause).await,
+        }
+    }
+    attempt().await
+}
+
 /// Does what a job is for.
 async fn perform(services: &Services, job: &Job) -> Run {
     let result = match &job.kind {
@@ -135,4 +153,24 @@ async fn perform(services: &Services, job: &Job) -> Run {
         JobKind::Sweep(sweep) => services.retention.sweep(sweep.clone()).await.map_err(Failure::from),
     };
     result.unwrap_or_else(Run::Failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_fails_for_a_moment_is_tried_again_and_what_fails_for_long_is_given_up() {
+        let tried = std::cell::Cell::new(0);
+        let attempt = |succeeds_at| {
+            tried.set(tried.get() + 1);
+            std::future::ready(if tried.get() >= succeeds_at { Ok(tried.get()) } else { Err("busy") })
+        };
+        let pauses = [Duration::ZERO; 3];
+        assert_eq!(again(&pauses, || attempt(1)).await, Ok(1));
+        tried.set(0);
+        assert_eq!(again(&pauses, || attempt(4)).await, Ok(4));
+        tried.set(0);
+        assert_eq!((again(&pauses, || attempt(9)).await, tried.get()), (Err("busy"), 4));
+    }
 }

@@ -1,4 +1,4 @@
-//! Mails: a letter is given to whoever sends it, under a name that stays the same however often its job is run.
+//! Mails: a letter is given to whoever sends it, under a name and a date that stay the same however often its job is run.
 
 use std::sync::Arc;
 
@@ -21,12 +21,13 @@ impl Mails {
         Self { mailer, clock }
     }
 
-    /// Sends the letter that a job owes. Run again after a crash it is sent twice, with one Message-ID.
+    /// Sends the letter that a job owes. Run again after a crash it is sent twice, with one Message-ID; as a file it is written twice, and is
+    /// one file.
     ///
     /// # Errors
     /// What failed, and whether trying again can help.
     pub async fn send(&self, job: &Job, letter: Letter) -> Result<(), Failure> {
-        let envelope = Envelope { letter, message: job.id.key.clone(), at: self.clock.now() };
+        let envelope = Envelope { letter, message: job.id.key.clone(), at: job.created_at.epoch_ms() };
         self.mailer.send(envelope).await.map_err(|error| match error {
             MailError::Temporary(reason) => Failure { reason, is_permanent: false },
             MailError::Permanent(reason) => Failure { reason, is_permanent: true },
