@@ -66,8 +66,8 @@ use crate::{demo, job};
 /// How often idle calendars, feeds and limiters are dropped.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
-/// How often photo files that nothing names are looked for.
-const SWEEP_PHOTOS_EVERY: Duration = Duration::from_hours(1);
+/// How often photo files that nothing names are looked for, and mails that were sent as files long ago.
+const SWEEP_FILES_EVERY: Duration = Duration::from_hours(1);
 
 /// A running node.
 pub struct App {
@@ -166,7 +166,7 @@ impl App {
         app.keep("token keys", token_keys.keep(Arc::clone(&parts.services), Arc::clone(&clock)));
         app.jobs = Some(app.run_jobs(args));
         app.keep("watch over sockets", ws::keep_watch(Arc::clone(&edge)));
-        app.keep("sweeping photos", sweep_photos(Arc::clone(&parts.services)));
+        app.keep("sweeping files", sweep_files(Arc::clone(&parts.services)));
         app.keep("sweep", sweep(parts, Arc::clone(&hub), clock, Arc::clone(&app.context)));
         app.serve(listener, edge, &origins, args);
         Ok(app)
@@ -349,13 +349,18 @@ async fn sweep(parts: Parts, hub: Arc<Hub>, clock: Arc<dyn Clock>, context: Arc<
 }
 
 /// Files are this node's own, so this is no job of the database's.
-async fn sweep_photos(services: Arc<Services>) {
+async fn sweep_files(services: Arc<Services>) {
     loop {
         match services.photos.sweep().await {
             Ok(removed) if removed > 0 => tracing::info!(removed, "photos that nothing names are gone"),
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "photos could not be swept"),
         }
-        tokio::time::sleep(SWEEP_PHOTOS_EVERY).await;
+        match services.mails.sweep().await {
+            Ok(removed) if removed > 0 => tracing::info!(removed, "mails as files that were a week old are gone"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "mails as files could not be swept"),
+        }
+        tokio::time::sleep(SWEEP_FILES_EVERY).await;
     }
 }

@@ -14,6 +14,9 @@ pub struct Mails {
     clock: Arc<dyn Clock>,
 }
 
+/// How long letters are kept that were sent as files: they hold names, addresses, tokens.
+const KEPT_MS: i64 = 7 * 86_400_000;
+
 impl Mails {
     /// By this mailer.
     #[must_use]
@@ -32,6 +35,14 @@ impl Mails {
             MailError::Temporary(reason) => Failure { reason, is_permanent: false },
             MailError::Permanent(reason) => Failure { reason, is_permanent: true },
         })
+    }
+
+    /// Removes letters that were sent as files a week ago; gives how many.
+    ///
+    /// # Errors
+    /// What failed; what was removed until then stays so.
+    pub async fn sweep(&self) -> Result<usize, ServiceError> {
+        self.mailer.forget_before(self.clock.now() - KEPT_MS).await.map_err(|error| ServiceError::Unavailable(error.to_string()))
     }
 }
 

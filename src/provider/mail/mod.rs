@@ -45,6 +45,12 @@ pub enum MailError {
 pub trait Mailer: Send + Sync + 'static {
     /// Hands the letter on; when this is `Ok`, somebody else has taken the responsibility for it.
     fn send(&self, envelope: Envelope) -> BoxFuture<'_, Result<(), MailError>>;
+
+    /// Removes what this mailer itself keeps of letters dated before an instant; gives how many they were. Most keep none.
+    fn forget_before(&self, at: EpochMs) -> BoxFuture<'_, Result<usize, MailError>> {
+        let _ = at;
+        Box::pin(async { Ok(0) })
+    }
 }
 
 /// The sender's address as it was configured, such as `Latchkey <no-reply@example.org>`.
