@@ -116,20 +116,22 @@ impl App {
         let origins = Origins::new(&args.cors_origins).map_err(anyhow::Error::msg).context("--cors-origins")?;
         let listener = server::listen(args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
         let address = listener.local_addr()?;
-        std::fs::create_dir_all(&args.data).with_context(|| format!("cannot create the data folder {}", args.data.display()))?;
-        let lock = FolderLock::take(&args.data)?;
+        std::fs::create_dir_all(&args.data.folder)
+            .with_context(|| format!("cannot create the data folder {}", args.data.folder.display()))?;
+        let lock = FolderLock::take(&args.data.folder)?;
         let (outlet, events) = mpsc::channel(MAX_BATCHES_UNDER_WAY);
         let fence = fence(outlet.downgrade());
-        let store = Arc::new(Store::open(&database_config(args), Arc::clone(&clock), Arc::new(Outlet(outlet))).await?);
+        let store =
+            Arc::new(Store::open(&database_config(&args.data, args.min_free_bytes), Arc::clone(&clock), Arc::new(Outlet(outlet))).await?);
         let source = Arc::new(EventTable(Arc::clone(&store)));
         let hub = Arc::new(Hub::new(source, HubLimits::default(), tokio::runtime::Handle::current()));
         let bus = LocalBus::new(Arc::clone(&hub));
-        let secret = WebhookSecret::new(&keys::secret(args.webhook_secret.as_deref(), &args.data, "webhook.key")?);
-        let sandbox = Sandbox::open(Some(&args.data.join("sandbox-provider.jsonl")), Arc::clone(&clock), secret.clone())
+        let secret = WebhookSecret::new(&keys::secret(args.webhook_secret.as_deref(), &args.data.folder, "webhook.key")?);
+        let sandbox = Sandbox::open(Some(&args.data.folder.join("sandbox-provider.jsonl")), Arc::clone(&clock), secret.clone())
             .context("cannot open the sandbox provider's journal")?;
         let edge_cell: Arc<OnceLock<Arc<Edge>>> = Arc::default();
-        let token_keys = TokenKeys::open(args.token_secret.as_deref(), &args.data, clock.as_ref())?;
-        let accounts = token_keys.for_accounts(&args.data, public_url(args, address), clock.as_ref())?;
+        let token_keys = TokenKeys::open(args.token_secret.as_deref(), &args.data.folder, clock.as_ref())?;
+        let accounts = token_keys.for_accounts(&args.data.folder, public_url(args, address), clock.as_ref())?;
         let parts = Parts::new(args, &store, &clock, &sandbox, Arc::clone(&edge_cell), accounts, fence)?;
         let edge = Arc::new(Edge::new(Arc::clone(&parts.services), Arc::clone(&hub), Arc::clone(&clock), ws_limits(args)));
         let _ = edge_cell.set(Arc::clone(&edge));
@@ -262,7 +264,7 @@ impl Parts {
         let listings = Arc::new(listings);
         let services = Services {
             photos: Photos::new(
-                PhotoFiles::open(&args.data.join("photos"))?,
+                PhotoFiles::open(&args.data.folder.join("photos"))?,
                 store(),
                 Arc::clone(&keys),
                 Arc::clone(&decisions),
@@ -293,7 +295,7 @@ impl Parts {
             jobs: Jobs::new(store(), clock()),
             mails: Mails::new(mailer(args)?, clock()),
             retention: Retention::new(store(), clock(), Periods::with_events_days(args.retention_days)),
-            search: Arc::new(Search::new(store(), clock(), args.data.join("search.checkpoint"), fence)),
+            search: Arc::new(Search::new(store(), clock(), args.data.folder.join("search.checkpoint"), fence)),
             topics: Topics::new(store(), Arc::clone(&availability), clock()),
             expiry: Arc::new(Expiry::new(deadlines, Arc::clone(&availability), store(), clock(), Arc::clone(&quota), &leases)),
         };
@@ -320,7 +322,7 @@ fn mailer(args: &ServeArgs) -> anyhow::Result<Arc<dyn Mailer>> {
     if let Some(url) = &args.smtp_url {
         return Ok(Arc::new(SmtpMailer::new(url, from).map_err(anyhow::Error::msg).context("--smtp-url")?));
     }
-    let folder = args.data.join("mail");
+    let folder = args.data.folder.join("mail");
     Ok(Arc::new(FileMailer::new(folder.clone(), from).with_context(|| format!("cannot create {}", folder.display()))?))
 }
 

@@ -20,7 +20,7 @@ pub struct Cli {
 pub enum Command {
     /// Run the hub: REST, WebSocket at /ws, and the sandbox payment provider
     Serve(Box<ServeArgs>),
-    /// Give somebody the role of an admin, on the data folder of a hub that is not running
+    /// Give somebody the role of an admin: on the data folder of a hub that is not running, or in its SurrealDB server
     #[command(subcommand)]
     Admin(AdminCommand),
     /// Look after the keys that access tokens are signed with
@@ -33,7 +33,7 @@ pub enum Command {
 pub enum AdminCommand {
     /// Make an account that exists an admin's
     Grant {
-        /// Where.
+        /// Where the hub keeps its data.
         #[command(flatten)]
         data: DataArgs,
         /// The address it is registered with
@@ -42,7 +42,7 @@ pub enum AdminCommand {
     },
     /// Make a new account that is an admin's; its password is LATCHKEY_ADMIN_PASSWORD or the first line of standard input
     Create {
-        /// Where.
+        /// Where the hub keeps its data.
         #[command(flatten)]
         data: DataArgs,
         /// The address to register
@@ -68,11 +68,12 @@ pub enum KeysCommand {
 /// Where a hub keeps its data.
 #[derive(Debug, Clone, Args)]
 pub struct DataArgs {
-    /// Folder of the hub
-    #[arg(long, env = "LATCHKEY_DATA", value_name = "DIR", default_value = "data")]
-    pub data: PathBuf,
+    /// Folder of the hub: the embedded database, keys, photos, mails, the search's checkpoint, the sandbox provider's journal
+    #[arg(long = "data", env = "LATCHKEY_DATA", value_name = "DIR", default_value = "data")]
+    pub folder: PathBuf,
 
-    /// Database, if it is a SurrealDB server: ws://HOST:PORT; then the hub may be running
+    /// Database: surrealkv://DIR (embedded), mem:// (gone at exit) or ws://HOST:PORT (a SurrealDB server)
+    /// [default: surrealkv:// in the data folder, every commit synced to disk]
     #[arg(long, env = "LATCHKEY_DATABASE", value_name = "URL")]
     pub database: Option<String>,
 
@@ -100,22 +101,9 @@ pub struct ServeArgs {
     #[arg(long, env = "LATCHKEY_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
 
-    /// Folder for the embedded database, keys and the sandbox provider's journal
-    #[arg(long, env = "LATCHKEY_DATA", value_name = "DIR", default_value = "data")]
-    pub data: PathBuf,
-
-    /// Database: surrealkv://DIR (embedded), mem:// (gone at exit) or ws://HOST:PORT (a SurrealDB server)
-    /// [default: surrealkv:// in the data folder, every commit synced to disk]
-    #[arg(long, env = "LATCHKEY_DATABASE", value_name = "URL")]
-    pub database: Option<String>,
-
-    /// User of a SurrealDB server
-    #[arg(long, env = "LATCHKEY_DATABASE_USER", value_name = "NAME", requires = "database_password")]
-    pub database_user: Option<String>,
-
-    /// Password of a SurrealDB server
-    #[arg(long, env = "LATCHKEY_DATABASE_PASSWORD", value_name = "TEXT", hide_env_values = true)]
-    pub database_password: Option<String>,
+    /// Where it keeps its data.
+    #[command(flatten)]
+    pub data: DataArgs,
 
     /// Redis, for many nodes (not supported yet: the hub refuses to start with it)
     #[arg(long, env = "LATCHKEY_REDIS", value_name = "URL")]

@@ -12,7 +12,7 @@ use anyhow::{Result, anyhow};
 use latchkey::domain::Timestamp;
 use latchkey::search::checkpoint::{Draft, Head, read};
 use latchkey::search::plain::Plain;
-use latchkey::search::{Cursor, Hit, Index, Query, utc_date};
+use latchkey::search::{Cursor, Hit, Index, Query};
 
 use self::queries::{SHAPES, Shape};
 use crate::invariants::Breaks;
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &SearchArgs, seed: u64, now_ms: i64) -> Result<Report> {
     let now = Timestamp::from_epoch_ms(now_ms);
     let pid = std::process::id();
     let before_kib = rss_kib(pid)?;
-    let mut index = Index::new(utc_date(now));
+    let mut index = Index::new(now.utc_date());
     let mut nights = 0;
     for number in 0..args.homes {
         let home = world::home(seed, number, now);
@@ -91,7 +91,7 @@ fn checkpoint(report: &mut Report, index: Index, now: Timestamp) -> Result<Index
     let written = begun.elapsed();
     drop(index);
     let begun = Instant::now();
-    let (_, index) = read(&bytes, utc_date(now)).map_err(|error| anyhow!("the checkpoint does not read back: {error}"))?;
+    let (_, index) = read(&bytes, now.utc_date()).map_err(|error| anyhow!("the checkpoint does not read back: {error}"))?;
     report
         .fact("checkpoint MiB", bytes.len() / 1_048_576)
         .fact("checkpoint written ms", ms(written))

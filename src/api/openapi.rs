@@ -204,13 +204,8 @@ fn describe(operation: &Operation, followers: &[&Operation]) -> utoipa::openapi:
     if operation.has_etag && operation.method == Method::GET {
         described = described.response("304", Response::new("It still has the `ETag` of `If-None-Match`."));
     }
-    if operation.id == "readyz" {
-        described =
-            described.response("503", ResponseBuilder::new().description("Not ready.").content("text/plain", text_content()).build());
-        return described.build();
-    }
     for (status, codes) in by_status(&operation.errors()) {
-        described = described.response(status.as_str(), refusal(status, &codes));
+        described = described.response(status.as_str(), refusal(operation, status, &codes));
     }
     described.build()
 }
@@ -271,7 +266,7 @@ fn success(operation: &Operation, followers: &[&Operation]) -> Response {
     let status = operation.status;
     let mut built = ResponseBuilder::new().description(status.canonical_reason().unwrap_or("Done"));
     let text = || Header::new(ObjectBuilder::new().schema_type(Type::String).build());
-    if status == StatusCode::CREATED && operation.id != "register" {
+    if status == StatusCode::CREATED {
         built = built.header("Location", text());
     }
     if operation.has_etag {
@@ -297,12 +292,13 @@ fn json_content() -> Content {
     Content::new(Some(ObjectBuilder::new().schema_type(Type::Object).build()))
 }
 
-fn refusal(status: StatusCode, codes: &[ErrorCode]) -> Response {
+fn refusal(operation: &Operation, status: StatusCode, codes: &[ErrorCode]) -> Response {
     let schema = RefOr::<Schema>::Ref(Ref::from_schema_name(ProblemBody::name()));
     let examples =
         codes.iter().map(|code| (code.as_str(), RefOr::<Example>::Ref(Ref::new(format!("#/components/examples/{}", code.as_str())))));
     let content = ContentBuilder::new().schema(Some(schema)).examples_from_iter(examples).build();
     let named: Vec<String> = codes.iter().map(|code| format!("`{}`", code.as_str())).collect();
     let about = format!("{}: {}", status.canonical_reason().unwrap_or("Refused"), named.join(", "));
-    ResponseBuilder::new().description(about).content("application/problem+json", content).build()
+    let built = ResponseBuilder::new().description(about).content("application/problem+json", content);
+    if operation.plain_refusal == Some(status) { built.content("text/plain", text_content()).build() } else { built.build() }
 }

@@ -10,13 +10,14 @@ use latchkey_protocol::view::Me;
 
 use super::keys::ring;
 use super::lock::FolderLock;
+use super::settings::{database_config, database_folder};
 use crate::clock::Clock;
 use crate::config::{AdminCommand, DataArgs, KeysCommand};
 use crate::entropy;
 use crate::service::ServiceError;
 use crate::service::accounts::{Accounts, AccountsConfig};
 use crate::service::tokens::TokenKey;
-use crate::store::{DatabaseConfig, EventSink, MemoryCaps, Store, StoredEvent};
+use crate::store::{EventSink, Store, StoredEvent};
 
 /// Where the password of a new admin is looked for before the standard input.
 const PASSWORD_VARIABLE: &str = "LATCHKEY_ADMIN_PASSWORD";
@@ -63,21 +64,16 @@ pub fn run_keys(command: &KeysCommand, clock: &dyn Clock) -> anyhow::Result<Stri
 
 /// Opens the stopped hub's database, does one thing, and closes it.
 async fn with_accounts(
-    args: &DataArgs,
+    data: &DataArgs,
     clock: Arc<dyn Clock>,
     act: impl AsyncFnOnce(&Accounts) -> Result<Me, ServiceError>,
 ) -> anyhow::Result<Me> {
-    let folder = args.data.join("database");
-    anyhow::ensure!(args.database.is_some() || folder.is_dir(), "{} is not the data folder of a hub", args.data.display());
-    let is_server = args.database.as_ref().is_some_and(|url| url.starts_with("ws"));
-    let _lock = if is_server { None } else { Some(FolderLock::take(&args.data)?) };
-    let config = DatabaseConfig {
-        url: args.database.clone().unwrap_or_else(|| format!("surrealkv://{}", folder.display())),
-        name: "main".to_owned(),
-        credentials: args.database_user.clone().zip(args.database_password.clone()),
-        caps: MemoryCaps::default(),
-        min_free_bytes: 0,
-    };
+    let has_database = data.database.is_some() || database_folder(data).is_dir();
+    anyhow::ensure!(has_database, "{} is not the data folder of a hub", data.folder.display());
+    let is_server = data.database.as_ref().is_some_and(|url| url.starts_with("ws"));
+    let _lock = if is_server { None } else { Some(FolderLock::take(&data.folder)?) };
+    // A full disk is no reason to lock administrators out.
+    let config = database_config(data, 0);
     let store = Arc::new(Store::open(&config, Arc::clone(&clock), Arc::new(Nobody)).await?);
     // No token is given out here, so its key is nobody's.
     let secret = entropy::secret()?.to_vec();

@@ -3,11 +3,11 @@
 pub(super) mod ring;
 
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
 
+use crate::durable::{OWNER_ONLY, write_whole};
 use crate::entropy;
 
 /// Shortest secret, in bytes: as long as the hash it keys (RFC 7518, 3.2).
@@ -27,10 +27,7 @@ pub(super) fn secret(configured: Option<&str>, data: &Path, name: &str) -> anyho
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
     let secret = entropy::secret()?;
-    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-    let mut file = file.with_context(|| format!("cannot create {}", path.display()))?;
-    file.write_all(&secret)?;
-    file.sync_all()?;
+    write_whole(&path, OWNER_ONLY, |file| file.write_all(&secret)).with_context(|| format!("cannot create {}", path.display()))?;
     Ok(secret.to_vec())
 }
 

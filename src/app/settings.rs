@@ -1,10 +1,11 @@
 //! What the command line means to the parts.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 
 use crate::api::limits::Allowances;
 use crate::api::ws::WsLimits;
-use crate::config::ServeArgs;
+use crate::config::{DataArgs, ServeArgs};
 use crate::domain::calendar::Leases;
 use crate::store::{DatabaseConfig, MemoryCaps};
 
@@ -29,14 +30,19 @@ pub(super) fn leases(args: &ServeArgs) -> Leases {
     }
 }
 
-pub(super) fn database_config(args: &ServeArgs) -> DatabaseConfig {
-    let embedded = || format!("surrealkv://{}", args.data.join("database").display());
+/// Where the embedded database is, if no other one is named.
+pub(super) fn database_folder(data: &DataArgs) -> PathBuf {
+    data.folder.join("database")
+}
+
+pub(super) fn database_config(data: &DataArgs, min_free_bytes: u64) -> DatabaseConfig {
+    let embedded = || format!("surrealkv://{}", database_folder(data).display());
     DatabaseConfig {
-        url: args.database.clone().unwrap_or_else(embedded),
+        url: data.database.clone().unwrap_or_else(embedded),
         name: "main".to_owned(),
-        credentials: args.database_user.clone().zip(args.database_password.clone()),
+        credentials: data.database_user.clone().zip(data.database_password.clone()),
         caps: MemoryCaps::default(),
-        min_free_bytes: args.min_free_bytes,
+        min_free_bytes,
     }
 }
 

@@ -48,4 +48,4 @@ pub use place::{Country, Location};
 pub use pricing::Quote;
 pub use stay::Stay;
 pub use terms::Terms;
-pub use time::Timestamp;
+pub use time::{DAY_MS, Timestamp};

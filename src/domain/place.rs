@@ -85,6 +85,13 @@ impl Country {
     }
 }
 
+impl From<Country> for String {
+    /// The two letters.
+    fn from(country: Country) -> Self {
+        country.0.to_owned()
+    }
+}
+
 impl FromStr for Country {
     type Err = Refusal;
 

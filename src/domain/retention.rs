@@ -6,9 +6,7 @@
 
 use latchkey_protocol::{HoldId, Seq, SessionId, Topic};
 
-use super::time::Timestamp;
-
-const DAY_MS: i64 = 86_400_000;
+use super::time::{DAY_MS, Timestamp};
 
 /// How long records are kept, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -234,6 +234,12 @@ impl Terms {
         Ok(())
     }
 
+    /// The time zone's IANA name. It has one, since zones come from their names.
+    #[must_use]
+    pub fn time_zone_name(&self) -> &str {
+        self.time_zone.iana_name().unwrap_or("UTC")
+    }
+
     /// The local date at `now`.
     #[must_use]
     pub fn today(&self, now: Timestamp) -> Date {

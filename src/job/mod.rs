@@ -22,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const MAX_RUN: Duration = Duration::from_mins(2);
 
 /// Between tries to record how a job went; together less than its lease (`service::jobs::LEASE_MS`) is longer than a run.
-const PAUSES: [Duration; 4] = [Duration::from_millis(50), Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(60)];
+const PAUSES: [Duration; 4] = [Duration::from_millis(50), Duration::from_secs(1), Duration::from_secs(10), Duration::from_mins(1)];
 
 /// Jobs of one kind that run at once: eight together.
 const fn places(work: Work) -> usize {

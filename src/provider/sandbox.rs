@@ -26,6 +26,7 @@ use super::{Charge, PaymentProvider, ProviderError};
 use crate::clock::Clock;
 use crate::domain::Money;
 use crate::domain::payment::{AttemptResult, Report};
+use crate::durable::{BY_UMASK, write_whole};
 
 /// How long `pm_card_settles_late` stays in processing, in milliseconds.
 const SETTLES_AFTER_MS: i64 = 2_000;
@@ -196,13 +197,9 @@ impl Books {
         });
         let refunds = self.refunds.iter().map(|(payment, total_minor)| Entry::Refunded { payment: *payment, total_minor: *total_minor });
         let due = self.due.iter().map(|(event, at, _)| Entry::Due { event: event.clone(), at: *at });
-        let fresh = path.with_extension("new");
-        let mut file = std::fs::File::create(&fresh)?;
-        for entry in charges.chain(refunds).chain(due) {
-            writeln!(file, "{}", serde_json::to_string(&entry)?)?;
-        }
-        file.sync_all()?;
-        std::fs::rename(&fresh, path)?;
+        write_whole(path, BY_UMASK, |file| {
+            charges.chain(refunds).chain(due).try_for_each(|entry| writeln!(file, "{}", serde_json::to_string(&entry)?))
+        })?;
         std::fs::OpenOptions::new().append(true).open(path)
     }
 

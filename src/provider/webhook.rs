@@ -7,6 +7,7 @@ use aws_lc_rs::hmac;
 use latchkey_protocol::{EpochMs, PaymentId};
 use serde::{Deserialize, Serialize};
 
+use crate::digest::hex;
 use crate::domain::payment::{AttemptResult, Report};
 
 /// The header that carries the signature.
@@ -150,16 +151,6 @@ fn parse(header: &str) -> Option<(i64, Vec<Vec<u8>>)> {
         }
     }
     Some((at?, signatures))
-}
-
-/// Lower-case hexadecimal digits.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

@@ -15,7 +15,7 @@ use super::index::{Index, bit_of};
 use super::nights::{BLOCK, Row};
 use super::query::{Query, Sort};
 use super::select::{Candidate, Smallest};
-use crate::domain::{Date, Listing, PropertyId, Stay, Timestamp};
+use crate::domain::{Listing, PropertyId, Stay, Timestamp};
 
 /// A result.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,7 +65,7 @@ impl Index {
     pub fn find(&self, query: &Query, after: Option<Cursor>, limit: usize, now: Timestamp) -> Vec<Hit> {
         let after = after.map(|cursor| (cursor.key, self.rank_after(query.sort, cursor.id)));
         let circle = query.near.map(|near| (Point::of(near.centre), Chord::of_metres(near.radius_m)));
-        let probe = Probe::of(query, utc_date(now));
+        let probe = Probe::of(query, now.utc_date());
         Find { index: self, query, probe, now, circle, after }.run(limit)
     }
 
@@ -284,11 +284,4 @@ fn slots_in(block: usize, row: Row) -> impl Iterator<Item = u32> {
 /// An amount as a sort key; bounds may lie below zero, amounts do not.
 pub(super) fn order(minor: i64) -> u64 {
     u64::try_from(minor).unwrap_or(0)
-}
-
-/// The date in UTC.
-#[must_use]
-pub fn utc_date(now: Timestamp) -> Date {
-    let day = now.epoch_ms().div_euclid(86_400_000);
-    i32::try_from(day).ok().and_then(|day| Date::from_epoch_day(day).ok()).unwrap_or(Date::MAX)
 }

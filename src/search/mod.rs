@@ -19,6 +19,6 @@ mod select;
 mod tests;
 
 pub use cursor::Cursor;
-pub use find::{Hit, utc_date};
+pub use find::Hit;
 pub use index::{Applied, Home, Index};
 pub use query::{Circle, DEFAULT_CURRENCY, Dates, MAX_FLEXIBLE_DAYS, MAX_RADIUS_M, Query, Sort};

@@ -33,11 +33,11 @@ use self::throttle::Throttle;
 use super::tokens::{ACCESS_TTL_MS, AccessTokens, TokenKey};
 use super::{Caller, ServiceError};
 use crate::clock::Clock;
+use crate::digest::{hex, sha256};
 use crate::domain::account::{Account, AccountWrite, AuditEntry, AuditKind, RefreshFamily};
 use crate::domain::mail::Mail;
 use crate::domain::{AuditId, Job, Timestamp, Write};
 use crate::entropy::{self, fresh_id};
-use crate::provider::webhook::hex;
 use crate::store::{ChangeSet, CommitError, Contended, Lane, Person, Store};
 
 /// Log-ins for one e-mail address from one network address a minute, right or wrong: guessing gets nowhere.
@@ -297,5 +297,5 @@ fn random_text() -> Result<String, ServiceError> {
 
 /// SHA-256 in hexadecimal: good for secrets of 256 random bits, which need no salt.
 fn digest(secret: &str) -> String {
-    hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, secret.as_bytes()).as_ref())
+    hex(&sha256(secret.as_bytes()))
 }

@@ -130,8 +130,7 @@ impl Availability {
     async fn load(&self, property: PropertyId) -> Result<Calendar, ServiceError> {
         let now = Timestamp::from_epoch_ms(self.clock.now());
         // A day early for the westernmost time zone.
-        let today = i32::try_from(now.epoch_ms().div_euclid(86_400_000)).unwrap_or(i32::MAX);
-        let from = Date::from_epoch_day(today.saturating_sub(DAYS_BACK)).unwrap_or(Date::MIN);
+        let from = now.utc_date().saturating_add(-DAYS_BACK);
         let state = self.store.calendar(property, from, Date::MAX).await?;
         let Some(state) = state else {
             self.slots.remove_if(&property, |_, slot| Arc::strong_count(slot) <= 2);

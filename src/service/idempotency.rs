@@ -15,8 +15,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use super::ServiceError;
+use crate::digest::{hex, sha256};
 use crate::domain::{Refusal, Timestamp};
-use crate::provider::webhook::hex;
 use crate::store::{FirstUse, Idempotency, KeyFound, Store};
 
 /// How long a twin waits for the first use.
@@ -87,8 +87,7 @@ impl Keys {
     pub async fn begin<B: Serialize>(&self, user: UserId, command: &str, key: IdempotencyKey, body: &B) -> Result<Use, ServiceError> {
         let scope = format!("{user} {command}");
         let body = serde_json::to_vec(body).map_err(|_| ServiceError::Internal)?;
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &body);
-        let first = FirstUse { scope, key: key.0, fingerprint: hex(&digest.as_ref()[..16]) };
+        let first = FirstUse { scope, key: key.0, fingerprint: hex(&sha256(&body)[..16]) };
         loop {
             let mut twin = match self.in_use.entry((first.scope.clone(), first.key.clone())) {
                 Entry::Vacant(vacant) => {

@@ -175,7 +175,7 @@ impl Listings {
             before = Some(last.id);
             for listing in page.iter().filter(|listing| listing.state == ListingState::Published) {
                 let unlisted = self.decisions.decide_again(listing.id, |calendar, now| calendar.unlist(host, now)).await?;
-                self.changed(&unlisted).await;
+                self.forget(unlisted.id).await;
             }
         }
     }
@@ -186,16 +186,12 @@ impl Listings {
         F: Fn(&Calendar, Timestamp) -> Result<Decision<Listing>, Refusal>,
     {
         let changed = self.decisions.decide_again(property, decide).await.map_err(of_property)?;
-        self.changed(&changed).await;
+        self.forget(changed.id).await;
         Ok(wire::property(&changed, Some(caller.user)))
     }
 
-    /// What follows from a change on this node, before its answer: nobody reads what was true before their own write.
-    pub(super) async fn changed(&self, listing: &Listing) {
-        self.cache.forget(listing.id).await;
-    }
-
-    /// Forgets what was read of a home: an event says that it has changed, here or elsewhere.
+    /// Forgets what was read of a home: when an event says that it has changed, here or elsewhere, and before a change on this node is
+    /// answered, so that nobody reads what was true before their own write.
     pub async fn forget(&self, property: PropertyId) {
         self.cache.forget(property).await;
     }

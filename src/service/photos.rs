@@ -19,11 +19,11 @@ use super::idempotency::{IdempotencyKey, Keys};
 use super::listings::{Created, Listings, of_property, refuse_stale};
 use super::{Caller, Expected, ServiceError, wire};
 use crate::clock::Clock;
+use crate::digest::{hex, sha256};
 use crate::domain::photo::caption;
 pub use crate::domain::photo::{ImageKind, MAX_PHOTO_BYTES};
 use crate::domain::{Photo, PhotoId, PropertyId, Timestamp};
 use crate::entropy::fresh_id;
-use crate::provider::webhook::hex;
 use crate::store::{PhotoFiles, Store, StoreError};
 
 /// A file this old that nothing names is an orphan; a younger one may be about to be named.
@@ -80,8 +80,7 @@ impl Photos {
         kind: ImageKind,
         bytes: Bytes,
     ) -> Result<view::Photo, ServiceError> {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
-        let body = (property, kind.media_type(), hex(digest.as_ref()));
+        let body = (property, kind.media_type(), hex(&sha256(&bytes)));
         let used = self.keys.begin(caller.user, "add_photo", key, &body).await?;
         let own = self.availability.look(property, |calendar| calendar.own_listing(caller.user).map(|_| ())).await?;
         own.map_err(ServiceError::Refused).map_err(of_property)?;

@@ -25,7 +25,7 @@ use crate::clock::Clock;
 use crate::domain::calendar::NightRun;
 use crate::domain::retention::NodeId;
 use crate::domain::{ClaimId, Date, PropertyId, Seq, Timestamp, Topic};
-use crate::search::{Applied, Home, Index, utc_date};
+use crate::search::{Applied, Home, Index};
 use crate::store::{SearchHome, Store, StoreError, StoredEvent};
 
 /// Answers `true` when every event that was published before the call has been applied; `false` if that will never be.
@@ -75,7 +75,7 @@ impl Search {
     /// An empty index; [`Self::run`] fills it. `file` is where it is saved.
     #[must_use]
     pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, file: PathBuf, fence: Fence) -> Self {
-        let today = utc_date(Timestamp::from_epoch_ms(clock.now()));
+        let today = Timestamp::from_epoch_ms(clock.now()).utc_date();
         Self {
             store,
             clock,
@@ -200,7 +200,7 @@ impl Search {
 
     /// Moves the index on to the date it is.
     fn roll(&self, now: Timestamp) {
-        let today = utc_date(now);
+        let today = now.utc_date();
         let is_behind = self.index.read().unwrap_or_else(PoisonError::into_inner).is_before(today);
         if is_behind {
             self.index_mut().roll(today);
@@ -208,7 +208,7 @@ impl Search {
     }
 
     fn first_night(&self) -> Date {
-        utc_date(self.now()).saturating_add(-DAYS_BACK)
+        self.now().utc_date().saturating_add(-DAYS_BACK)
     }
 
     fn now(&self) -> Timestamp {

@@ -13,6 +13,7 @@ use futures_util::{Stream, stream};
 
 use super::error::StoreError;
 use crate::domain::PhotoId;
+use crate::durable::{BY_UMASK, unfinished, write_whole};
 
 /// Bytes of a file that are in memory for each of its readers.
 const CHUNK_BYTES: usize = 128 * 1024;
@@ -38,16 +39,8 @@ impl PhotoFiles {
     /// # Errors
     /// `Unavailable`.
     pub async fn put(&self, id: PhotoId, bytes: Bytes) -> Result<(), StoreError> {
-        let (dir, path) = (self.dir.clone(), self.path(id));
-        blocking(move || {
-            let unfinished = path.with_extension("part");
-            let mut file = File::create(&unfinished)?;
-            file.write_all(&bytes)?;
-            file.sync_all()?;
-            std::fs::rename(&unfinished, &path)?;
-            File::open(&dir)?.sync_all()
-        })
-        .await
+        let path = self.path(id);
+        blocking(move || write_whole(&path, BY_UMASK, |file| file.write_all(&bytes))).await
     }
 
     /// The first bytes of a file and its length in bytes.
@@ -85,7 +78,7 @@ impl PhotoFiles {
     pub async fn remove(&self, id: PhotoId) -> Result<(), StoreError> {
         let path = self.path(id);
         blocking(move || {
-            for path in [path.with_extension("part"), path] {
+            for path in [unfinished(&path), path] {
                 match std::fs::remove_file(path) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                     Ok(()) | Err(_) => {}

@@ -8,7 +8,7 @@ mod profiles;
 mod sessions;
 
 use latchkey_protocol::rest::{Login, Page, Refresh, Register, Tokens};
-use latchkey_protocol::view::{AuditEntry, Me};
+use latchkey_protocol::view::{AuditEntry, Me, User};
 use latchkey_protocol::{ErrorCode, UserId};
 
 use crate::support::guest::PASSWORD;
@@ -37,13 +37,16 @@ async fn refresh(hub: &Hub, token: &str) -> Answer {
 #[tokio::test]
 async fn an_address_is_registered_once_whatever_its_case() {
     let hub = Hub::start().await;
-    let me: Me = register(&hub, "Ada@Example.test", PASSWORD, " Ada ").await.expect_json(201);
+    let made = register(&hub, "Ada@Example.test", PASSWORD, " Ada ").await;
+    let place = made.header("location").unwrap_or_default().to_owned();
+    let me: Me = made.expect_json(201);
     assert_eq!((me.email.as_str(), me.name.as_str()), ("ada@example.test", "Ada"));
     for email in ["ada@example.test", "ADA@EXAMPLE.TEST"] {
         register(&hub, email, PASSWORD, "Eve").await.expect_problem(409, ErrorCode::AlreadyRegistered);
     }
     let ada = Guest::log_in(hub.address, "aDa@example.test").await;
     assert_eq!(ada.get("/users/me/").send().await.expect_json::<Me>(200), me);
+    assert_eq!(ada.get(&place).send().await.expect_json::<User>(200).private, Some(me));
     let twins = futures_util::future::join_all((0..4).map(|_| register(&hub, "bob@example.test", PASSWORD, "Bob"))).await;
     assert_eq!(twins.iter().filter(|answer| answer.status == 201).count(), 1, "{twins:?}");
 }

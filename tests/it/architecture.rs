@@ -4,20 +4,22 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Which of our modules each part of `src` may name, besides itself: downward only, and never sideways.
-const MAY_IMPORT: [(&str, &[&str]); 15] = [
+const MAY_IMPORT: [(&str, &[&str]); 17] = [
     ("main", &["app", "clock", "config", "telemetry"]),
-    ("app", &["api", "clock", "config", "demo", "domain", "entropy", "hub", "job", "provider", "service", "store"]),
+    ("app", &["api", "clock", "config", "demo", "digest", "domain", "durable", "entropy", "hub", "job", "provider", "service", "store"]),
     ("demo", &["service"]),
     ("job", &["service", "domain", "clock", "entropy"]),
-    ("api", &["service", "hub", "provider", "clock"]),
-    ("service", &["store", "hub", "provider", "search", "domain", "clock", "entropy"]),
+    ("api", &["service", "hub", "provider", "clock", "digest"]),
+    ("service", &["store", "hub", "provider", "search", "domain", "clock", "digest", "durable", "entropy"]),
     ("search", &["domain"]),
-    ("store", &["domain", "clock", "entropy"]),
+    ("store", &["domain", "clock", "durable", "entropy"]),
     ("hub", &["clock"]),
-    ("provider", &["domain", "clock"]),
+    ("provider", &["domain", "clock", "digest", "durable"]),
     ("domain", &[]),
     ("clock", &[]),
     ("config", &[]),
+    ("digest", &[]),
+    ("durable", &[]),
     ("entropy", &[]),
     ("telemetry", &[]),
 ];

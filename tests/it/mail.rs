@@ -150,7 +150,7 @@ async fn letters_as_files_are_removed_by_age_and_nothing_else_is() {
         mailer.send(Envelope { at, message: number.to_string(), ..usual() }).await.unwrap();
     }
     // What a crash left half written, and what is not ours.
-    for name in [format!("{at}-half.tmp"), "1-notes.txt".to_owned(), "notes.eml".to_owned()] {
+    for name in [format!("{at}-half.eml.part"), "1-notes.txt".to_owned(), "notes.eml".to_owned()] {
         std::fs::write(folder.join(name), b"").unwrap();
     }
     assert_eq!(mailer.forget_before(at).await, Ok(0));

@@ -109,6 +109,8 @@ async fn ask(world: &World, operation: &Operation, role: Role, call: Call) -> u1
     }
     let answer = request.send().await;
     assert!(operation.method != Method::GET || answer.status != http::StatusCode::NO_CONTENT, "{}", operation.id);
+    let has_place = answer.headers.contains_key(http::header::LOCATION);
+    assert_eq!(has_place, answer.status == http::StatusCode::CREATED, "{}: what was made is somewhere", operation.id);
     answer.status.as_u16()
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use http::Method;
 use latchkey::domain::Timestamp;
 use latchkey::search::checkpoint::{Draft, read};
-use latchkey::search::{Home, Query, utc_date};
+use latchkey::search::{Home, Query};
 use latchkey_protocol::rest::{CreateProperty, FoundProperty, Page};
 use latchkey_protocol::view::{Coordinates, Property, Quote};
 use latchkey_protocol::{Amenity, ErrorCode, PropertyId};
@@ -212,7 +212,7 @@ async fn a_hub_starts_from_its_checkpoint() {
     // Only the checkpoint knows this title.
     let bytes = std::fs::read(checkpoint(&hub)).unwrap();
     let now = Timestamp::from_epoch_ms(hub.now());
-    let (head, mut index) = read(&bytes, utc_date(now)).unwrap();
+    let (head, mut index) = read(&bytes, now.utc_date()).unwrap();
     let hit = index.find(&Query::everything(), None, 1, now).remove(0);
     let mut listing = (*hit.listing).clone();
     listing.description.title = "As the checkpoint says".to_owned();
@@ -233,7 +233,7 @@ async fn a_hub_starts_from_its_checkpoint() {
 async fn a_missing_torn_or_foreign_checkpoint_is_built_anew() {
     let (mut hub, held, _) = Box::pin(stopped()).await;
     let whole = std::fs::read(checkpoint(&hub)).unwrap();
-    let (mut head, index) = read(&whole, utc_date(Timestamp::from_epoch_ms(hub.now()))).unwrap();
+    let (mut head, index) = read(&whole, Timestamp::from_epoch_ms(hub.now()).utc_date()).unwrap();
     head.epoch = "another history".to_owned();
     assert_eq!(index.len(), 1);
     let (draft, mut foreign) = Draft::begin(&head);

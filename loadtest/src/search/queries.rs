@@ -1,7 +1,7 @@
 //! What is asked: the usual, and what is hard for an index.
 
 use latchkey::domain::{Amenities, Amenity, Stay, Timestamp};
-use latchkey::search::{Circle, Dates, Query, Sort, utc_date};
+use latchkey::search::{Circle, Dates, Query, Sort};
 
 use super::world::{between, city, place, popular};
 use crate::random::SplitMix64;
@@ -63,7 +63,7 @@ fn far(random: &mut SplitMix64, now: Timestamp, count: i32) -> Query {
 }
 
 fn from(random: &mut SplitMix64, now: Timestamp, (first, last): (i32, i32), count: i32) -> Query {
-    let check_in = utc_date(now).saturating_add(between(random, first, last));
+    let check_in = now.utc_date().saturating_add(between(random, first, last));
     let stay = Stay::new(check_in, check_in.saturating_add(count)).expect("1 to 365 nights");
     let guests = u16::try_from(between(random, 2, 5)).unwrap_or(2);
     checked(Query { dates: Some(Dates { stay, flexible: 0 }), guests, ..Query::everything() })

@@ -6,7 +6,7 @@ use latchkey::domain::listing::{Description, Hours, HouseRules};
 use latchkey::domain::pricing::Rates;
 use latchkey::domain::terms::{Season, Seasons, StayRules, Terms, Weekdays};
 use latchkey::domain::{Amenity, Date, Listing, ListingState, Location, PropertyId, Timestamp, UserId, Weekday};
-use latchkey::search::{Home, utc_date};
+use latchkey::search::Home;
 
 use crate::random::SplitMix64;
 
@@ -86,7 +86,7 @@ pub(super) fn home(seed: u64, number: u32, now: Timestamp) -> Home {
         created_at: now,
         updated_at: now,
     };
-    Home { listing, seq: 500, taken: stays(&mut random, utc_date(now)) }
+    Home { listing, seq: 500, taken: stays(&mut random, now.utc_date()) }
 }
 
 fn terms(random: &mut SplitMix64, zone: &str, now: Timestamp) -> Terms {
@@ -123,7 +123,7 @@ fn terms(random: &mut SplitMix64, zone: &str, now: Timestamp) -> Terms {
         max_guests: one_of(random, &[2, 2, 3, 4, 4, 6, 8]),
         rates,
         rules,
-        seasons: seasons(random, nightly_minor, utc_date(now)),
+        seasons: seasons(random, nightly_minor, now.utc_date()),
     }
 }
 

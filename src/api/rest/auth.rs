@@ -3,11 +3,11 @@
 use http::StatusCode;
 use warp::reply::Reply as _;
 
-use super::{Ask, Handled, json, nothing, ok};
+use super::{Ask, Handled, created, nothing, ok};
 
 pub(super) async fn register(ask: Ask) -> Handled {
     let me = ask.services.accounts.register(ask.json()?, &ask.origin()).await?;
-    json(StatusCode::CREATED, &me)
+    created(&format!("/users/{}/", me.id), &me)
 }
 
 pub(super) async fn log_in(ask: Ask) -> Handled {

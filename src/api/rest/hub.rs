@@ -4,14 +4,15 @@ use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
 use latchkey_protocol::ErrorCode;
 use latchkey_protocol::rest::ProblemType;
 use utoipa_swagger_ui::Config;
 use warp::reply::{Reply as _, Response};
 
-use super::{Ask, Handled, Problem, ok};
+use super::{Ask, Handled, Problem, file, ok, tagged_as};
 use crate::api::{openapi, problem};
+use crate::digest::{hex, sha256};
 
 /// `GET /ws` that asks for an upgrade never comes here.
 pub(super) async fn connect(_: Ask) -> Handled {
@@ -52,24 +53,16 @@ pub(super) async fn problems(_: Ask) -> Handled {
     ok(&types)
 }
 
-/// The document as it is served, written once.
+/// The document as it is served, and its tag, written once.
 static DOCUMENT: LazyLock<(Bytes, String)> = LazyLock::new(|| {
     let text = Bytes::from(openapi::text());
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &text);
-    let tag = format!("\"{}\"", &crate::provider::webhook::hex(digest.as_ref())[..16]);
+    let tag = hex(&sha256(&text)[..8]);
     (text, tag)
 });
 
 pub(super) async fn document(_: Ask) -> Handled {
     let (text, tag) = &*DOCUMENT;
-    let mut response = Response::new(text.clone().into());
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    if let Ok(tag) = HeaderValue::from_str(tag) {
-        headers.insert(header::ETAG, tag);
-    }
-    Ok(response)
+    tagged_as(tag, file(Response::new(text.clone().into()), "application/json", "no-cache"))
 }
 
 pub(super) async fn docs(ask: Ask) -> Handled {
@@ -87,17 +80,11 @@ pub(super) async fn docs_file(ask: Ask) -> Handled {
 /// A file of Swagger UI, which is part of the program.
 fn ui_file(name: &str) -> Handled {
     let config = std::sync::Arc::new(Config::from("/openapi.json"));
-    let file = utoipa_swagger_ui::serve(name, config).ok().flatten();
-    let file = file.ok_or_else(|| Problem::new(ErrorCode::NotFound, "no such file"))?;
-    let mut response = Response::new(file.bytes.into_owned().into());
-    let headers = response.headers_mut();
-    if let Ok(kind) = HeaderValue::from_str(&file.content_type) {
-        headers.insert(header::CONTENT_TYPE, kind);
-    }
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+    let found = utoipa_swagger_ui::serve(name, config).ok().flatten();
+    let found = found.ok_or_else(|| Problem::new(ErrorCode::NotFound, "no such file"))?;
+    let answer = file(Response::new(found.bytes.into_owned().into()), &found.content_type, "public, max-age=3600")?;
     // Swagger UI styles its elements where they stand.
     let policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; \
                   frame-ancestors 'none'";
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-    Ok(response)
+    Ok(warp::reply::with_header(answer, header::CONTENT_SECURITY_POLICY, policy).into_response())
 }

@@ -17,7 +17,7 @@ mod users;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use http::{HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
@@ -56,20 +56,15 @@ pub struct Context {
 
 type Handled = Result<Response, Problem>;
 
-/// A JSON answer.
-fn json<T: Serialize>(status: StatusCode, body: &T) -> Handled {
-    Ok(warp::reply::with_status(warp::reply::json(body), status).into_response())
-}
-
 /// A JSON answer with 200.
 fn ok<T: Serialize>(body: &T) -> Handled {
-    json(StatusCode::OK, body)
+    Ok(warp::reply::json(body).into_response())
 }
 
 /// A JSON answer with 201 and the new thing's place.
 fn created<T: Serialize>(location: &str, body: &T) -> Handled {
     let reply = warp::reply::with_status(warp::reply::json(body), StatusCode::CREATED);
-    Ok(warp::reply::with_header(reply, "location", location).into_response())
+    Ok(warp::reply::with_header(reply, header::LOCATION, location).into_response())
 }
 
 /// An answer without a body.
@@ -77,11 +72,22 @@ fn nothing() -> Handled {
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+/// An answer of a file's bytes, which may be kept as `cache_control` says.
+fn file(bytes: Response, media_type: &str, cache_control: &'static str) -> Handled {
+    kept(cache_control, Ok(warp::reply::with_header(bytes, header::CONTENT_TYPE, media_type).into_response()))
+}
+
+/// The same answer, which may be kept as `cache_control` says.
+fn kept(cache_control: &'static str, answer: Handled) -> Handled {
+    Ok(warp::reply::with_header(answer?, header::CACHE_CONTROL, cache_control).into_response())
+}
+
 /// The same answer with the `ETag` of a version.
 fn tagged(version: i64, answer: Handled) -> Handled {
-    let mut response = answer?;
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"v{version}\"")) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    Ok(response)
+    tagged_as(&format!("v{version}"), answer)
+}
+
+/// The same answer with that `ETag`, of which the quotes are no part.
+fn tagged_as(tag: &str, answer: Handled) -> Handled {
+    Ok(warp::reply::with_header(answer?, header::ETAG, format!("\"{tag}\"")).into_response())
 }

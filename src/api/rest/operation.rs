@@ -107,6 +107,8 @@ pub struct Operation {
     pub has_etag: bool,
     /// Its own refusals, besides those that every operation of its shape has; see [`Self::errors`].
     pub refusals: &'static [ErrorCode],
+    /// The status of these that may also be a sentence of plain text.
+    pub plain_refusal: Option<StatusCode>,
     /// Every schema that it names.
     pub components: Components,
     /// What answers.
@@ -200,6 +202,7 @@ impl Operation {
             answer: Answer::Nothing,
             has_etag: false,
             refusals: &[],
+            plain_refusal: None,
             components: Vec::new(),
             run: Box::new(move |ask| run(ask).boxed()),
         }
@@ -307,6 +310,12 @@ impl Operation {
     /// Its own refusals.
     pub(super) const fn refuses(mut self, refusals: &'static [ErrorCode]) -> Self {
         self.refusals = refusals;
+        self
+    }
+
+    /// Its refusal with that status may be a sentence of plain text: probes read no problem details.
+    pub(super) const fn refuses_plainly(mut self, status: StatusCode) -> Self {
+        self.plain_refusal = Some(status);
         self
     }
 

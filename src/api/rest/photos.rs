@@ -1,17 +1,17 @@
 //! `/properties/{id}/photos/…` and `/photos/{id}/`.
 
-use http::{HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
 use latchkey_protocol::{ErrorCode, PhotoId};
 use warp::reply::Reply as _;
 
-use super::{Ask, Handled, Problem, created, nothing, ok, tagged};
+use super::{Ask, Handled, Problem, created, file, kept, nothing, ok, tagged, tagged_as};
 use crate::service::photos::ImageKind;
 
 /// What can be uploaded.
 pub(super) const MEDIA_TYPES: &[&str] = &["image/jpeg", "image/png", "image/webp"];
 
 /// Nobody can change what an id names.
-const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 pub(super) async fn add(ask: Ask) -> Handled {
     let (caller, property) = (ask.caller()?, ask.path("property")?);
@@ -43,22 +43,14 @@ pub(super) async fn remove(ask: Ask) -> Handled {
 
 pub(super) async fn read(ask: Ask) -> Handled {
     let photo: PhotoId = ask.path("photo")?;
-    let tag = format!("\"{photo}\"");
     // Whoever has it has all of it: what an id names never changes.
-    let mut response = if ask.has_already(&tag) {
+    let answer = if ask.has_already(&format!("\"{photo}\"")) {
         ask.services.photos.must_be_named(photo).await?;
-        StatusCode::NOT_MODIFIED.into_response()
+        kept(FOR_EVER, Ok(StatusCode::NOT_MODIFIED.into_response()))
     } else {
-        let file = ask.services.photos.read(photo).await?;
-        let mut response = warp::reply::stream(file.bytes).into_response();
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(file.kind.media_type()));
-        response.headers_mut().insert(header::CONTENT_LENGTH, file.length.into());
-        response
+        let photo = ask.services.photos.read(photo).await?;
+        let bytes = warp::reply::with_header(warp::reply::stream(photo.bytes), header::CONTENT_LENGTH, photo.length);
+        file(bytes.into_response(), photo.kind.media_type(), FOR_EVER)
     };
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, FOR_EVER);
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
-        headers.insert(header::ETAG, tag);
-    }
-    Ok(response)
+    tagged_as(&photo.to_string(), answer)
 }

@@ -1,7 +1,7 @@
 //! Every REST route, on one page. A handler translates, calls a service, translates back; its noun's file has it.
 //!
 //! What is said here is all there is: `operation.rs` says what each word does. An operation also needs a row in the authorisation matrix
-//! (`tests/it/matrix.rs`), and `openapi.json` is written again (`LATCHKEY_WRITE_DOCUMENTS=1 cargo test documents`).
+//! (`tests/it/matrix/table.rs`), and `openapi.json` is written again (CONTRIBUTING.md).
 
 use http::StatusCode;
 use latchkey_protocol::ErrorCode::{
@@ -186,7 +186,7 @@ fn around() -> Vec<Operation> {
             .answers_nothing(StatusCode::SWITCHING_PROTOCOLS).refuses(&[UpgradeRequired]),
         get("/healthz/", "healthz", hub::healthz).says("Whether the process answers").rate(Rate::Unlimited).gives_bytes(TEXT),
         get("/readyz/", "readyz", hub::readyz).says("Whether it wants requests: 503 while it starts or drains, or without room on its disk")
-            .rate(Rate::Unlimited).gives_bytes(TEXT),
+            .rate(Rate::Unlimited).gives_bytes(TEXT).refuses_plainly(StatusCode::SERVICE_UNAVAILABLE),
         get("/metrics/", "metrics", hub::metrics).says("Metrics for Prometheus").rate(Rate::Unlimited)
             .gives_bytes(TEXT).refuses(&[NotFound]),
         get("/problems/", "listProblems", hub::problems).says("Every error's type, status and meaning").rate(Rate::Unlimited)

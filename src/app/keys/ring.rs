@@ -5,7 +5,7 @@
 //! the folder twice a minute, and so finds a key that `latchkey keys rotate` made.
 
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,14 +14,16 @@ use anyhow::Context as _;
 
 use super::MIN_BYTES;
 use crate::clock::Clock;
+use crate::digest::{hex, sha256};
+use crate::domain::DAY_MS;
+use crate::durable::{OWNER_ONLY, write_whole};
 use crate::entropy;
-use crate::provider::webhook::hex;
 use crate::service::Services;
 use crate::service::accounts::AccountsConfig;
 use crate::service::tokens::{ACCESS_TTL_MS, TokenKey};
 
 /// How long a key signs before a new one is made, in milliseconds.
-const SIGNS_FOR_MS: i64 = 30 * 86_400_000;
+const SIGNS_FOR_MS: i64 = 30 * DAY_MS;
 
 /// How long a key that was replaced still verifies: as long as the last token lives that a hub can have signed with it, which hears of
 /// its successor within a minute, and a little.
@@ -51,8 +53,7 @@ impl TokenKeys {
         if let Some(secret) = configured {
             let secret = super::secret(Some(secret), data, "")?;
             let named = [b"latchkey kid ".as_slice(), &secret].concat();
-            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &named);
-            return Ok(Self::Fixed(TokenKey { kid: hex(&digest.as_ref()[..8]), secret }));
+            return Ok(Self::Fixed(TokenKey { kid: hex(&sha256(&named)[..8]), secret }));
         }
         let folder = data.join(FOLDER);
         if !folder.exists() {
@@ -148,13 +149,8 @@ fn read(folder: &Path) -> anyhow::Result<Vec<TokenKey>> {
 fn add(folder: &Path, now: i64, secret: Option<Vec<u8>>) -> anyhow::Result<String> {
     let secret = secret.map_or_else(|| entropy::secret().map(|secret| secret.to_vec()), Ok)?;
     let kid = hex(&entropy::fresh_id(now));
-    let (being_written, path) = (folder.join(format!(".{kid}")), folder.join(&kid));
-    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&being_written);
-    let mut file = file.with_context(|| format!("cannot create {}", being_written.display()))?;
-    file.write_all(&secret)?;
-    file.sync_all()?;
-    std::fs::rename(&being_written, &path).with_context(|| format!("cannot create {}", path.display()))?;
-    std::fs::File::open(folder)?.sync_all()?;
+    let path = folder.join(&kid);
+    write_whole(&path, OWNER_ONLY, |file| file.write_all(&secret)).with_context(|| format!("cannot create {}", path.display()))?;
     tracing::info!(kid, "a new token key");
     Ok(kid)
 }
@@ -174,8 +170,7 @@ mod tests {
 
     use super::*;
     use crate::clock::OffsetClock;
-
-    const DAY_MS: i64 = 86_400_000;
+    use crate::durable::unfinished;
 
     fn kids(keys: &[TokenKey]) -> Vec<&str> {
         keys.iter().map(|key| key.kid.as_str()).collect()
@@ -243,7 +238,7 @@ mod tests {
         let ring = TokenKeys::open(None, data.path(), &clock).unwrap();
         let whole = ring.tend(&clock).unwrap();
         let folder = data.path().join(FOLDER);
-        std::fs::write(folder.join(format!(".{}", "0".repeat(32))), b"half").unwrap();
+        std::fs::write(unfinished(&folder.join("0".repeat(32))), b"half").unwrap();
         std::fs::write(folder.join("README"), b"not a key").unwrap();
         assert_eq!(ring.tend(&clock).unwrap(), whole);
         std::fs::write(folder.join("f".repeat(32)), b"cut").unwrap();

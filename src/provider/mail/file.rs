@@ -1,7 +1,7 @@
 //! Mails as files, so that a newcomer without a mail server can read what they were sent.
 
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use latchkey_protocol::EpochMs;
 use lettre::message::Mailbox;
 
 use super::{Envelope, MailError, Mailer, message};
+use crate::durable::{OWNER_ONLY, write_whole};
 
 /// Writes each mail to a file of its own, `<milliseconds>-<message>.eml`, which sorts by time; for the owner's eyes only, since it may hold a
 /// one-use token.
@@ -34,7 +35,7 @@ impl Mailer for FileMailer {
         Box::pin(async move {
             let mail = message(&self.from, &envelope)?.formatted();
             let path = self.folder.join(format!("{:013}-{}.eml", envelope.at, file_name(&envelope.message)));
-            blocking(move || write(&path, &mail)).await
+            blocking(move || write_whole(&path, OWNER_ONLY, |file| file.write_all(&mail))).await
         })
     }
 
@@ -56,7 +57,7 @@ fn remove_before(folder: &Path, at: EpochMs) -> std::io::Result<usize> {
     let mut removed = 0;
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        let is_mail = path.extension().is_some_and(|extension| extension == "eml" || extension == "tmp");
+        let is_mail = path.extension().is_some_and(|extension| extension == "eml" || extension == "part");
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let written_at = name.split_once('-').and_then(|(instant, _)| instant.parse::<EpochMs>().ok());
         if is_mail && written_at.is_some_and(|written_at| written_at < at) {
@@ -65,15 +66,6 @@ fn remove_before(folder: &Path, at: EpochMs) -> std::io::Result<usize> {
         }
     }
     Ok(removed)
-}
-
-/// Whole or not at all: under another name first.
-fn write(path: &Path, mail: &[u8]) -> std::io::Result<()> {
-    let unfinished = path.with_extension("tmp");
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    file.write_all(mail)?;
-    file.sync_all()?;
-    std::fs::rename(&unfinished, path)
 }
 
 /// What of a message's name is safe in a file's.

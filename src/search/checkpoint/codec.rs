@@ -135,7 +135,7 @@ impl Writer {
     }
 
     fn terms(&mut self, terms: &Terms) {
-        let Terms { time_zone, currency, max_guests, rates, rules, seasons } = terms;
+        let Terms { time_zone: _, currency, max_guests, rates, rules, seasons } = terms;
         let Rates {
             nightly_minor,
             weekend_minor,
@@ -149,7 +149,7 @@ impl Writer {
         } = *rates;
         let StayRules { min_nights, max_nights, advance_notice_days, booking_window_days, preparation_days, check_in_days, check_out_days } =
             *rules;
-        self.text(time_zone.iana_name().unwrap_or("UTC"));
+        self.text(terms.time_zone_name());
         self.text(currency.code());
         self.u16(*max_guests);
         for minor in [nightly_minor, cleaning_fee_minor, extra_guest_minor] {

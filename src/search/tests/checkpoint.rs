@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::equal::told;
 use super::world::{START, World, home_id, query, step};
+use crate::search::Index;
 use crate::search::checkpoint::{Draft, Head, Unreadable, read};
-use crate::search::{Index, utc_date};
 
 fn head() -> Head {
     Head {
@@ -33,7 +33,7 @@ proptest! {
         let mut world = World::of(steps);
         let bytes = written(&world.index);
         world.now = world.now.plus_ms(days * 86_400_000);
-        let (found, index) = read(&bytes, utc_date(world.now)).unwrap();
+        let (found, index) = read(&bytes, world.now.utc_date()).unwrap();
         index.check_invariants();
         prop_assert_eq!(found, head());
         prop_assert_eq!(index.len(), world.index.len());
@@ -53,20 +53,20 @@ proptest! {
         let bytes = written(&world.index);
         let mut changed = bytes.clone();
         changed[at.index(bytes.len())] ^= flip;
-        prop_assert!(read(&changed, utc_date(START)).is_err());
-        prop_assert!(read(&bytes[..cut.index(bytes.len())], utc_date(START)).is_err());
+        prop_assert!(read(&changed, START.utc_date()).is_err());
+        prop_assert!(read(&bytes[..cut.index(bytes.len())], START.utc_date()).is_err());
     }
 }
 
 #[test]
 fn what_is_no_checkpoint_says_why() {
-    let bytes = written(&Index::new(utc_date(START)));
+    let bytes = written(&Index::new(START.utc_date()));
     let with = |at: usize| {
         let mut bytes = bytes.clone();
         bytes[at] ^= 1;
-        read(&bytes, utc_date(START)).err()
+        read(&bytes, START.utc_date()).err()
     };
-    assert_eq!(read(b"", utc_date(START)).err(), Some(Unreadable::Form));
+    assert_eq!(read(b"", START.utc_date()).err(), Some(Unreadable::Form));
     assert_eq!(with(0), Some(Unreadable::Form), "not one at all");
     assert_eq!(with(8), Some(Unreadable::Form), "another version");
     assert_eq!(with(20), Some(Unreadable::Torn));

@@ -6,7 +6,7 @@ use super::world::{START, World, any_listing, date, home_id, query, step};
 use crate::domain::calendar::NightRun;
 use crate::domain::event::NightState;
 use crate::search::facts::{Facts, Probe};
-use crate::search::{Applied, Hit, Home, Index, utc_date};
+use crate::search::{Applied, Hit, Home, Index};
 
 /// What a client sees of results.
 pub(super) fn told(hits: &[Hit]) -> Vec<(u8, Option<u32>, Option<(String, i64)>)> {
@@ -36,7 +36,7 @@ proptest! {
     #[test]
     fn facts_rule_nothing_out_that_the_domain_takes_and_bound_its_total(listing in any_listing(), query in query()) {
         let facts = Facts::of(&listing);
-        let probe = Probe::of(&query, utc_date(START));
+        let probe = Probe::of(&query, START.utc_date());
         let terms = &listing.terms;
         for stay in query.stays() {
             if terms.accepts(stay, query.guests, terms.today(START)).is_err() || query.currency.is_some_and(|code| code != terms.currency)
@@ -63,7 +63,7 @@ fn home(seq: u64, taken: Vec<NightRun>) -> Home {
 
 #[test]
 fn an_event_that_comes_too_early_is_a_gap_and_one_that_comes_again_changes_nothing() {
-    let mut index = Index::new(utc_date(START));
+    let mut index = Index::new(START.utc_date());
     let night = |day, state| NightRun { from: date(day), to: date(day + 1), state };
     assert_eq!(index.apply(home_id(1), 1, None), Applied::Absent);
     index.put(home(5, vec![night(3, NightState::Booked)]));

@@ -11,13 +11,13 @@ use crate::domain::terms::{Season, Seasons, StayRules, Terms};
 use crate::domain::{Amenity, Currency, Date, Listing, ListingState, Location, PropertyId, Seq, Stay, Timestamp, UserId, Weekday};
 use crate::search::index::bit_of;
 use crate::search::plain::Plain;
-use crate::search::{Applied, Circle, Dates, Home, Index, Query, Sort, utc_date};
+use crate::search::{Applied, Circle, Dates, Home, Index, Query, Sort};
 
 /// 2026-11-20T23:30:00Z: in Tokyo it is tomorrow.
 pub(super) const START: Timestamp = Timestamp::from_epoch_ms(1_795_217_400_000);
 
 pub(super) fn date(day: i32) -> Date {
-    utc_date(START).saturating_add(day)
+    START.utc_date().saturating_add(day)
 }
 
 /// The number of a home; homes are few, so that changes meet.
@@ -238,7 +238,7 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
-        Self { index: Index::new(utc_date(START)), plain: Plain::default(), now: START, seqs: [0; 40] }
+        Self { index: Index::new(START.utc_date()), plain: Plain::default(), now: START, seqs: [0; 40] }
     }
 
     pub(super) fn take(&mut self, step: Step) {
@@ -265,7 +265,7 @@ impl World {
             }
             Step::Wait(days) => {
                 self.now = self.now.plus_ms(i64::from(days) * 86_400_000);
-                self.index.roll(utc_date(self.now));
+                self.index.roll(self.now.utc_date());
             }
         }
     }

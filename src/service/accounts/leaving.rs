@@ -1,7 +1,7 @@
 //! Leaving: for a while, with everything one has, or for good.
 
 use latchkey_protocol::rest::WithPassword;
-use latchkey_protocol::{Date, UserId, view};
+use latchkey_protocol::{UserId, view};
 
 use super::passwords::still;
 use super::sessions::live;
@@ -13,8 +13,6 @@ use crate::service::{Caller, ServiceError, wire};
 
 /// Bookings read at once.
 const PAGE: u16 = 500;
-
-const DAY_MS: i64 = 86_400_000;
 
 impl Accounts {
     /// Leaves until the next log-in: homes go off sale, every session ends, and to others the user is not there.
@@ -69,9 +67,9 @@ impl Accounts {
     }
 
     async fn must_have_nothing_open(&self, user: UserId) -> Result<(), ServiceError> {
-        let today = i32::try_from(self.now().epoch_ms().div_euclid(DAY_MS)).ok().and_then(|day| Date::from_epoch_day(day).ok());
+        let today = self.now().utc_date();
         let bookings = self.all_bookings(user).await?;
-        Ok(nothing_is_open(&bookings, today.ok_or(ServiceError::Internal)?)?)
+        Ok(nothing_is_open(&bookings, today)?)
     }
 
     /// The one place where the homes of somebody who leaves or is suspended go off sale.

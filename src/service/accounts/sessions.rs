@@ -10,13 +10,13 @@ use latchkey_protocol::{SessionId, UserId};
 use super::{Accounts, By, Change, MAX_TRIES, Origin, digest, random_text};
 use crate::domain::account::session::{beyond_the_cap, user_agent};
 use crate::domain::account::{AccountState, AccountWrite, AuditKind, LoginRecord, RefreshFamily, Rotation, normal_email};
-use crate::domain::{Refusal, Timestamp};
+use crate::domain::{DAY_MS, Refusal, Timestamp};
 use crate::entropy::fresh_id;
 use crate::service::{Caller, ServiceError, wire};
 use crate::store::{CommitError, Person};
 
 /// How long a login lasts without being refreshed, in milliseconds.
-const SESSION_TTL_MS: i64 = 30 * 86_400_000;
+const SESSION_TTL_MS: i64 = 30 * DAY_MS;
 
 impl Accounts {
     /// Opens a session. Somebody who had left is back.

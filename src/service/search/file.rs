@@ -1,4 +1,4 @@
-//! The checkpoint on disk: written beside the old one, synced, and put in its place at once.
+//! The checkpoint on disk.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -7,13 +7,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::Search;
-use crate::domain::{Date, Timestamp};
+use crate::domain::{DAY_MS, Date, Timestamp};
+use crate::durable::{BY_UMASK, write_whole};
 use crate::search::Index;
 use crate::search::checkpoint::{self, Draft, Head};
 
 /// A checkpoint older than this is not used: retention may have swept the log after it, which is kept for 30 days or more
 /// (`domain::retention`).
-const MAX_AGE_MS: i64 = 20 * 86_400_000;
+const MAX_AGE_MS: i64 = 20 * DAY_MS;
 
 impl Search {
     /// Saves the index, if it is complete and has changed since. A failure is logged: the next start reads more.
@@ -38,7 +39,7 @@ impl Search {
             }
         };
         let (index, file) = (Arc::clone(&self.index), self.file.clone());
-        let written = tokio::task::spawn_blocking(move || write(&file, &head, &index)).await;
+        let written = tokio::task::spawn_blocking(move || write_whole(&file, BY_UMASK, |out| write(out, &head, &index))).await;
         match written.map_err(io::Error::other).flatten() {
             Ok(bytes) => tracing::debug!(bytes, batch, "search checkpoint written"),
             Err(error) => {
@@ -49,9 +50,8 @@ impl Search {
     }
 }
 
-fn write(file: &Path, head: &Head, index: &RwLock<Index>) -> io::Result<u64> {
-    let fresh = file.with_extension("checkpoint.new");
-    let mut out = File::create(&fresh)?;
+/// Writes the whole index, and says how many bytes that were.
+fn write(out: &mut File, head: &Head, index: &RwLock<Index>) -> io::Result<u64> {
     let (mut draft, first) = Draft::begin(head);
     let mut written = 0;
     let mut put = |part: &[u8]| {
@@ -66,12 +66,6 @@ fn write(file: &Path, head: &Head, index: &RwLock<Index>) -> io::Result<u64> {
         put(&draft.seal(homes))?;
     }
     put(&draft.finish())?;
-    out.sync_all()?;
-    drop(out);
-    fs::rename(&fresh, file)?;
-    if let Some(folder) = file.parent() {
-        File::open(folder)?.sync_all()?;
-    }
     Ok(written)
 }
 

@@ -7,8 +7,8 @@ use futures_util::{StreamExt as _, stream};
 
 use super::{IDLE, READ_AT_ONCE, Search, file, indexed};
 use crate::domain::{PropertyId, Topic};
+use crate::search::Index;
 use crate::search::checkpoint::Head;
-use crate::search::{Index, utc_date};
 use crate::store::StoreError;
 
 /// The position of a log that is over, and contained as a whole: a process that had ended when every home was read.
@@ -44,7 +44,7 @@ impl Search {
 
     async fn fill(&self) -> Result<(), StoreError> {
         let (path, epoch, now) = (self.file.clone(), self.store.epoch().to_owned(), self.now());
-        let today = utc_date(now);
+        let today = now.utc_date();
         let loaded = tokio::task::spawn_blocking(move || file::load(&path, &epoch, now, today)).await;
         match loaded.ok().flatten() {
             Some((head, index)) => {
@@ -94,7 +94,7 @@ impl Search {
     async fn read_all(&self) -> Result<(), StoreError> {
         let (own, _) = self.store.position();
         let ended: Vec<_> = self.store.nodes().await?.into_iter().filter(|node| *node != own).map(|node| (node, ENDED)).collect();
-        *self.index_mut() = Index::new(utc_date(self.now()));
+        *self.index_mut() = Index::new(self.now().utc_date());
         let mut properties = self.store.published_ids().await?;
         properties.sort_unstable();
         // A block that is made from now on comes with an event, and its home is read again.

@@ -5,7 +5,7 @@ use latchkey_protocol::view;
 use super::{night_range, night_state};
 use crate::domain::calendar::{Day, Reason};
 use crate::domain::terms::Season;
-use crate::domain::{Block, Calendar, Date, Listing, ListingState, Photo, Timestamp, UserId};
+use crate::domain::{Block, Calendar, Date, Listing, ListingState, Location, Photo, Timestamp, UserId};
 
 /// A home, as `viewer` or somebody unknown sees it: the address is for its host.
 #[must_use]
@@ -20,10 +20,10 @@ pub fn property(listing: &Listing, viewer: Option<UserId>) -> view::Property {
         title: about.title.clone(),
         description: about.text.clone(),
         city: about.city.clone(),
-        country: about.country.map(|country| country.code().to_owned()),
+        country: about.country.map(String::from),
         address: about.address.clone().filter(|_| viewer == Some(listing.host)),
-        location: about.location.map(|at| view::Coordinates { latitude: at.latitude(), longitude: at.longitude() }),
-        time_zone: terms.time_zone.iana_name().unwrap_or("UTC").to_owned(),
+        location: about.location.map(coordinates),
+        time_zone: terms.time_zone_name().to_owned(),
         max_guests: terms.max_guests,
         bedrooms: about.bedrooms,
         beds: about.beds,
@@ -59,6 +59,10 @@ pub fn property(listing: &Listing, viewer: Option<UserId>) -> view::Property {
         created_at: listing.created_at.epoch_ms(),
         updated_at: listing.updated_at.epoch_ms(),
     }
+}
+
+pub(super) fn coordinates(at: Location) -> view::Coordinates {
+    view::Coordinates { latitude: at.latitude(), longitude: at.longitude() }
 }
 
 const fn property_state(state: ListingState) -> view::PropertyState {

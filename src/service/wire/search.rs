@@ -1,9 +1,9 @@
 //! Results of a search, as clients see them.
 
 use latchkey_protocol::rest::FoundProperty;
-use latchkey_protocol::view;
 
 use super::photo;
+use super::property::coordinates;
 use crate::search::Hit;
 
 /// A home that was found, with what it was found for.
@@ -15,9 +15,9 @@ pub fn found_property(hit: &Hit) -> FoundProperty {
         host: hit.listing.host,
         title: about.title.clone(),
         city: about.city.clone(),
-        country: about.country.map(|country| country.code().to_owned()),
-        location: about.location.map(|at| view::Coordinates { latitude: at.latitude(), longitude: at.longitude() }),
-        time_zone: terms.time_zone.iana_name().unwrap_or("UTC").to_owned(),
+        country: about.country.map(String::from),
+        location: about.location.map(coordinates),
+        time_zone: terms.time_zone_name().to_owned(),
         max_guests: terms.max_guests,
         bedrooms: about.bedrooms,
         beds: about.beds,

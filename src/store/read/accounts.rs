@@ -70,10 +70,7 @@ impl Store {
     /// # Errors
     /// As any read.
     pub async fn login(&self, email: &str) -> Result<Option<LoginRecord>, StoreError> {
-        let id = variables([("id", RecordId::new("login", email).into_value())]);
-        let row: Option<LoginRow> = self.database().read("SELECT * FROM ONLY $id", id).await?;
-        self.settled().await;
-        row.map(LoginRecord::try_from).transpose()
+        self.one::<LoginRow, _>(RecordId::new("login", email)).await
     }
 
     /// A user.
@@ -81,10 +78,7 @@ impl Store {
     /// # Errors
     /// As any read.
     pub async fn account(&self, user: UserId) -> Result<Option<Account>, StoreError> {
-        let id = variables([("id", record("user", user).into_value())]);
-        let row: Option<UserRow> = self.database().read("SELECT * FROM ONLY $id", id).await?;
-        self.settled().await;
-        row.map(Account::try_from).transpose()
+        self.one::<UserRow, _>(record("user", user)).await
     }
 
     /// Everything that decisions about a user are made on, of one instant.
@@ -113,10 +107,7 @@ impl Store {
     /// # Errors
     /// As any read.
     pub async fn one_time(&self, hash: &str) -> Result<Option<OneTime>, StoreError> {
-        let id = variables([("id", RecordId::new("one_time", hash).into_value())]);
-        let row: Option<OneTimeRow> = self.database().read("SELECT * FROM ONLY $id", id).await?;
-        self.settled().await;
-        row.map(OneTime::try_from).transpose()
+        self.one::<OneTimeRow, _>(RecordId::new("one_time", hash)).await
     }
 
     /// Users, newest first, older than `before`.

@@ -36,10 +36,7 @@ impl Store {
     /// # Errors
     /// As any read.
     pub async fn hold(&self, hold: HoldId) -> Result<Option<Hold>, StoreError> {
-        let id = variables([("id", record("hold", hold).into_value())]);
-        let row: Option<HoldRow> = self.database().read("SELECT * FROM ONLY $id", id).await?;
-        self.settled().await;
-        row.map(Hold::try_from).transpose()
+        self.one::<HoldRow, _>(record("hold", hold)).await
     }
 
     /// A booking with its payment, live or over.
@@ -66,10 +63,7 @@ impl Store {
     /// # Errors
     /// As any read.
     pub async fn payment(&self, payment: PaymentId) -> Result<Option<Payment>, StoreError> {
-        let id = variables([("id", record("payment", payment).into_value())]);
-        let row: Option<PaymentRow> = self.database().read("SELECT * FROM ONLY $id", id).await?;
-        self.settled().await;
-        row.map(Payment::try_from).transpose()
+        self.one::<PaymentRow, _>(record("payment", payment)).await
     }
 
     /// A user's inbox: head and newest bookings, read in one transaction.

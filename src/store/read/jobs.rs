@@ -40,9 +40,7 @@ impl Store {
     /// # Errors
     /// As any read.
     pub async fn job(&self, id: &JobId) -> Result<Option<Job>, StoreError> {
-        let row: Option<JobRow> = self.database().read("SELECT * FROM ONLY $id", variables([("id", job_record(id).into_value())])).await?;
-        self.settled().await;
-        row.map(Job::try_from).transpose()
+        self.one::<JobRow, _>(job_record(id)).await
     }
 
     /// Jobs in a state, or in any, in the order of their names, after `after`. Reads the whole table: for an admin.

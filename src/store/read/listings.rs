@@ -13,10 +13,7 @@ impl Store {
     /// # Errors
     /// As any read.
     pub async fn listing(&self, property: PropertyId) -> Result<Option<Listing>, StoreError> {
-        let id = variables([("id", record("property", property).into_value())]);
-        let row: Option<ListingRow> = self.database().read("SELECT * FROM ONLY $id", id).await?;
-        self.settled().await;
-        row.map(Listing::try_from).transpose()
+        self.one::<ListingRow, _>(record("property", property)).await
     }
 
     /// The id of every home that is published; one of an earlier version has no state.

@@ -9,8 +9,25 @@ mod listings;
 mod retention;
 mod search;
 
+use surrealdb::types::{RecordId, SurrealValue};
+
+use super::database::variables;
+use super::{Store, StoreError};
 pub use accounts::Person;
 pub use bookings::InboxState;
 pub use calendars::{CalendarState, Lease};
 pub use retention::{Found, LoggedBatch};
 pub use search::SearchHome;
+
+impl Store {
+    /// The record with this id, if there is one, as it is on disk.
+    async fn one<Row, T>(&self, id: RecordId) -> Result<Option<T>, StoreError>
+    where
+        Row: SurrealValue,
+        T: TryFrom<Row, Error = StoreError>,
+    {
+        let row: Option<Row> = self.database().read("SELECT * FROM ONLY $id", variables([("id", id.into_value())])).await?;
+        self.settled().await;
+        row.map(T::try_from).transpose()
+    }
+}

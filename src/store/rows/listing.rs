@@ -115,7 +115,7 @@ impl PhotoOwnerRow {
 
 impl From<&Listing> for ListingRow {
     fn from(listing: &Listing) -> Self {
-        let Terms { time_zone, currency, max_guests, rates, rules, seasons } = &listing.terms;
+        let Terms { time_zone: _, currency, max_guests, rates, rules, seasons } = &listing.terms;
         Self {
             id: record("property", listing.id),
             host: listing.host.to_uuid(),
@@ -123,7 +123,7 @@ impl From<&Listing> for ListingRow {
             version: Some(listing.version),
             title: listing.description.title.clone(),
             city: listing.description.city.clone(),
-            time_zone: time_zone.iana_name().unwrap_or("UTC").to_owned(),
+            time_zone: listing.terms.time_zone_name().to_owned(),
             max_guests: i64::from(*max_guests),
             currency: currency.code().to_owned(),
             nightly_minor: rates.nightly_minor,
@@ -187,7 +187,7 @@ impl From<&Description> for AboutRow {
         let (rules, hours) = (&about.house_rules, &about.hours);
         Self {
             description: about.text.clone(),
-            country: about.country.map(|country| country.code().to_owned()),
+            country: about.country.map(String::from),
             address: about.address.clone(),
             latitude_e6: about.location.map(|location| i64::from(location.latitude_e6())),
             longitude_e6: about.location.map(|location| i64::from(location.longitude_e6())),
