@@ -299,8 +299,8 @@ impl Parts {
             topics: Topics::new(store(), Arc::clone(&availability), clock()),
             expiry: Arc::new(Expiry::new(deadlines, Arc::clone(&availability), store(), clock(), Arc::clone(&quota), &leases)),
         };
-        let take_off_sale = move |host| Box::pin(Arc::clone(&listings).take_off_sale(host)) as BoxFuture<'static, _>;
-        services.accounts.on_leaving(Box::new(take_off_sale));
+        let let_go = move |host, departure| Box::pin(Arc::clone(&listings).let_go(host, departure)) as BoxFuture<'static, _>;
+        services.accounts.on_leaving(Box::new(let_go));
         Ok(Self { services: Arc::new(services), availability, quota })
     }
 

@@ -82,6 +82,8 @@ pub struct Account {
     pub is_host: bool,
     /// Whether they may look after the hub.
     pub is_admin: bool,
+    /// Whether an admin took that role away: they do not give it to themselves again.
+    pub host_withdrawn: bool,
     /// Where the account is in its life.
     pub state: AccountState,
     /// Counts what the profile shows: its ETag.
@@ -158,6 +160,7 @@ impl Account {
             about: String::new(),
             is_host: false,
             is_admin: false,
+            host_withdrawn: false,
             state: AccountState::Active,
             edition: 1,
             version: 1,
@@ -211,10 +214,28 @@ impl Account {
         Ok(Self { email: Some(email), email_verified_at: None, previous_email, ..self.changed() })
     }
 
-    /// With these roles.
+    /// With the roles that an admin gives and takes.
     #[must_use]
     pub fn with_roles(self, is_host: bool, is_admin: bool) -> Self {
-        Self { is_host, is_admin, ..self.changed() }
+        let host_withdrawn = !is_host && (self.is_host || self.host_withdrawn);
+        Self { is_host, is_admin, host_withdrawn, ..self.changed() }
+    }
+
+    /// Becomes a host of their own accord.
+    ///
+    /// # Errors
+    /// `NotYours` if an admin took the role away.
+    pub fn become_host(self) -> Result<Self, Refusal> {
+        if self.host_withdrawn {
+            return Err(Refusal::NotYours);
+        }
+        Ok(Self { is_host: true, ..self.changed() })
+    }
+
+    /// Whether they may let homes now.
+    #[must_use]
+    pub const fn may_let(&self) -> bool {
+        matches!(self.state, AccountState::Active) && self.is_host
     }
 
     /// Leaves, for as long as they do not log in.

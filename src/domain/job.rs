@@ -5,7 +5,7 @@
 
 use std::str::FromStr;
 
-use latchkey_protocol::PaymentId;
+use latchkey_protocol::{PaymentId, UserId};
 
 use super::error::Refusal;
 pub use super::mail::Mail;
@@ -21,11 +21,13 @@ pub enum Work {
     Mail,
     /// Deletes what has outlived its use.
     Sweep,
+    /// Takes the homes of who may not let any more off sale.
+    Homes,
 }
 
 impl Work {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Refund, Self::Mail, Self::Sweep];
+    pub const ALL: [Self; 4] = [Self::Refund, Self::Mail, Self::Sweep, Self::Homes];
 
     /// Its name in the job table and on the wire.
     #[must_use]
@@ -34,6 +36,7 @@ impl Work {
             Self::Refund => "refund",
             Self::Mail => "mail",
             Self::Sweep => "sweep",
+            Self::Homes => "homes",
         }
     }
 
@@ -50,14 +53,14 @@ impl Work {
             Self::Refund => Some(500),
             // Almost a day.
             Self::Mail => Some(12),
-            Self::Sweep => None,
+            Self::Sweep | Self::Homes => None,
         }
     }
 
     /// The pause after the first failure, and the longest one, in milliseconds.
     const fn pauses_ms(self) -> (u64, u64) {
         match self {
-            Self::Refund => (1_000, 3_600_000),
+            Self::Refund | Self::Homes => (1_000, 3_600_000),
             Self::Mail => (60_000, 6 * 3_600_000),
             Self::Sweep => (10_000, 3_600_000),
         }
@@ -76,6 +79,11 @@ pub enum JobKind {
     Mail(Mail),
     /// Delete what has outlived its use; recurs.
     Sweep(Sweep),
+    /// Take a user's homes off sale, if they may not let them; with all that was written of them, if the user was erased.
+    Homes {
+        /// Whose.
+        host: UserId,
+    },
 }
 
 impl JobKind {
@@ -86,6 +94,7 @@ impl JobKind {
             Self::Refund { .. } => Work::Refund,
             Self::Mail(_) => Work::Mail,
             Self::Sweep(_) => Work::Sweep,
+            Self::Homes { .. } => Work::Homes,
         }
     }
 }
@@ -95,7 +104,7 @@ impl JobKind {
 pub struct JobId {
     /// The kind of work.
     pub work: Work,
-    /// The payment of a refund, the name of a sweep, a fresh UUID of a mail.
+    /// The payment of a refund, the name of a sweep, a host, a fresh UUID of a mail.
     pub key: String,
 }
 
@@ -234,6 +243,12 @@ impl Job {
         Self::made(sweep.name().to_owned(), JobKind::Sweep(sweep), now)
     }
 
+    /// What becomes of a user's homes, one for each user.
+    #[must_use]
+    pub fn homes(host: UserId, now: Timestamp) -> Self {
+        Self::made(host.to_string(), JobKind::Homes { host }, now)
+    }
+
     fn made(key: String, kind: JobKind, now: Timestamp) -> Self {
         Self {
             id: JobId { work: kind.work(), key },
@@ -325,6 +340,7 @@ impl Job {
     pub fn discard(&self) -> Result<(), Refusal> {
         match (self.id.work, self.state) {
             (Work::Refund, _) => Err(Refusal::InvalidState { state: "refund_owed" }),
+            (Work::Homes, _) => Err(Refusal::InvalidState { state: "homes_on_sale" }),
             (Work::Sweep, _) => Err(Refusal::InvalidState { state: "recurring" }),
             (Work::Mail, JobState::Running { .. }) => Err(Refusal::InvalidState { state: self.state.name() }),
             (Work::Mail, JobState::Waiting { .. } | JobState::Dead { .. }) => Ok(()),

@@ -65,8 +65,17 @@ const MAX_TRIES: u32 = 8;
 /// Failed log-ins that are being written to the audit log at once; more are only counted.
 const MAX_AUDITS_UNDER_WAY: usize = 64;
 
-/// Takes every home of a host off sale, before the host is erased.
-pub type TakeHomesOffSale = Box<dyn Fn(UserId) -> BoxFuture<'static, Result<(), ServiceError>> + Send + Sync>;
+/// How somebody goes who has homes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Departure {
+    /// They may come back, or be let in again: their homes go off sale.
+    ForNow,
+    /// They were erased: nothing that they wrote of their homes stays.
+    ForGood,
+}
+
+/// Does with every home of a host what their going asks for; said again, it changes nothing.
+pub type LetHomesGo = Box<dyn Fn(UserId, Departure) -> BoxFuture<'static, Result<(), ServiceError>> + Send + Sync>;
 
 /// Secrets and settings of [`Accounts`].
 pub struct AccountsConfig {
@@ -98,7 +107,7 @@ pub struct Accounts {
     limits: Throttles,
     revocations: Arc<Revocations>,
     audits_under_way: Arc<Semaphore>,
-    take_homes_off_sale: OnceLock<TakeHomesOffSale>,
+    let_homes_go: OnceLock<LetHomesGo>,
 }
 
 struct Throttles {
@@ -182,6 +191,11 @@ impl Change {
         }
     }
 
+    /// Plans what becomes of the homes of a user who may not let any more: this change decides it, and a crash must not skip it.
+    fn settle_homes(&mut self, user: UserId, now: Timestamp) {
+        self.writes.push(Write::AddJob(Job::homes(user, now)));
+    }
+
     /// Owes the user a mail.
     fn owe(&mut self, mail: Mail, now: Timestamp) {
         self.writes.push(Write::AddJob(Job::mail(mail, fresh_id(now.epoch_ms()), now)));
@@ -204,7 +218,7 @@ impl Accounts {
             limits: Throttles::new(),
             revocations: Arc::new(Revocations::new(on_revoked)),
             audits_under_way: Arc::new(Semaphore::new(MAX_AUDITS_UNDER_WAY)),
-            take_homes_off_sale: OnceLock::new(),
+            let_homes_go: OnceLock::new(),
         })
     }
 
@@ -213,9 +227,9 @@ impl Accounts {
         self.tokens.set_keys(keys);
     }
 
-    /// Says how homes are taken off sale; only once, when the node is wired.
-    pub fn on_leaving(&self, take_homes_off_sale: TakeHomesOffSale) {
-        let _ = self.take_homes_off_sale.set(take_homes_off_sale);
+    /// Says what becomes of homes; only once, when the node is wired.
+    pub fn on_leaving(&self, let_homes_go: LetHomesGo) {
+        let _ = self.let_homes_go.set(let_homes_go);
     }
 
     /// Forgets attempts and revocations that no longer matter.

@@ -156,6 +156,7 @@ pub fn job(job: &Job) -> view::Job {
         JobKind::Refund { payment } => ("refund", None, Some(*payment)),
         JobKind::Mail(mail) => (mail.name(), Some(mail.user()), None),
         JobKind::Sweep(sweep) => (sweep.name(), None, None),
+        JobKind::Homes { host } => ("homes", Some(*host), None),
     };
     view::Job {
         kind: job.id.work.name().to_owned(),

@@ -2,6 +2,7 @@
 
 mod admins;
 mod command_line;
+mod hosts;
 mod leaving;
 mod passwords;
 mod profiles;

@@ -65,8 +65,8 @@ fn people() -> Vec<Operation> {
             .gives::<Me>().tagged(),
         patch("/users/me/", "updateMe", users::update).says("Change one's profile").only(User).conditional()
             .takes::<UpdateMe>().gives::<Me>(),
-        post("/users/me/host/", "becomeHost", users::become_host).says("Become a host").only(User)
-            .gives::<Me>(),
+        post("/users/me/host/", "becomeHost", users::become_host).says("Become a host; not after an admin took that role away").only(User)
+            .gives::<Me>().refuses(&[Forbidden]),
         post("/users/me/password/", "changePassword", users::change_password).says("Change one's password; ends the other sessions").only(User)
             .takes::<ChangePassword>().refuses(&[BadCredentials]),
         post("/users/me/email/", "changeEmail", users::change_email).says("Move to another e-mail address, which is to be verified again").only(User)
@@ -106,8 +106,8 @@ fn homes() -> Vec<Operation> {
             .takes::<UpdateProperty>().gives::<Property>().refuses(&[InvalidState]),
         delete("/properties/{property}/", "deleteProperty", properties::delete).says("Remove one's own home for everybody; not while it is held or booked").only(User)
             .refuses(&[InvalidState]),
-        post("/properties/{property}/publish/", "publishProperty", properties::publish).says("Show one's own home to everybody").only(User)
-            .gives::<Property>().tagged().refuses(&[Invalid]),
+        post("/properties/{property}/publish/", "publishProperty", properties::publish).says("Show one's own home to everybody, as a host").only(User)
+            .gives::<Property>().tagged().refuses(&[Forbidden, Invalid]),
         post("/properties/{property}/unlist/", "unlistProperty", properties::unlist).says("Take one's own home back; what is booked goes on living").only(User)
             .gives::<Property>().tagged().refuses(&[InvalidState]),
         get("/properties/{property}/calendar/", "readCalendar", properties::calendar).says("A home's nights, day by day with prices; its host reads why")

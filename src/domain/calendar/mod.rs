@@ -12,6 +12,7 @@ mod days;
 mod draft;
 mod expiry;
 mod hold;
+mod leave;
 mod manage;
 #[cfg(test)]
 mod tests;

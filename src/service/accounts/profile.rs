@@ -84,7 +84,7 @@ impl Accounts {
     /// Makes the caller a host; nothing if they are one.
     ///
     /// # Errors
-    /// `Busy`.
+    /// `Forbidden` if an admin took the role away; `Busy`.
     pub async fn become_host(&self, caller: &Caller, origin: &Origin) -> Result<view::Me, ServiceError> {
         let by = By::caller(caller, origin);
         self.decide(caller.user, |person, now| {
@@ -92,8 +92,7 @@ impl Accounts {
             if person.account.is_host {
                 return Ok((change, wire::me(&person.account)));
             }
-            let is_admin = person.account.is_admin;
-            let account = person.account.with_roles(true, is_admin);
+            let account = person.account.become_host().map_err(|_| ServiceError::Forbidden)?;
             let me = wire::me(&account);
             change.write(AccountWrite::Set(account));
             change.audit(&by, AuditKind::BecameHost, caller.user, now);

@@ -21,6 +21,7 @@ pub(in crate::store) struct UserRow {
     about: String,
     is_host: bool,
     is_admin: bool,
+    host_withdrawn: Option<bool>,
     state: String,
     edition: i64,
     version: i64,
@@ -40,6 +41,7 @@ impl From<&Account> for UserRow {
             about: account.about.clone(),
             is_host: account.is_host,
             is_admin: account.is_admin,
+            host_withdrawn: account.host_withdrawn.then_some(true),
             state: account.state.name().to_owned(),
             edition: account.edition,
             version: account.version,
@@ -62,6 +64,7 @@ impl TryFrom<UserRow> for Account {
             about: row.about,
             is_host: row.is_host,
             is_admin: row.is_admin,
+            host_withdrawn: row.host_withdrawn.unwrap_or(false),
             state: match row.state.as_str() {
                 "active" => AccountState::Active,
                 "deactivated" => AccountState::Deactivated,

@@ -60,6 +60,7 @@ impl From<&JobKind> for Payload {
         match kind {
             JobKind::Refund { payment } => Self { payment: Some(*payment), ..Self::default() },
             JobKind::Mail(mail) => Self { mail: Some(mail.name().to_owned()), user: Some(mail.user()), ..Self::default() },
+            JobKind::Homes { host } => Self { user: Some(*host), ..Self::default() },
             JobKind::Sweep(sweep) => {
                 let named = Self { sweep: Some(sweep.name().to_owned()), ..Self::default() };
                 match sweep {
@@ -83,6 +84,7 @@ impl Payload {
         match work {
             Work::Refund => Some(JobKind::Refund { payment: self.payment? }),
             Work::Mail => Mail::named(&self.mail?, self.user?).map(JobKind::Mail),
+            Work::Homes => Some(JobKind::Homes { host: self.user? }),
             Work::Sweep => {
                 let walk = self.walk.map(|(from, window_ms)| IdWalk { from: Timestamp::from_epoch_ms(from), window_ms });
                 let position = |(node, next): &(String, i64)| {
@@ -187,7 +189,7 @@ mod tests {
         let running = refund.clone().lease(10, at(6)).unwrap();
         let failure = crate::domain::job::Failure { reason: "smtp 550".to_owned(), is_permanent: true };
         let dead = running.clone().after(crate::domain::job::Run::Failed(failure), at(8), 0).unwrap();
-        jobs.extend([refund, running, dead]);
+        jobs.extend([refund, running, dead, Job::homes(user, at(5))]);
         for job in jobs {
             assert_eq!(Job::try_from(JobRow::from(&job)).unwrap(), job);
         }
