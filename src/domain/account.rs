@@ -143,6 +143,13 @@ pub enum AccountWrite {
     AddAudit(AuditEntry),
     /// Replace, if the stored list still has the version before.
     SetAdmins(Admins),
+    /// Delete, if the stored one still has this version: the login is over.
+    EndFamily {
+        /// Which.
+        session: SessionId,
+        /// Of which version.
+        version: i64,
+    },
 }
 
 impl Account {

@@ -185,7 +185,7 @@ impl Change {
         let until = now.plus_ms(ACCESS_TTL_MS);
         for family in sessions {
             let session = family.session;
-            self.write(AccountWrite::SetFamily(family.end()));
+            self.write(AccountWrite::EndFamily { session, version: family.version });
             self.write(AccountWrite::Revoke { session, until });
             self.ended.push(session);
         }

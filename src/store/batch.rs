@@ -159,14 +159,8 @@ impl Rows {
     /// The number of a change set that compares the version of a record that one before it compares too: both would pass, and the second
     /// would overwrite the first unseen.
     fn twin(&self) -> Option<usize> {
-        let mut seen: Vec<(&RecordId, usize)> = Vec::with_capacity(self.checks.len());
-        for (record, _, number) in &self.checks {
-            if seen.iter().any(|(other, first)| *other == record && first != number) {
-                return Some(*number);
-            }
-            seen.push((record, *number));
-        }
-        None
+        let mut first_of: HashMap<&RecordId, usize> = HashMap::with_capacity(self.checks.len());
+        self.checks.iter().find_map(|(record, _, number)| (first_of.entry(record).or_insert(*number) != number).then_some(*number))
     }
 
     fn append(&mut self, event: &StoredEvent) {

@@ -131,7 +131,11 @@ impl Calendar {
 
 impl Draft<'_> {
     /// Writes the home's next version and says so.
-    pub(super) fn set_listing(mut self, changed: Listing, event: impl FnOnce(latchkey_protocol::PropertyId, i64) -> Event) -> Decision<Listing> {
+    pub(super) fn set_listing(
+        mut self,
+        changed: Listing,
+        event: impl FnOnce(latchkey_protocol::PropertyId, i64) -> Event,
+    ) -> Decision<Listing> {
         let listing = Listing { version: self.calendar.listing.version + 1, updated_at: self.now, ..changed };
         self.append(event(listing.id, listing.version));
         self.write(Write::SetListing(Box::new(listing.clone())));

@@ -6,7 +6,7 @@ use latchkey_protocol::{UserId, view};
 use super::passwords::still;
 use super::sessions::live;
 use super::{Accounts, By, Change, Departure, MAX_TRIES, Origin};
-use crate::domain::account::{AccountState, AccountWrite, AuditKind, LoginRecord, RefreshFamily, nothing_is_open};
+use crate::domain::account::{AccountState, AccountWrite, AuditKind, LoginRecord, nothing_is_open};
 use crate::domain::booking::Booking;
 use crate::domain::{PaymentId, Timestamp};
 use crate::service::{Caller, ServiceError, wire};
@@ -156,12 +156,7 @@ fn erasure(person: Person, verified: &LoginRecord, by: &By, now: Timestamp) -> R
     let login = still(&person, verified)?;
     let mut change = Change::default();
     // Those that are over as well: what clients called themselves is personal too.
-    let nameless = |family: RefreshFamily| RefreshFamily { user_agent: None, ..family };
-    let (live, over): (Vec<_>, Vec<_>) = person.sessions.into_iter().map(nameless).partition(|family| family.is_live(now));
-    change.end(live, now);
-    for family in over {
-        change.write(AccountWrite::SetFamily(family.end()));
-    }
+    change.end(person.sessions, now);
     change.write(AccountWrite::EndLogin { email: login.email });
     change.write(AccountWrite::Set(person.account.erase()?));
     change.audit(by, AuditKind::Erased, user, now);

@@ -47,7 +47,6 @@ impl Accounts {
                 previous: None,
                 rotated_at: now,
                 expires_at: now.plus_ms(SESSION_TTL_MS),
-                ended: false,
                 user_agent: origin.user_agent.as_deref().and_then(user_agent),
                 version: 1,
             }));
@@ -73,7 +72,7 @@ impl Accounts {
                     change.write(AccountWrite::SetFamily(family));
                     false
                 }
-                Rotation::Reused(_) => {
+                Rotation::Reused => {
                     tracing::warn!(%user, %session, "a refresh token was used twice: the session ends");
                     change.end([family], now);
                     change.audit(&By { session: Some(session), ..By::nobody(origin) }, AuditKind::RefreshReused, user, now);

@@ -110,7 +110,8 @@ pub(in crate::store) struct FamilyRow {
     previous: Option<String>,
     rotated_at: i64,
     expires_at: i64,
-    ended: bool,
+    /// Set by an earlier version, which kept sessions that had ended.
+    pub(in crate::store) ended: bool,
     user_agent: Option<String>,
     version: i64,
 }
@@ -124,7 +125,7 @@ impl From<&RefreshFamily> for FamilyRow {
             previous: family.previous.clone(),
             rotated_at: family.rotated_at.epoch_ms(),
             expires_at: family.expires_at.epoch_ms(),
-            ended: family.ended,
+            ended: false,
             user_agent: family.user_agent.clone(),
             version: family.version,
         }
@@ -142,7 +143,6 @@ impl TryFrom<FamilyRow> for RefreshFamily {
             previous: row.previous,
             rotated_at: Timestamp::from_epoch_ms(row.rotated_at),
             expires_at: Timestamp::from_epoch_ms(row.expires_at),
-            ended: row.ended,
             user_agent: row.user_agent,
             version: row.version,
         })
