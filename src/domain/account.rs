@@ -22,8 +22,9 @@ use super::time::Timestamp;
 /// Longest e-mail address, in bytes (RFC 5321, 4.5.3.1.3).
 const MAX_EMAIL_BYTES: usize = 254;
 
-/// How long the address before a change may still have to be told: no further change until then, in milliseconds.
-const TELLING_MS: i64 = 3_600_000;
+/// How long telling the address before a change is tried, and a little longer, in milliseconds: no further change until it was told or this is
+/// over.
+const TELLING_MS: i64 = 86_400_000;
 
 /// What others see of somebody who was erased.
 pub const ERASED_NAME: &str = "Deleted user";
@@ -205,7 +206,7 @@ impl Account {
     /// change must wait that long: or a thief could change it twice and its owner would never hear.
     ///
     /// # Errors
-    /// `Invalid` if it is the address they have; `InvalidState` within an hour after another change.
+    /// `Invalid` if it is the address they have; `InvalidState` while the address before another change has not been told.
     pub fn change_email(self, email: String, now: Timestamp) -> Result<Self, Refusal> {
         if self.email.as_deref() == Some(email.as_str()) {
             return Err(Refusal::Invalid { field: "email", reason: "this is your address already" });
@@ -219,6 +220,13 @@ impl Account {
             self.previous_email.clone()
         };
         Ok(Self { email: Some(email), email_verified_at: None, previous_email, ..self.changed() })
+    }
+
+    /// An address that was replaced has been told, and is kept no longer; nothing, if it is not the one that was to be told.
+    #[must_use]
+    pub fn told(self, address: &str) -> Option<Self> {
+        let is_it = self.previous_email.as_ref().is_some_and(|previous| previous.email == address);
+        is_it.then(|| Self { previous_email: None, ..self.touched() })
     }
 
     /// With the roles that an admin gives and takes.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::job::{Failure, Job, JobId, JobKind, Run, Work};
+use crate::domain::job::{Failure, Job, JobId, JobKind, Mail, Run, Work};
 use crate::service::Services;
 
 /// How often the job table is looked at when nothing calls for it.
@@ -145,16 +145,19 @@ async fn perform(services: &Services, job: &Job) -> Run {
             Ok(false) => Err(Failure { reason: "not all of it has gone back".to_owned(), is_permanent: false }),
             Err(error) => Err(error.into()),
         },
-        JobKind::Mail(mail) => match services.accounts.compose(mail).await {
-            Ok(Some(letter)) => services.mails.send(job, letter).await.map(|()| Run::Done),
-            // Nothing to say any more.
-            Ok(None) => Ok(Run::Done),
-            Err(error) => Err(error.into()),
-        },
+        JobKind::Mail(mail) => send(services, job, mail).await.map(|()| Run::Done),
         JobKind::Sweep(sweep) => services.retention.sweep(sweep.clone()).await.map_err(Failure::from),
         JobKind::Homes { host } => services.accounts.settle_homes(*host).await.map(|()| Run::Done).map_err(Failure::from),
     };
     result.unwrap_or_else(Run::Failed)
+}
+
+/// Sends the mail that a job owes, if there is still something to say.
+async fn send(services: &Services, job: &Job, mail: &Mail) -> Result<(), Failure> {
+    let Some(letter) = services.accounts.compose(mail).await? else { return Ok(()) };
+    let to = letter.to.clone();
+    services.mails.send(job, letter).await?;
+    Ok(services.accounts.sent(mail, &to).await?)
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ impl Accounts {
     /// Moves the caller to another address, which is to be verified again. If the old one was verified, it is told.
     ///
     /// # Errors
-    /// `BadCredentials`, `Invalid`, `AlreadyRegistered`; `InvalidState` within an hour after another change; `RateLimited`, `Busy`.
+    /// `BadCredentials`, `Invalid`, `AlreadyRegistered`; `InvalidState` while the address before another change was not told; `RateLimited`, `Busy`.
     pub async fn change_email(&self, caller: &Caller, ask: ChangeEmail, origin: &Origin) -> Result<view::Me, ServiceError> {
         let email = normal_email(&ask.email)?;
         let verified = self.verified(caller, ask.password).await?;
