@@ -27,7 +27,7 @@ use tokio_util::task::TaskTracker;
 use self::keys::ring::TokenKeys;
 use self::lock::FolderLock;
 use self::pushing::{MAX_BATCHES_UNDER_WAY, Outlet, fence, push_events, to_hub};
-use self::settings::{allowances, database_config, leases, ws_limits};
+use self::settings::{allowances, database_config, leases, registrations_per_hour, ws_limits};
 use self::vital::Vital;
 use crate::api::body::UploadRoom;
 use crate::api::layers::{self, Origins};
@@ -131,7 +131,8 @@ impl App {
             .context("cannot open the sandbox provider's journal")?;
         let edge_cell: Arc<OnceLock<Arc<Edge>>> = Arc::default();
         let token_keys = TokenKeys::open(args.token_secret.as_deref(), &args.data.folder, clock.as_ref())?;
-        let accounts = token_keys.for_accounts(&args.data.folder, public_url(args, address), clock.as_ref())?;
+        let accounts =
+            token_keys.for_accounts(&args.data.folder, public_url(args, address), registrations_per_hour(args), clock.as_ref())?;
         let parts = Parts::new(args, &store, &clock, &sandbox, Arc::clone(&edge_cell), accounts, fence)?;
         let edge = Arc::new(Edge::new(Arc::clone(&parts.services), Arc::clone(&hub), Arc::clone(&clock), ws_limits(args)));
         let _ = edge_cell.set(Arc::clone(&edge));

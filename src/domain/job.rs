@@ -23,11 +23,13 @@ pub enum Work {
     Sweep,
     /// Takes the homes of who may not let any more off sale.
     Homes,
+    /// Sends a mail that somebody waits for.
+    ResetMail,
 }
 
 impl Work {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Refund, Self::Mail, Self::Sweep, Self::Homes];
+    pub const ALL: [Self; 5] = [Self::Refund, Self::Mail, Self::Sweep, Self::Homes, Self::ResetMail];
 
     /// Its name in the job table and on the wire.
     #[must_use]
@@ -37,6 +39,7 @@ impl Work {
             Self::Mail => "mail",
             Self::Sweep => "sweep",
             Self::Homes => "homes",
+            Self::ResetMail => "reset_mail",
         }
     }
 
@@ -52,7 +55,7 @@ impl Work {
             // Money that is owed: with the longest pause, about three weeks. By then no waiting helps.
             Self::Refund => Some(500),
             // Almost a day.
-            Self::Mail => Some(12),
+            Self::Mail | Self::ResetMail => Some(12),
             Self::Sweep | Self::Homes => None,
         }
     }
@@ -61,7 +64,7 @@ impl Work {
     const fn pauses_ms(self) -> (u64, u64) {
         match self {
             Self::Refund | Self::Homes => (1_000, 3_600_000),
-            Self::Mail => (60_000, 6 * 3_600_000),
+            Self::Mail | Self::ResetMail => (60_000, 6 * 3_600_000),
             Self::Sweep => (10_000, 3_600_000),
         }
     }
@@ -92,7 +95,7 @@ impl JobKind {
     pub const fn work(&self) -> Work {
         match self {
             Self::Refund { .. } => Work::Refund,
-            Self::Mail(_) => Work::Mail,
+            Self::Mail(mail) => mail.work(),
             Self::Sweep(_) => Work::Sweep,
             Self::Homes { .. } => Work::Homes,
         }
@@ -342,8 +345,8 @@ impl Job {
             (Work::Refund, _) => Err(Refusal::InvalidState { state: "refund_owed" }),
             (Work::Homes, _) => Err(Refusal::InvalidState { state: "homes_on_sale" }),
             (Work::Sweep, _) => Err(Refusal::InvalidState { state: "recurring" }),
-            (Work::Mail, JobState::Running { .. }) => Err(Refusal::InvalidState { state: self.state.name() }),
-            (Work::Mail, JobState::Waiting { .. } | JobState::Dead { .. }) => Ok(()),
+            (Work::Mail | Work::ResetMail, JobState::Running { .. }) => Err(Refusal::InvalidState { state: self.state.name() }),
+            (Work::Mail | Work::ResetMail, JobState::Waiting { .. } | JobState::Dead { .. }) => Ok(()),
         }
     }
 }

@@ -24,13 +24,13 @@ const MAX_RUN: Duration = Duration::from_mins(2);
 /// Between tries to record how a job went; together less than its lease (`service::jobs::LEASE_MS`) is longer than a run.
 const PAUSES: [Duration; 4] = [Duration::from_millis(50), Duration::from_secs(1), Duration::from_secs(10), Duration::from_mins(1)];
 
-/// Jobs of one kind that run at once: nine together.
+/// Jobs of one kind that run at once: ten together.
 const fn places(work: Work) -> usize {
     match work {
         Work::Refund | Work::Mail => 3,
         // They share the database with everybody.
         Work::Sweep => 2,
-        Work::Homes => 1,
+        Work::Homes | Work::ResetMail => 1,
     }
 }
 

@@ -29,7 +29,7 @@ use tokio::sync::Semaphore;
 use self::hashing::Hashing;
 pub use self::revocations::OnRevoked;
 use self::revocations::Revocations;
-use self::throttle::Throttle;
+use self::throttle::{FailureThrottle, Throttle};
 use super::tokens::{ACCESS_TTL_MS, AccessTokens, TokenKey};
 use super::{Caller, ServiceError};
 use crate::clock::Clock;
@@ -46,6 +46,9 @@ const LOGINS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(10).expect("10 is not 0")
 /// Log-ins for one e-mail address from anywhere a minute: nor does guessing from many places. More than its owner needs, so that one
 /// attacker's address does not lock them out.
 const LOGINS_PER_EMAIL: NonZeroU32 = NonZeroU32::new(60).expect("60 is not 0");
+
+/// Failed log-ins from one network address an hour, whatever the accounts: nor does trying one password on many of them.
+const FAILURES_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(100).expect("100 is not 0");
 
 /// Passwords that a logged-in user may give a minute, to change something with: a stolen token does not help to guess it.
 const PASSWORDS_PER_USER: NonZeroU32 = NonZeroU32::new(10).expect("10 is not 0");
@@ -85,6 +88,8 @@ pub struct AccountsConfig {
     pub refresh_key: Vec<u8>,
     /// Where clients reach this hub, without a slash at the end: what links in mails begin with.
     pub public_url: String,
+    /// Registrations from one network address an hour: each costs a password hash, and a mail to whoever is named.
+    pub registrations_per_hour: NonZeroU32,
 }
 
 /// From where somebody asks, and with what.
@@ -113,6 +118,8 @@ pub struct Accounts {
 struct Throttles {
     log_in: Throttle,
     log_in_from_anywhere: Throttle,
+    failed_log_in: FailureThrottle,
+    register: Throttle,
     password: Throttle,
     token: Throttle,
     mail: Throttle,
@@ -120,11 +127,13 @@ struct Throttles {
 }
 
 impl Throttles {
-    fn new() -> Self {
+    fn new(registrations_per_hour: NonZeroU32) -> Self {
         let (minute, hour) = (|times| Throttle::new(Quota::per_minute(times)), |times| Throttle::new(Quota::per_hour(times)));
         Self {
             log_in: minute(LOGINS_PER_ADDRESS),
             log_in_from_anywhere: minute(LOGINS_PER_EMAIL),
+            failed_log_in: FailureThrottle::new(Quota::per_hour(FAILURES_PER_ADDRESS)),
+            register: hour(registrations_per_hour),
             password: minute(PASSWORDS_PER_USER),
             token: minute(TOKENS_PER_ADDRESS),
             mail: hour(MAILS_PER_EMAIL),
@@ -132,8 +141,10 @@ impl Throttles {
         }
     }
 
-    fn sweep(&self) {
-        for throttle in [&self.log_in, &self.log_in_from_anywhere, &self.password, &self.token, &self.mail, &self.export] {
+    fn sweep(&self, now: Timestamp) {
+        let Self { log_in, log_in_from_anywhere, failed_log_in, register, password, token, mail, export } = self;
+        failed_log_in.sweep(now);
+        for throttle in [log_in, log_in_from_anywhere, register, password, token, mail, export] {
             throttle.sweep();
         }
     }
@@ -215,7 +226,7 @@ impl Accounts {
             refresh_key: hmac::Key::new(hmac::HMAC_SHA256, &config.refresh_key),
             public_url: config.public_url,
             hashing: Hashing::new()?,
-            limits: Throttles::new(),
+            limits: Throttles::new(config.registrations_per_hour),
             revocations: Arc::new(Revocations::new(on_revoked)),
             audits_under_way: Arc::new(Semaphore::new(MAX_AUDITS_UNDER_WAY)),
             let_homes_go: OnceLock::new(),
@@ -234,7 +245,7 @@ impl Accounts {
 
     /// Forgets attempts and revocations that no longer matter.
     pub fn sweep(&self) {
-        self.limits.sweep();
+        self.limits.sweep(self.now());
         self.revocations.sweep(self.clock.now());
     }
 

@@ -15,8 +15,9 @@ impl Accounts {
     /// Creates an account. A mail asks its owner to show that the address is theirs.
     ///
     /// # Errors
-    /// `Invalid`, `AlreadyRegistered`, `Busy`.
+    /// `Invalid`, `AlreadyRegistered`, `RateLimited`, `Busy`.
     pub async fn register(&self, ask: Register, origin: &Origin) -> Result<view::Me, ServiceError> {
+        self.limits.register.count(&origin.address)?;
         let (account, change) = self.new_account(ask, &By::nobody(origin)).await?;
         self.commit_registration(change).await?;
         Ok(wire::me(&account))

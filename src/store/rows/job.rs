@@ -83,7 +83,7 @@ impl Payload {
     fn into_kind(self, work: Work) -> Option<JobKind> {
         match work {
             Work::Refund => Some(JobKind::Refund { payment: self.payment? }),
-            Work::Mail => Mail::named(&self.mail?, self.user?).map(JobKind::Mail),
+            Work::Mail | Work::ResetMail => Mail::named(&self.mail?, self.user?).map(JobKind::Mail),
             Work::Homes => Some(JobKind::Homes { host: self.user? }),
             Work::Sweep => {
                 let walk = self.walk.map(|(from, window_ms)| IdWalk { from: Timestamp::from_epoch_ms(from), window_ms });
