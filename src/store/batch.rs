@@ -159,8 +159,9 @@ impl Rows {
     /// The number of a change set that compares the version of a record that one before it compares too: both would pass, and the second
     /// would overwrite the first unseen.
     fn twin(&self) -> Option<usize> {
-        let mut first_of: HashMap<&RecordId, usize> = HashMap::with_capacity(self.checks.len());
-        self.checks.iter().find_map(|(record, _, number)| (first_of.entry(record).or_insert(*number) != number).then_some(*number))
+        let mut checks: Vec<(&RecordId, usize)> = self.checks.iter().map(|(record, _, number)| (record, *number)).collect();
+        checks.sort_unstable();
+        checks.windows(2).find(|pair| pair[0].0 == pair[1].0 && pair[0].1 != pair[1].1).map(|pair| pair[1].1)
     }
 
     fn append(&mut self, event: &StoredEvent) {
