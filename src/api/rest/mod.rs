@@ -3,6 +3,7 @@
 mod admin;
 mod auth;
 mod bookings;
+mod document;
 mod hub;
 mod jobs;
 mod operation;

@@ -187,13 +187,13 @@ fn around() -> Vec<Operation> {
         get("/healthz/", "healthz", hub::healthz).says("Whether the process answers").rate(Rate::Unlimited).gives_bytes(TEXT),
         get("/readyz/", "readyz", hub::readyz).says("Whether it wants requests: 503 while it starts or drains, or without room on its disk")
             .rate(Rate::Unlimited).gives_bytes(TEXT).refuses_plainly(StatusCode::SERVICE_UNAVAILABLE),
-        get("/metrics/", "metrics", hub::metrics).says("Metrics for Prometheus").rate(Rate::Unlimited)
+        get("/metrics/", "metrics", hub::metrics).says("Metrics for Prometheus")
             .gives_bytes(TEXT).refuses(&[NotFound]),
-        get("/problems/", "listProblems", hub::problems).says("Every error's type, status and meaning").rate(Rate::Unlimited)
+        get("/problems/", "listProblems", hub::problems).says("Every error's type, status and meaning")
             .gives::<Vec<latchkey_protocol::rest::ProblemType>>(),
-        get("/openapi.json/", "readDocument", hub::document).says("This document").rate(Rate::Unlimited).gives_bytes(JSON).tagged(),
-        get("/docs/", "docs", hub::docs).says("This document, to be read and tried out").rate(Rate::Unlimited).gives_bytes(&["text/html"]),
-        get("/docs/{file}/", "docsFile", hub::docs_file).says("What that page consists of").rate(Rate::Unlimited).words(&["file"])
+        get("/openapi.json/", "readDocument", hub::document).says("This document").gives_bytes(JSON).tagged(),
+        get("/docs/", "docs", hub::docs).says("This document, to be read and tried out").gives_bytes(&["text/html"]),
+        get("/docs/{file}/", "docsFile", hub::docs_file).says("What that page consists of").words(&["file"])
             .gives_bytes(&["text/html", "text/css", "text/javascript", "image/png"]),
     ]
 }
