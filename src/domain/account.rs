@@ -85,6 +85,8 @@ pub struct Account {
     pub is_admin: bool,
     /// Whether an admin took that role away: they do not give it to themselves again.
     pub host_withdrawn: bool,
+    /// Whether they had left when they were suspended: letting them in again brings nobody back.
+    pub left_before: bool,
     /// Where the account is in its life.
     pub state: AccountState,
     /// Counts what the profile shows: its ETag.
@@ -169,6 +171,7 @@ impl Account {
             is_host: false,
             is_admin: false,
             host_withdrawn: false,
+            left_before: false,
             state: AccountState::Active,
             edition: 1,
             version: 1,
@@ -285,18 +288,24 @@ impl Account {
     pub fn suspend(self) -> Result<Self, Refusal> {
         self.must_be_no_admin()?;
         match self.state {
-            AccountState::Active | AccountState::Deactivated => Ok(Self { state: AccountState::Suspended, ..self.changed() }),
+            AccountState::Active | AccountState::Deactivated => {
+                let left_before = self.state == AccountState::Deactivated;
+                Ok(Self { state: AccountState::Suspended, left_before, ..self.changed() })
+            }
             AccountState::Suspended | AccountState::Erased => Err(self.refused_in_its_state()),
         }
     }
 
-    /// Lets them in again.
+    /// Lets them in again: as they were, so who had left is still away until they log in.
     ///
     /// # Errors
     /// `InvalidState` of accounts that are not suspended.
     pub fn restore(self) -> Result<Self, Refusal> {
         match self.state {
-            AccountState::Suspended => Ok(Self { state: AccountState::Active, ..self.changed() }),
+            AccountState::Suspended => {
+                let state = if self.left_before { AccountState::Deactivated } else { AccountState::Active };
+                Ok(Self { state, left_before: false, ..self.changed() })
+            }
             AccountState::Active | AccountState::Deactivated | AccountState::Erased => Err(self.refused_in_its_state()),
         }
     }

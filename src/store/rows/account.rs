@@ -22,6 +22,7 @@ pub(in crate::store) struct UserRow {
     is_host: bool,
     is_admin: bool,
     host_withdrawn: Option<bool>,
+    left_before: Option<bool>,
     state: String,
     edition: i64,
     version: i64,
@@ -42,6 +43,7 @@ impl From<&Account> for UserRow {
             is_host: account.is_host,
             is_admin: account.is_admin,
             host_withdrawn: account.host_withdrawn.then_some(true),
+            left_before: account.left_before.then_some(true),
             state: account.state.name().to_owned(),
             edition: account.edition,
             version: account.version,
@@ -65,6 +67,7 @@ impl TryFrom<UserRow> for Account {
             is_host: row.is_host,
             is_admin: row.is_admin,
             host_withdrawn: row.host_withdrawn.unwrap_or(false),
+            left_before: row.left_before.unwrap_or(false),
             state: match row.state.as_str() {
                 "active" => AccountState::Active,
                 "deactivated" => AccountState::Deactivated,
