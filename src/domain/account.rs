@@ -8,12 +8,14 @@ pub mod audit;
 pub mod one_time;
 pub mod password;
 pub mod session;
+mod write;
 
 pub use admins::Admins;
 pub use audit::{AuditEntry, AuditKind};
-use latchkey_protocol::{Date, SessionId, UserId};
+use latchkey_protocol::{Date, UserId};
 pub use one_time::{OneTime, Purpose};
 pub use session::{RefreshFamily, Rotation};
+pub use write::{AccountWrite, LoginRecord};
 
 use super::booking::{Booking, BookingState};
 use super::error::Refusal;
@@ -66,6 +68,7 @@ pub struct PreviousEmail {
 
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub struct Account {
     /// Their id.
     pub user: UserId,
@@ -95,64 +98,6 @@ pub struct Account {
     pub version: i64,
     /// When they registered.
     pub created_at: Timestamp,
-}
-
-/// How somebody logs in: the id of its record is the address, which makes an account unique.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoginRecord {
-    /// In lower case.
-    pub email: String,
-    /// Whose.
-    pub user: UserId,
-    /// argon2id in PHC form.
-    pub password_hash: String,
-}
-
-/// One record of an account to write. Whatever is not an insert rides on the version that [`Self::Set`] compares.
-#[derive(Debug, Clone, PartialEq)]
-pub enum AccountWrite {
-    /// Insert.
-    Add(Account),
-    /// Replace, if the stored one still has the version before.
-    Set(Account),
-    /// Insert: fails if the address is registered.
-    AddLogin(LoginRecord),
-    /// Replace.
-    SetLogin(LoginRecord),
-    /// Delete: nobody logs in with this address any more.
-    EndLogin {
-        /// Which.
-        email: String,
-    },
-    /// Insert.
-    AddFamily(RefreshFamily),
-    /// Replace, if the stored one still has the version before.
-    SetFamily(RefreshFamily),
-    /// Insert: no access token of this session is honoured any more. They have all ended by `until`.
-    Revoke {
-        /// Which.
-        session: SessionId,
-        /// When it no longer matters.
-        until: Timestamp,
-    },
-    /// Insert.
-    AddOneTime(OneTime),
-    /// Delete: it has been used.
-    EndOneTime {
-        /// Hash of the token.
-        hash: String,
-    },
-    /// Insert.
-    AddAudit(AuditEntry),
-    /// Replace, if the stored list still has the version before.
-    SetAdmins(Admins),
-    /// Delete, if the stored one still has this version: the login is over.
-    EndFamily {
-        /// Which.
-        session: SessionId,
-        /// Of which version.
-        version: i64,
-    },
 }
 
 impl Account {
