@@ -10,6 +10,7 @@ use std::sync::Arc;
 use latchkey_protocol::rest::{CreateProperty, UpdateProperty};
 use latchkey_protocol::{Topic, view};
 use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::accounts::Departure;
 use super::availability::Availability;
@@ -26,8 +27,11 @@ use crate::store::{ChangeSet, CommitError, Contended, Lane, Store};
 /// Homes kept in memory for reading.
 const CACHED_LISTINGS: u64 = 10_000;
 
-/// How often a home is put on sale again because its host's account was changed meanwhile: they may be listing many at once.
-const MAX_TRIES: u32 = 32;
+/// How often a home is put on sale again because its host's account was changed meanwhile.
+const MAX_TRIES: u32 = 8;
+
+/// Hosts who put homes on sale at once; more share a turn by chance.
+const TURNS: usize = 64;
 
 /// Homes.
 pub struct Listings {
@@ -38,6 +42,9 @@ pub struct Listings {
     clock: Arc<dyn Clock>,
     /// Stamped on each new home, in basis points.
     service_fee_bp: u16,
+    /// One for each host, by the last byte of their id: what they put on sale raises the version of their account, so many at once would only
+    /// get into each other's way.
+    turns: [Mutex<()>; TURNS],
     /// The homes that are read, in whatever state they are.
     cache: Cache<PropertyId, Arc<Listing>>,
 }
@@ -60,7 +67,7 @@ impl Listings {
         service_fee_bp: u16,
     ) -> Self {
         let cache = Cache::new("listings", CACHED_LISTINGS);
-        Self { store, keys, decisions, availability, clock, service_fee_bp, cache }
+        Self { store, keys, decisions, availability, clock, service_fee_bp, turns: [const { Mutex::const_new(()) }; TURNS], cache }
     }
 
     /// Makes a home, a draft unless it is to be published at once; the caller becomes its host. Its topic begins with this.
@@ -76,6 +83,7 @@ impl Listings {
         let listing = if ask.publish { listing.publish()? } else { listing };
         listing.validate()?;
         let event = TopicEvent { topic: Topic::Property(id), seq: Some(1), at: now, event: Event::PropertyListed { property: id } };
+        let _turn = self.turn(caller.user).await;
         for _ in 0..MAX_TRIES {
             let set = ChangeSet {
                 writes: vec![Write::AddListing(Box::new(listing.clone())), self.as_host(caller.user).await?],
@@ -102,6 +110,11 @@ impl Listings {
     async fn as_host(&self, user: UserId) -> Result<Write, ServiceError> {
         let account = self.store.account(user).await?.filter(Account::may_let).ok_or(ServiceError::Forbidden)?;
         Ok(Write::Account(AccountWrite::Set(account.touched())))
+    }
+
+    async fn turn(&self, host: UserId) -> MutexGuard<'_, ()> {
+        let last = host.as_bytes().last().copied().unwrap_or_default();
+        self.turns[usize::from(last) % TURNS].lock().await
     }
 
     /// A home, as `viewer` or somebody unknown sees it.
@@ -163,6 +176,7 @@ impl Listings {
     pub async fn publish(&self, caller: &Caller, property: PropertyId) -> Result<view::Property, ServiceError> {
         let own = self.availability.look(property, |calendar| calendar.own_listing(caller.user).map(|_| ())).await?;
         own.map_err(ServiceError::Refused).map_err(of_property)?;
+        let _turn = self.turn(caller.user).await;
         for _ in 0..MAX_TRIES {
             let as_host = self.as_host(caller.user).await?;
             let decide = |calendar: &Calendar, now| {
