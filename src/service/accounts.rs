@@ -34,10 +34,11 @@ use super::tokens::{ACCESS_TTL_MS, AccessTokens, TokenKey};
 use super::{Caller, ServiceError};
 use crate::clock::Clock;
 use crate::digest::{hex, sha256};
-use crate::domain::account::{Account, AccountWrite, AuditEntry, AuditKind, RefreshFamily};
+use crate::domain::account::{Account, AccountWrite, AuditEntry, AuditKind, RefreshFamily, normal_email};
 use crate::domain::mail::Mail;
-use crate::domain::{AuditId, Job, Timestamp, Write};
+use crate::domain::{AuditId, Job, Refusal, Timestamp, Write};
 use crate::entropy::{self, fresh_id};
+use crate::provider::mail::is_address;
 use crate::store::{ChangeSet, CommitError, Contended, Lane, Person, Store};
 
 /// Log-ins for one e-mail address from one network address a minute, right or wrong: guessing gets nowhere.
@@ -313,6 +314,12 @@ impl Accounts {
             drop(permit);
         });
     }
+}
+
+/// An address that letters can be sent to, as logins are stored by it: whoever registers another could never be written to.
+fn reachable_email(email: &str) -> Result<String, Refusal> {
+    let email = normal_email(email)?;
+    if is_address(&email) { Ok(email) } else { Err(Refusal::Invalid { field: "email", reason: "not an e-mail address" }) }
 }
 
 /// 256 random bits as text.

@@ -60,6 +60,8 @@ async fn a_registration_with_a_fault_names_its_field() {
     let rows = [
         ("nobody", PASSWORD, "Ada", "email"),
         ("a b@example.test", PASSWORD, "Ada", "email"),
+        ("a@b@example.test", PASSWORD, "Ada", "email"),
+        ("ada@example..test", PASSWORD, "Ada", "email"),
         (&format!("{long}@example.test"), PASSWORD, "Ada", "email"),
         ("ada@example.test", "short", "Ada", "password"),
         ("ada@example.test", &long, "Ada", "password"),

@@ -61,6 +61,12 @@ pub fn parse_sender(text: &str) -> Result<Mailbox, String> {
     text.parse().map_err(|error| format!("not a mail address: {error}"))
 }
 
+/// Whether a letter can be addressed so: a mailer refuses every other one for good.
+#[must_use]
+pub fn is_address(text: &str) -> bool {
+    text.parse::<Address>().is_ok()
+}
+
 /// The letter as RFC 5322 has it.
 fn message(from: &Mailbox, envelope: &Envelope) -> Result<Message, MailError> {
     let refuse = |what: &str| MailError::Permanent(what.to_owned());

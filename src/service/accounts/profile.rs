@@ -4,8 +4,8 @@ use latchkey_protocol::rest::{ChangeEmail, UpdateMe};
 use latchkey_protocol::{UserId, view};
 
 use super::passwords::still;
-use super::{Accounts, By, Change, Origin};
-use crate::domain::account::{AccountWrite, AuditKind, LoginRecord, normal_email};
+use super::{Accounts, By, Change, Origin, reachable_email};
+use crate::domain::account::{AccountWrite, AuditKind, LoginRecord};
 use crate::domain::mail::Mail;
 use crate::service::{Caller, Expected, ServiceError, wire};
 
@@ -58,7 +58,7 @@ impl Accounts {
     /// # Errors
     /// `BadCredentials`, `Invalid`, `AlreadyRegistered`; `InvalidState` while the address before another change was not told; `RateLimited`, `Busy`.
     pub async fn change_email(&self, caller: &Caller, ask: ChangeEmail, origin: &Origin) -> Result<view::Me, ServiceError> {
-        let email = normal_email(&ask.email)?;
+        let email = reachable_email(&ask.email)?;
         let verified = self.verified(caller, ask.password).await?;
         self.limits.mail.count(&email)?;
         let by = By::caller(caller, origin);
