@@ -44,14 +44,13 @@ impl MailServer {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
-                let manner = *now.lock().unwrap();
-                tokio::spawn(serve(stream, manner, Arc::clone(&all)));
+                tokio::spawn(serve(stream, Arc::clone(&now), Arc::clone(&all)));
             }
         });
         Self { url, manner, taken, connections }
     }
 
-    /// With the next connections.
+    /// From now on, also on connections that a client has kept.
     pub(crate) fn behaves(&self, manner: Manner) {
         *self.manner.lock().unwrap() = manner;
     }
@@ -68,7 +67,8 @@ impl MailServer {
 }
 
 /// One connection; ends when either side has had enough.
-async fn serve(stream: TcpStream, manner: Manner, taken: Arc<Mutex<Vec<String>>>) -> std::io::Result<()> {
+async fn serve(stream: TcpStream, now: Arc<Mutex<Manner>>, taken: Arc<Mutex<Vec<String>>>) -> std::io::Result<()> {
+    let manner = *now.lock().unwrap();
     if manner == Manner::HangsUpOnConnect {
         return Ok(());
     }
@@ -81,6 +81,7 @@ async fn serve(stream: TcpStream, manner: Manner, taken: Arc<Mutex<Vec<String>>>
     let greeting = if let Manner::Greets(answer) = manner { answer } else { "220 test" };
     writer.write_all(format!("{greeting}\r\n").as_bytes()).await?;
     while let Some(line) = lines.next_line().await? {
+        let manner = *now.lock().unwrap();
         let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
         let answer = match (verb.as_str(), manner) {
             ("EHLO", Manner::RefusesPassword(_)) => "250-test\r\n250 AUTH PLAIN LOGIN",
