@@ -133,7 +133,8 @@ pub struct ServeArgs {
     #[arg(long, env = "LATCHKEY_MAX_ACTIVE_HOLDS", value_name = "N", default_value = "5")]
     pub max_active_holds: usize,
 
-    /// Register, log-in and refresh requests per address and minute [default: 600, with --demo 60000]
+    /// Register, log-in and refresh requests per address and minute; twice as many registrations per address and hour
+    /// [default: 600, with --demo 60000]
     #[arg(long, env = "LATCHKEY_AUTH_PER_MINUTE", value_name = "N")]
     pub auth_per_minute: Option<NonZeroU32>,
 

@@ -66,12 +66,14 @@ pub enum Outlived {
     Revoked(SessionId),
     /// A one-use token that has expired, by its hash.
     OneTime(String),
-    /// What a key led to.
+    /// What a key led to, if it was used before an instant: a key that was forgotten may have been used anew.
     Key {
         /// User and command.
         scope: String,
         /// As the client chose it.
         key: String,
+        /// A use at this instant or later stays.
+        before: Timestamp,
     },
     /// A webhook.
     Webhook(String),

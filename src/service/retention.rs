@@ -203,13 +203,14 @@ impl Retention {
     ) -> Result<(LogPosition, bool), ServiceError> {
         while *steps > 0 {
             let batches = self.store.log(position.node, position.next).await?;
-            let has_young = batches.last().is_some_and(|batch| batch.at >= until);
+            // Any, and not only the last one: clocks step back.
+            let has_young = batches.iter().any(|batch| batch.at >= until);
             for stretch in stretches(&batches, until) {
                 if *steps == 0 {
                     return Ok((position, false));
                 }
                 *steps -= 1;
-                self.delete_logged(position.node, &stretch, parts).await?;
+                self.delete_logged(position.node, &stretch, parts, until).await?;
                 position.next = stretch.last().map_or(position.next, |batch| batch.number + 1);
             }
             if has_young || batches.is_empty() {
@@ -219,8 +220,9 @@ impl Retention {
         Ok((position, false))
     }
 
-    /// Deletes what these batches of a log name, then the batches.
-    async fn delete_logged(&self, node: NodeId, batches: &[&LoggedBatch], parts: LogParts) -> Result<(), ServiceError> {
+    /// Deletes what these batches of a log name, then the batches. A key that they name may have been forgotten since and used anew, by a
+    /// batch of its own: only what is from before `until` goes (P7).
+    async fn delete_logged(&self, node: NodeId, batches: &[&LoggedBatch], parts: LogParts, until: Timestamp) -> Result<(), ServiceError> {
         let mut outlived = Vec::new();
         if parts.events {
             let mut newest: HashMap<Topic, Seq> = HashMap::new();
@@ -234,12 +236,12 @@ impl Retention {
                 outlived.extend(below.map(|below| Outlived::Events { topic, below }));
             }
         }
-        let named = batches.iter().flat_map(|batch| &batch.named).filter(|named| match named {
-            Outlived::Key { .. } => parts.keys,
-            _ => parts.batch,
-        });
-        outlived.extend(named.cloned());
+        if parts.keys {
+            let key = |(scope, key): &(String, String)| Outlived::Key { scope: scope.clone(), key: key.clone(), before: until };
+            outlived.extend(batches.iter().flat_map(|batch| &batch.keys).map(key));
+        }
         if parts.batch {
+            outlived.extend(batches.iter().flat_map(|batch| &batch.webhooks).cloned().map(Outlived::Webhook));
             outlived.extend(batches.iter().map(|batch| Outlived::Batch { node, number: batch.number }));
         }
         self.delete("log", outlived).await
@@ -278,11 +280,11 @@ fn stretches(batches: &[LoggedBatch], until: Timestamp) -> Vec<Vec<&LoggedBatch>
     let mut stretches: Vec<Vec<&LoggedBatch>> = Vec::new();
     let mut records = 0;
     for batch in batches.iter().take_while(|batch| batch.at < until) {
-        records += 1 + batch.events.len() + batch.named.len();
+        records += batch.record_count();
         match stretches.last_mut() {
             Some(stretch) if records <= MAX_RECORDS => stretch.push(batch),
             _ => {
-                records = 1 + batch.events.len() + batch.named.len();
+                records = batch.record_count();
                 stretches.push(vec![batch]);
             }
         }

@@ -118,6 +118,23 @@ async fn a_mail_server_that_hangs_holds_up_neither_other_work_nor_the_end_and_it
 }
 
 #[tokio::test]
+async fn who_waits_for_a_mail_to_reset_a_password_does_not_wait_behind_others() {
+    let server = MailServer::start(Manner::SaysNothing).await;
+    let hub = Hub::with(&format!("--smtp-url {}", server.url)).await;
+    let ada = hub.guest("ada").await;
+    for number in 1..=9 {
+        owe(&hub, ada.user, number).await;
+    }
+    eventually("the places for mails to be taken", || async { (server.connections() == 3).then_some(()) }).await;
+    server.behaves(Manner::Takes);
+    let ask = latchkey_protocol::rest::ForgotPassword { email: ada.email.clone() };
+    assert_eq!(hub.rest.post("/auth/password/forgot/").json(&ask).send().await.status, 202);
+    let taken = || async { server.taken().iter().any(|mail| mail.contains("Subject: Set a new password")).then_some(()) };
+    eventually("the mail", taken).await;
+    assert_eq!(server.taken().len(), 1, "before any of the others");
+}
+
+#[tokio::test]
 async fn what_recurs_is_there_once_however_often_the_hub_starts() {
     let mut hub = Hub::start().await;
     for _ in 0..3 {

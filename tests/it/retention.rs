@@ -150,14 +150,56 @@ async fn what_is_old_goes_and_what_is_live_or_counts_for_ever_stays() {
     assert!((5..=8).contains(&events), "{counts:?}");
 }
 
+async fn use_key(hub: &Hub, used: &FirstUse) {
+    let at = Timestamp::from_epoch_ms(hub.now());
+    let idempotency = Some(Idempotency { used: used.clone(), reply: "{}".into(), at });
+    hub.store().commit(ChangeSet { idempotency, ..ChangeSet::default() }, Lane::Normal).await.unwrap();
+}
+
+/// The log goes after 30 days, and what it names with it: also a key that was forgotten after a week and is another use's by then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p7_a_key_that_is_used_anew_is_not_forgotten_with_the_log_of_its_first_use() {
+    let hub = Hub::start().await;
+    let used = FirstUse { scope: "test".to_owned(), key: "k".to_owned(), fingerprint: "f".to_owned() };
+    use_key(&hub, &used).await;
+    pass_and_sweep(&hub, 8 * DAY_S).await;
+    assert_eq!(hub.store().find_key(&used).await.unwrap(), None);
+    pass_and_sweep(&hub, 18 * DAY_S).await;
+    use_key(&hub, &used).await;
+    pass_and_sweep(&hub, 5 * DAY_S).await;
+    assert_eq!(hub.store().find_key(&used).await.unwrap(), Some(KeyFound::Same("{}".to_owned())));
+    pass_and_sweep(&hub, 3 * DAY_S).await;
+    assert_eq!(hub.store().find_key(&used).await.unwrap(), None, "a week after its second use");
+}
+
+/// Whoever reads the log goes no further than its first young batch, whatever follows it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_whose_clock_stepped_back_is_swept_without_end_by_nobody() {
+    let hub = Hub::start().await;
+    let used = |key: &str| FirstUse { scope: "test".to_owned(), key: key.to_owned(), fingerprint: "f".to_owned() };
+    swept(&hub).await;
+    hub.advance_s(40 * DAY_S);
+    use_key(&hub, &used("ahead")).await;
+    hub.advance_s(-40 * DAY_S);
+    // As many as are read at once, so that the last one that is read is old and the first one is not.
+    for number in 0..150 {
+        use_key(&hub, &used(&number.to_string())).await;
+    }
+    // Thirty days before that, the log goes on with what is young and then comes to what is not.
+    hub.advance_s(60 * DAY_S);
+    swept(&hub).await;
+    pass_and_sweep(&hub, 40 * DAY_S).await;
+    for key in ["ahead", "0", "149"] {
+        assert_eq!(hub.store().find_key(&used(key)).await.unwrap(), None, "{key}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p7_a_key_is_remembered_for_a_week_and_then_forgotten() {
     let hub = Hub::start().await;
     let ada = hub.guest("ada").await;
     let used = FirstUse { scope: "test".to_owned(), key: "k".to_owned(), fingerprint: "f".to_owned() };
-    let at = Timestamp::from_epoch_ms(hub.now());
-    let idempotency = Some(Idempotency { used: used.clone(), reply: "{}".into(), at });
-    hub.store().commit(ChangeSet { idempotency, ..ChangeSet::default() }, Lane::Normal).await.unwrap();
+    use_key(&hub, &used).await;
     pass_and_sweep(&hub, 6 * DAY_S).await;
     assert_eq!(hub.store().find_key(&used).await.unwrap(), Some(KeyFound::Same("{}".to_owned())));
     pass_and_sweep(&hub, 2 * DAY_S).await;

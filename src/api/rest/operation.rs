@@ -44,7 +44,7 @@ pub enum Rate {
     Usual,
     /// The address's for authentication, which is tighter.
     Auth,
-    /// None: probes, and the provider's webhooks.
+    /// None: probes, which cost nothing, and the provider's webhooks.
     Unlimited,
 }
 

@@ -15,9 +15,10 @@ use warp::reply::{Reply as _, Response};
 
 use super::operation::{Access, MAX_BODY_BYTES, Operation, Rate};
 use super::{Context, Handled};
+use crate::api::body::{Received, collect};
 use crate::api::limits::Standing;
 use crate::api::problem::Problem;
-use crate::api::request::{Ask, Path, collect};
+use crate::api::request::{Ask, Path, names_tag};
 use crate::api::server::PeerAddr;
 use crate::service::{Caller, Services};
 
@@ -108,7 +109,8 @@ impl Router {
         let mut ask = Ask::new(Arc::clone(&self.services), Arc::clone(&self.context), head, path);
         let admitted = self.admit(operation, &ask, standing);
         let is_read = operation.body.is_some() && (admitted.is_ok() || operation.max_body_bytes <= MAX_BODY_BYTES);
-        let body = if is_read { collect(body, operation.max_body_bytes).await } else { Ok(Bytes::new()) };
+        let room = (operation.max_body_bytes > MAX_BODY_BYTES).then_some(&self.context.uploads);
+        let body = if is_read { collect(body, operation.max_body_bytes, room).await } else { Ok(Received::default()) };
         let admitted = admitted?;
         ask.admit(admitted, body);
         if operation.is_keyed {
@@ -159,12 +161,10 @@ impl Place {
     }
 }
 
-/// The answer, or 304 without a body if the client has it already (RFC 9110, 13.1.2 and 15.4.5).
+/// The answer, or 304 without a body if the client has it already (RFC 9110, 15.4.5).
 fn unless_known(known: Option<&HeaderValue>, mut response: Response) -> Response {
-    let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let tags = known.and_then(|known| known.to_str().ok()).unwrap_or_default();
     let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok());
-    let is_known = tag.is_some_and(|tag| tags.split(',').any(|known| known.trim() == "*" || strong(known) == strong(tag)));
+    let is_known = known.zip(tag).is_some_and(|(known, tag)| names_tag(known, tag));
     if is_known && response.status() == StatusCode::OK {
         *response.body_mut() = Bytes::new().into();
         *response.status_mut() = StatusCode::NOT_MODIFIED;

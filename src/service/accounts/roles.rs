@@ -42,18 +42,19 @@ impl Accounts {
     pub async fn suspend(&self, caller: &Caller, user: UserId, origin: &Origin) -> Result<view::Me, ServiceError> {
         self.roles.require_admin(caller).await?;
         let by = By::caller(caller, origin);
-        self.account(user).await?.suspend()?;
-        self.leave_no_home_on_sale(user).await?;
-        self.decide(user, |person, now| {
+        let suspended = self.decide(user, |person, now| {
             let mut change = Change::default();
             change.end(live(&person, now), now);
             let account = person.account.suspend()?;
             let me = wire::me(&account);
             change.write(AccountWrite::Set(account));
             change.audit(&by, AuditKind::Suspended, user, now);
+            change.settle_homes(user, now);
             Ok((change, me))
-        })
-        .await
+        });
+        let me = suspended.await?;
+        self.settle_homes_now(user).await;
+        Ok(me)
     }
 
     /// Lets a suspended user in again.
@@ -80,7 +81,9 @@ impl Accounts {
     /// `Forbidden`, `NotFound`; `InvalidState` of accounts that are not active, and of the last admin.
     pub async fn set_roles(&self, caller: &Caller, user: UserId, roles: SetRoles, origin: &Origin) -> Result<view::Me, ServiceError> {
         self.roles.require_admin(caller).await?;
-        self.give_roles(user, &By::caller(caller, origin), |_| roles).await
+        let me = self.give_roles(user, &By::caller(caller, origin), |_| roles).await?;
+        self.settle_homes_now(user).await;
+        Ok(me)
     }
 
     /// Makes whoever has this address an admin: for the command line, which is how there comes to be a first one.
@@ -114,6 +117,9 @@ impl Accounts {
             }
             if account.is_admin != roles.is_admin {
                 change.write(AccountWrite::SetAdmins(admins.with(user, roles.is_admin)?));
+            }
+            if account.is_host && !roles.is_host {
+                change.settle_homes(user, now);
             }
             let account = account.with_roles(roles.is_host, roles.is_admin);
             let me = wire::me(&account);

@@ -21,8 +21,18 @@ pub struct LoggedBatch {
     pub at: Timestamp,
     /// Its events.
     pub events: Vec<(Topic, Seq)>,
-    /// Its idempotency keys and webhooks.
-    pub named: Vec<Outlived>,
+    /// Its idempotency keys, with their scopes.
+    pub keys: Vec<(String, String)>,
+    /// Its webhooks, by the provider's id.
+    pub webhooks: Vec<String>,
+}
+
+impl LoggedBatch {
+    /// How many records it names, itself included.
+    #[must_use]
+    pub fn record_count(&self) -> usize {
+        1 + self.events.len() + self.keys.len() + self.webhooks.len()
+    }
 }
 
 /// Records found in a window.
@@ -70,13 +80,12 @@ impl TryFrom<CommitRow> for LoggedBatch {
 
     fn try_from(row: CommitRow) -> Result<Self, StoreError> {
         let events = row.topics.iter().map(|(topic, seq)| Ok((parse_topic(topic)?, narrow(*seq, "commit.topics")?)));
-        let keys = row.keys.unwrap_or_default().into_iter().map(|(scope, key)| Outlived::Key { scope, key });
-        let webhooks = row.webhooks.unwrap_or_default().into_iter().map(Outlived::Webhook);
         Ok(Self {
             number: number_of(&row.id)?,
             at: Timestamp::from_epoch_ms(row.at),
             events: events.collect::<Result<_, StoreError>>()?,
-            named: keys.chain(webhooks).collect(),
+            keys: row.keys.unwrap_or_default(),
+            webhooks: row.webhooks.unwrap_or_default(),
         })
     }
 }
@@ -261,7 +270,7 @@ impl Store {
         let key = |row: &KeyRow| match &row.id.key {
             RecordIdKey::Array(parts) => {
                 let mut texts = parts.iter().cloned().map(String::from_value);
-                Some(Outlived::Key { scope: texts.next()?.ok()?, key: texts.next()?.ok()? })
+                Some(Outlived::Key { scope: texts.next()?.ok()?, key: texts.next()?.ok()?, before: keys_before })
             }
             _ => None,
         };

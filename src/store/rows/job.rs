@@ -73,6 +73,7 @@ impl From<&JobKind> for Payload {
             }
             JobKind::PayOut { booking } | JobKind::Advance { booking } => Self { booking: Some(*booking), ..Self::default() },
             JobKind::Mail(mail) => Self { mail: Some(mail.name().to_owned()), user: Some(mail.user()), ..Self::default() },
+            JobKind::Homes { host } => Self { user: Some(*host), ..Self::default() },
             JobKind::Sweep(sweep) => {
                 let named = Self { sweep: Some(sweep.name().to_owned()), ..Self::default() };
                 match sweep {
@@ -100,7 +101,8 @@ impl Payload {
             Work::Void => Some(JobKind::Void { payment: self.payment? }),
             Work::PayOut => Some(JobKind::PayOut { booking: self.booking? }),
             Work::Advance => Some(JobKind::Advance { booking: self.booking? }),
-            Work::Mail => Mail::named(&self.mail?, self.user?).map(JobKind::Mail),
+            Work::Mail | Work::ResetMail => Mail::named(&self.mail?, self.user?).map(JobKind::Mail),
+            Work::Homes => Some(JobKind::Homes { host: self.user? }),
             Work::Sweep => {
                 let walk = self.walk.map(|(from, window_ms)| IdWalk { from: Timestamp::from_epoch_ms(from), window_ms });
                 let position = |(node, next): &(String, i64)| {
@@ -202,7 +204,7 @@ mod tests {
         let running = refund.clone().lease(10, at(6)).unwrap();
         let failure = crate::domain::job::Failure { reason: "smtp 550".to_owned(), is_permanent: true };
         let dead = running.clone().after(crate::domain::job::Run::Failed(failure), at(8), 0).unwrap();
-        jobs.extend([refund, running, dead]);
+        jobs.extend([refund, running, dead, Job::homes(user, at(5))]);
         for job in jobs {
             assert_eq!(Job::try_from(JobRow::from(&job)).unwrap(), job);
         }

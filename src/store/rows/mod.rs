@@ -18,7 +18,7 @@ pub(super) use job::{JobRow, job_record};
 use latchkey_protocol::{AuditId, ClaimId, Date, PaymentId, PhotoId, PropertyId, SessionId, UserId};
 pub(super) use listing::{ListingRow, PhotoOwnerRow};
 pub(super) use payment::{PaymentRow, ledger_row};
-pub(super) use retention::{node_uuid, outlived_record};
+pub(super) use retention::{key_record, node_uuid, outlived_record};
 use surrealdb::types::{Array, RecordId, RecordIdKey, SurrealValue, Uuid, Value};
 
 use super::error::StoreError;

@@ -13,7 +13,6 @@ fn family(number: u16) -> RefreshFamily {
         previous: None,
         rotated_at: now(),
         expires_at: now(),
-        ended: false,
         user_agent: Some("curl/8".to_owned()),
         version: 1,
     }
@@ -60,6 +59,33 @@ async fn of_two_replacements_of_one_version_in_one_batch_one_is_refused() {
         let winner = answers.iter().position(Result::is_ok).unwrap();
         assert_eq!(bench.store.family(base.session).await.unwrap().unwrap().current, ["a", "b", "c"][winner]);
     }
+}
+
+#[tokio::test]
+async fn a_session_that_ended_is_gone_and_ends_once() {
+    for engine in ENGINES {
+        let bench = bench(engine).await;
+        let user = UserId::from_bytes(id(1));
+        let account = Account::register(user, "ada@example.test".to_owned(), "Ada", now()).unwrap();
+        commit(&bench, [AccountWrite::Add(account), AccountWrite::AddFamily(family(1)), AccountWrite::AddFamily(family(2))]).await.unwrap();
+        let end = |version| commit(&bench, [AccountWrite::EndFamily { session: family(1).session, version }]);
+        assert_eq!(end(2).await, STALE, "{engine}: it was decided on another version");
+        end(1).await.unwrap();
+        assert_eq!(end(1).await, STALE, "{engine}");
+        assert_eq!(bench.store.family(family(1).session).await.unwrap(), None, "{engine}");
+        // An earlier version kept those that had ended.
+        let text = "UPDATE family SET ended = true";
+        bench.store.database().query(text, surrealdb::types::Variables::new()).await.unwrap().check().unwrap();
+        assert_eq!(bench.store.family(family(2).session).await.unwrap(), None, "{engine}");
+        assert_eq!(bench.store.person(user).await.unwrap().unwrap().sessions, [], "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn p10_a_change_set_of_too_many_records_is_refused_before_it_holds_up_others() {
+    let bench = bench("mem").await;
+    let families = |count: usize| (0..count).map(|_| AccountWrite::AddFamily(family(1)));
+    assert!(matches!(commit(&bench, families(10_001)).await, Err(CommitError::Refused(_))));
 }
 
 #[tokio::test]
