@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::EpochMs;
-use crate::id::{BookingId, HoldId, NotificationId, PaymentId, PropertyId, UserId};
+use crate::id::{BookingId, HoldId, NotificationId, PaymentId, PropertyId, SessionId, UserId};
 use crate::view::{AlterationEnd, AlterationState, BookingState, Dispute, NightRange, PaymentState};
 use crate::words::NotificationKind;
 
@@ -22,10 +22,10 @@ pub enum Event {
     /// On `property:{id}`: something about the home is otherwise; read it again.
     #[serde(rename = "property.updated")]
     PropertyUpdated(PropertyVersion),
-    /// On `property:{id}`: the home's host alone can see it.
+    /// On `property:{id}`: the home's host alone can see it. For everybody else the topic ends with it, see [`crate::server::Ended`].
     #[serde(rename = "property.unlisted")]
     PropertyUnlisted(PropertyVersion),
-    /// On `property:{id}`: the home is gone.
+    /// On `property:{id}`: the home is gone, and its topic ends for everybody.
     #[serde(rename = "property.deleted")]
     PropertyDeleted(PropertyVersion),
     /// On `property:{id}`: nights changed their state. It never says who did it.
@@ -91,6 +91,12 @@ pub enum Event {
     /// On both inboxes and the booking: money goes or went back, for the reason that `state` of the booking gives.
     #[serde(rename = "payment.refunded")]
     PaymentRefunded(PaymentNotice),
+    /// On the user's inbox: their profile, address, roles or standing changed; read it again.
+    #[serde(rename = "account.updated")]
+    AccountUpdated(AccountVersion),
+    /// On the user's inbox: a session was logged out, revoked or ended as stolen. One that runs out by itself is not told.
+    #[serde(rename = "session.ended")]
+    SessionEnded(SessionRef),
     /// On both inboxes and the booking: one side wrote to the other; `GET /bookings/{booking}/messages/` has the text.
     #[serde(rename = "message.sent")]
     MessageSent(MessageNotice),
@@ -136,6 +142,8 @@ impl Event {
             Self::PaymentUpdated(_) => "payment.updated",
             Self::PaymentSucceeded(_) => "payment.succeeded",
             Self::PaymentRefunded(_) => "payment.refunded",
+            Self::AccountUpdated(_) => "account.updated",
+            Self::SessionEnded(_) => "session.ended",
             Self::MessageSent(_) => "message.sent",
             Self::MessageRead(_) => "message.read",
             Self::NotificationCreated(_) => "notification.created",
@@ -158,6 +166,22 @@ pub struct PropertyVersion {
     pub property: PropertyId,
     /// Its version then.
     pub version: i64,
+}
+
+/// Names an account as it was after a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountVersion {
+    /// Whose.
+    pub user: UserId,
+    /// Its version then: that of its `ETag`.
+    pub version: i64,
+}
+
+/// Names a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRef {
+    /// Which one.
+    pub session: SessionId,
 }
 
 /// What became of a hold.

@@ -20,6 +20,11 @@ pub(super) fn allowances(args: &ServeArgs) -> Allowances {
     }
 }
 
+/// Registrations an hour from one address: as many as two minutes of authentication.
+pub(super) fn registrations_per_hour(args: &ServeArgs) -> NonZeroU32 {
+    allowances(args).auth_per_address.saturating_mul(NonZeroU32::MIN.saturating_add(1))
+}
+
 pub(super) fn leases(args: &ServeArgs) -> Leases {
     let ms = |seconds: u32| i64::from(seconds) * 1_000;
     Leases {

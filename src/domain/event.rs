@@ -1,6 +1,6 @@
 //! What happened, past tense, by ids: the public contract of every committed change.
 
-use latchkey_protocol::{BookingId, Date, HoldId, NotificationId, NotificationKind, PropertyId, UserId};
+use latchkey_protocol::{BookingId, Date, HoldId, NotificationId, NotificationKind, PropertyId, SessionId, UserId};
 
 use super::booking::{AlterationEnd, AlterationState, BookingState, Party};
 use super::money::Currency;
@@ -131,6 +131,18 @@ pub enum Event {
     PaymentRefunded(Payment),
     /// The guest's bank disputes a payment, or has decided.
     PaymentDisputed(Payment),
+    /// What somebody's profile shows of them, or may do, is otherwise.
+    AccountUpdated {
+        /// Whose.
+        user: UserId,
+        /// The profile's edition now.
+        edition: i64,
+    },
+    /// A session ended before its time.
+    SessionEnded {
+        /// Which.
+        session: SessionId,
+    },
     /// One side of a booking wrote to the other.
     MessageSent {
         /// In the thread of which booking.

@@ -3,82 +3,17 @@
 //! Whoever leases a job raises its epoch, and every later replace or delete names the epoch it was decided on; so a worker that was paused
 //! and wakes up with an old lease changes nothing. Transitions consume the job; services lease, run and record.
 
+mod work;
+
 use std::str::FromStr;
 
 use latchkey_protocol::{BookingId, PaymentId, UserId};
 
+pub use self::work::Work;
 use super::error::Refusal;
 pub use super::mail::Mail;
 use super::retention::Sweep;
 use super::time::Timestamp;
-
-/// What kind of work, without what it is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Work {
-    /// Sends money back.
-    Refund,
-    /// Sends a mail.
-    Mail,
-    /// Deletes what has outlived its use.
-    Sweep,
-    /// Takes money that was set aside.
-    Capture,
-    /// Lets go of money that was, or may be, set aside.
-    Void,
-    /// Sends money to a host, or takes it back.
-    PayOut,
-    /// Does to a booking what its time has come for.
-    Advance,
-    /// Takes out what an erased user wrote.
-    Forget,
-}
-
-impl Work {
-    /// Every kind.
-    pub const ALL: [Self; 8] =
-        [Self::Refund, Self::Mail, Self::Sweep, Self::Capture, Self::Void, Self::PayOut, Self::Advance, Self::Forget];
-
-    /// Its name in the job table and on the wire.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Refund => "refund",
-            Self::Mail => "mail",
-            Self::Sweep => "sweep",
-            Self::Capture => "capture",
-            Self::Void => "void",
-            Self::PayOut => "pay_out",
-            Self::Advance => "advance",
-            Self::Forget => "forget",
-        }
-    }
-
-    /// The kind of that name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|work| work.name() == name)
-    }
-
-    /// How often it is tried before somebody must look at it; `None`: for ever.
-    const fn max_attempts(self) -> Option<u32> {
-        match self {
-            // Money that is owed: with the longest pause, about three weeks. By then no waiting helps.
-            Self::Refund | Self::Capture | Self::Void | Self::PayOut => Some(500),
-            // Almost a day.
-            Self::Mail => Some(12),
-            Self::Sweep | Self::Advance | Self::Forget => None,
-        }
-    }
-
-    /// The pause after the first failure, and the longest one, in milliseconds.
-    const fn pauses_ms(self) -> (u64, u64) {
-        match self {
-            Self::Refund | Self::Capture | Self::Void | Self::PayOut | Self::Advance => (1_000, 3_600_000),
-            Self::Mail => (60_000, 6 * 3_600_000),
-            Self::Sweep | Self::Forget => (10_000, 3_600_000),
-        }
-    }
-}
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +25,7 @@ pub enum JobKind {
     },
     /// Send a mail.
     Mail(Mail),
-    /// Delete what has outlived its use; recurs.
+    /// Delete what has outlived its use; most recur.
     Sweep(Sweep),
     /// Take the money that was set aside for this payment.
     Capture {
@@ -112,6 +47,11 @@ pub enum JobKind {
         /// Which.
         booking: BookingId,
     },
+    /// Take a user's homes off sale, if they may not let them; with all that was written of them, if the user was erased.
+    Homes {
+        /// Whose.
+        host: UserId,
+    },
     /// Take the texts of this user, who was erased, out of every thread.
     Forget {
         /// Whose.
@@ -127,12 +67,13 @@ impl JobKind {
     pub const fn work(&self) -> Work {
         match self {
             Self::Refund { .. } => Work::Refund,
-            Self::Mail(_) => Work::Mail,
+            Self::Mail(mail) => mail.work(),
             Self::Sweep(_) => Work::Sweep,
             Self::Capture { .. } => Work::Capture,
             Self::Void { .. } => Work::Void,
             Self::PayOut { .. } => Work::PayOut,
             Self::Advance { .. } => Work::Advance,
+            Self::Homes { .. } => Work::Homes,
             Self::Forget { .. } => Work::Forget,
         }
     }
@@ -143,7 +84,7 @@ impl JobKind {
 pub struct JobId {
     /// The kind of work.
     pub work: Work,
-    /// The payment or booking it is about, the name of a sweep, the user who is forgotten, a UUID of a mail.
+    /// The payment or booking it is about, the key of a sweep, a host, a user who is forgotten, a UUID of a mail.
     pub key: String,
 }
 
@@ -157,14 +98,6 @@ impl std::fmt::Display for JobId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not the name of a job")]
 pub struct NoSuchName;
-
-impl FromStr for Work {
-    type Err = NoSuchName;
-
-    fn from_str(name: &str) -> Result<Self, NoSuchName> {
-        Self::named(name).ok_or(NoSuchName)
-    }
-}
 
 impl FromStr for JobId {
     type Err = NoSuchName;
@@ -196,6 +129,9 @@ pub enum JobState {
 }
 
 impl JobState {
+    /// Every state's name.
+    pub const NAMES: [&str; 3] = ["waiting", "running", "dead"];
+
     /// The state's name on the wire and in the database.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -300,10 +236,16 @@ impl Job {
         Self::made(PaymentId::from_bytes(key).to_string(), JobKind::Mail(mail), now)
     }
 
-    /// A recurring sweep, one of each.
+    /// A sweep, one of each key.
     #[must_use]
     pub fn sweep(sweep: Sweep, now: Timestamp) -> Self {
-        Self::made(sweep.name().to_owned(), JobKind::Sweep(sweep), now)
+        Self::made(sweep.key(), JobKind::Sweep(sweep), now)
+    }
+
+    /// What becomes of a user's homes, one for each user.
+    #[must_use]
+    pub fn homes(host: UserId, now: Timestamp) -> Self {
+        Self::made(host.to_string(), JobKind::Homes { host }, now)
     }
 
     /// Forgetting what a user wrote who is erased now.
@@ -407,10 +349,11 @@ impl Job {
             (Work::Capture | Work::Void, _) => Err(Refusal::InvalidState { state: "payment_open" }),
             (Work::PayOut, _) => Err(Refusal::InvalidState { state: "payout_owed" }),
             (Work::Advance, _) => Err(Refusal::InvalidState { state: "booking_goes_on" }),
+            (Work::Homes, _) => Err(Refusal::InvalidState { state: "homes_on_sale" }),
             (Work::Sweep, _) => Err(Refusal::InvalidState { state: "recurring" }),
             (Work::Forget, _) => Err(Refusal::InvalidState { state: "erasure_owed" }),
-            (Work::Mail, JobState::Running { .. }) => Err(Refusal::InvalidState { state: self.state.name() }),
-            (Work::Mail, JobState::Waiting { .. } | JobState::Dead { .. }) => Ok(()),
+            (Work::Mail | Work::ResetMail, JobState::Running { .. }) => Err(Refusal::InvalidState { state: self.state.name() }),
+            (Work::Mail | Work::ResetMail, JobState::Waiting { .. } | JobState::Dead { .. }) => Ok(()),
         }
     }
 }

@@ -14,6 +14,9 @@ use super::time::Timestamp;
 /// Minutes of a day.
 const DAY_MINUTES: u16 = 24 * 60;
 
+/// The headline of a home whose host was erased.
+const ERASED_TITLE: &str = "Deleted home";
+
 /// Where a home is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ListingState {
@@ -266,6 +269,21 @@ impl Listing {
             }
             ListingState::Deleted => Err(Refusal::InvalidState { state: self.state.name() }),
         }
+    }
+
+    /// Without anything that its host has written or shown, and gone for everybody; said again, it changes nothing.
+    #[must_use]
+    pub fn erase(self) -> Self {
+        let house_rules = HouseRules { text: String::new(), ..self.description.house_rules };
+        let description = Description {
+            title: ERASED_TITLE.to_owned(),
+            text: String::new(),
+            address: None,
+            location: None,
+            house_rules,
+            ..self.description
+        };
+        Self { state: ListingState::Deleted, photos: Vec::new(), description, ..self }
     }
 
     /// With one more picture, the last.

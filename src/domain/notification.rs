@@ -1,6 +1,6 @@
 //! Notifications: what somebody should know of their bookings and did not do themselves.
 //!
-//! They follow from what is appended to inboxes, and [`Changes::append_to_inbox`] is the one way to do that: so none is forgotten, and each is in
+//! They follow from what is appended to inboxes, and for what is about a booking [`Changes::append_to_inbox`] is the one way to do that: so none is forgotten, and each is in
 //! the change set that causes it (P3). What of it reaches whom, and how, their [`Preferences`] say; `service::notifications` asks them when the
 //! change set is committed.
 
@@ -108,6 +108,9 @@ pub fn follows(user: UserId, party: Party, event: &Event) -> Option<(Notificatio
         // Whatever it is, another event says it.
         | Event::BookingUpdated { .. }
         | Event::MessageRead { .. }
+        // About no booking; who must know of it gets a mail.
+        | Event::AccountUpdated { .. }
+        | Event::SessionEnded { .. }
         | Event::NotificationCreated { .. }
         | Event::NotificationRead { .. }
         // Never in an inbox.

@@ -4,7 +4,7 @@
 //! answered, events that are no longer replayed, the log of batches that named them. So a deletion needs no version: it is right whenever it is
 //! committed, and right twice.
 
-use latchkey_protocol::{HoldId, NotificationId, Seq, SessionId, Topic, UserId};
+use latchkey_protocol::{AuditId, HoldId, NotificationId, Seq, SessionId, Topic, UserId};
 
 use super::time::{DAY_MS, Timestamp};
 
@@ -21,6 +21,8 @@ pub struct Periods {
     pub holds_ms: i64,
     /// Sessions, after their end.
     pub sessions_ms: i64,
+    /// Entries of the audit log.
+    pub audit_ms: i64,
     /// Notifications, after they were read.
     pub read_notifications_ms: i64,
     /// Notifications that nobody reads.
@@ -29,20 +31,21 @@ pub struct Periods {
 
 impl Default for Periods {
     fn default() -> Self {
-        Self::with_events_days(30)
+        Self::of_days(30, 365)
     }
 }
 
 impl Periods {
-    /// The usual periods, with events kept for that many days.
+    /// The usual periods, with events and entries of the audit log kept for that many days.
     #[must_use]
-    pub fn with_events_days(days: u16) -> Self {
+    pub fn of_days(events: u16, audit: u16) -> Self {
         Self {
-            events_ms: i64::from(days) * DAY_MS,
+            events_ms: i64::from(events) * DAY_MS,
             keys_ms: 7 * DAY_MS,
             webhooks_ms: 30 * DAY_MS,
             holds_ms: 7 * DAY_MS,
             sessions_ms: 7 * DAY_MS,
+            audit_ms: i64::from(audit) * DAY_MS,
             read_notifications_ms: 90 * DAY_MS,
             notifications_ms: 365 * DAY_MS,
         }
@@ -69,12 +72,14 @@ pub enum Outlived {
     Revoked(SessionId),
     /// A one-use token that has expired, by its hash.
     OneTime(String),
-    /// What a key led to.
+    /// What a key led to, if it was used before an instant: a key that was forgotten may have been used anew.
     Key {
         /// User and command.
         scope: String,
         /// As the client chose it.
         key: String,
+        /// A use at this instant or later stays.
+        before: Timestamp,
     },
     /// A webhook.
     Webhook(String),
@@ -95,6 +100,10 @@ pub enum Outlived {
     },
     /// A process that is gone and whose whole log is.
     Node(NodeId),
+    /// An entry of the audit log.
+    AuditEntry(AuditId),
+    /// From which network address somebody acted who is erased: the entry stays, without it.
+    Address(AuditId),
     /// A notification that was read long ago, or never will be.
     Notification(UserId, NotificationId),
 }
@@ -170,6 +179,10 @@ pub enum Sweep {
         /// When the log began to name them.
         since: Timestamp,
     },
+    /// Entries of the audit log.
+    Audit(Option<IdWalk>),
+    /// The network addresses in the audit log of somebody who was erased; once.
+    Addresses(UserId),
     /// Notifications, by when their users registered.
     Notifications(Option<IdWalk>),
 }
@@ -186,7 +199,7 @@ pub struct LogPosition {
 impl Sweep {
     /// Those that every database has, from the beginning.
     #[must_use]
-    pub fn recurring() -> [Self; 7] {
+    pub fn recurring() -> [Self; 8] {
         [
             Self::Holds(None),
             Self::Sessions(None),
@@ -194,11 +207,29 @@ impl Sweep {
             Self::Keys(Vec::new()),
             Self::Events(Vec::new()),
             Self::Log(Vec::new()),
+            Self::Audit(None),
             Self::Notifications(None),
         ]
     }
 
-    /// Its name: the key of its job.
+    /// The key of its job: there is one of each, and one for each user of what is theirs.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match self {
+            Self::Addresses(user) => format!("{}-{user}", self.name()),
+            Self::Holds(_)
+            | Self::Sessions(_)
+            | Self::Tokens
+            | Self::Keys(_)
+            | Self::Events(_)
+            | Self::Log(_)
+            | Self::Unnamed { .. }
+            | Self::Audit(_)
+            | Self::Notifications(_) => self.name().to_owned(),
+        }
+    }
+
+    /// Its name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -209,6 +240,8 @@ impl Sweep {
             Self::Events(_) => "events",
             Self::Log(_) => "log",
             Self::Unnamed { .. } => "unnamed",
+            Self::Audit(_) => "audit",
+            Self::Addresses(_) => "addresses",
             Self::Notifications(_) => "notifications",
         }
     }
@@ -230,7 +263,7 @@ mod tests {
     #[test]
     fn the_log_is_kept_as_long_as_what_it_names() {
         for days in [1, 7, 30, 400] {
-            let periods = Periods::with_events_days(days);
+            let periods = Periods::of_days(days, 1);
             assert!([periods.events_ms, periods.keys_ms, periods.webhooks_ms].iter().all(|period| *period <= periods.log_ms()), "{days}");
         }
     }

@@ -153,18 +153,32 @@ impl Decisions {
         F: Fn(&Calendar, Timestamp) -> Result<Decision<T>, Refusal>,
     {
         for _ in 0..MAX_DECISIONS {
-            let claim = self.availability.claim(property).await?;
-            let decision = decide(claim.calendar(), self.now())?;
-            if decision.changes.is_empty() {
-                return Ok(decision.outcome);
-            }
-            match claim.commit(decision.changes, None, Lane::Normal).await {
-                Ok(()) => return Ok(decision.outcome),
-                Err(CommitError::Contended(_) | CommitError::TooLate) => {}
-                Err(error) => return Err(error.into()),
+            if let Some(outcome) = self.decide_once(property, &decide).await? {
+                return Ok(outcome);
             }
         }
         Err(ServiceError::Busy)
+    }
+
+    /// Claims, decides and commits; nothing, if another writer was first: then what the decision rests on besides the calendar is to be read
+    /// again too.
+    ///
+    /// # Errors
+    /// As [`Self::decide_again`].
+    pub async fn decide_once<T, F>(&self, property: PropertyId, decide: F) -> Result<Option<T>, ServiceError>
+    where
+        F: Fn(&Calendar, Timestamp) -> Result<Decision<T>, Refusal>,
+    {
+        let claim = self.availability.claim(property).await?;
+        let decision = decide(claim.calendar(), Timestamp::from_epoch_ms(self.clock.now()))?;
+        if decision.changes.is_empty() {
+            return Ok(Some(decision.outcome));
+        }
+        match claim.commit(decision.changes, None, Lane::Normal).await {
+            Ok(()) => Ok(Some(decision.outcome)),
+            Err(CommitError::Contended(_) | CommitError::TooLate) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

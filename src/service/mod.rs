@@ -20,6 +20,7 @@ pub mod payments;
 pub mod photos;
 pub mod quota;
 pub mod retention;
+pub mod roles;
 pub mod search;
 pub mod stays;
 mod throttle;

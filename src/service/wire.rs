@@ -114,6 +114,7 @@ pub fn job(job: &Job) -> view::Job {
         JobKind::Refund { payment } => ("refund", None, Some(*payment), None),
         JobKind::Mail(mail) => (mail.name(), Some(mail.user()), None, None),
         JobKind::Sweep(sweep) => (sweep.name(), None, None, None),
+        JobKind::Homes { host } => ("homes", Some(*host), None, None),
         JobKind::Capture { payment } => ("capture", None, Some(*payment), None),
         JobKind::Void { payment } => ("void", None, Some(*payment), None),
         JobKind::PayOut { booking } => ("pay_out", None, None, Some(*booking)),

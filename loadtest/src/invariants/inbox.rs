@@ -41,6 +41,8 @@ impl Step {
             | Event::BookingCancelled(_)
             | Event::PaymentUpdated(_)
             | Event::PaymentRefunded(_)
+            | Event::AccountUpdated(_)
+            | Event::SessionEnded(_)
             | Event::MessageSent(_)
             | Event::MessageRead(_)
             | Event::NotificationCreated(_)

@@ -83,6 +83,8 @@ impl Timeline {
             | Event::PaymentUpdated(_)
             | Event::PaymentSucceeded(_)
             | Event::PaymentRefunded(_)
+            | Event::AccountUpdated(_)
+            | Event::SessionEnded(_)
             | Event::MessageSent(_)
             | Event::MessageRead(_)
             | Event::NotificationCreated(_)

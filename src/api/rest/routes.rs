@@ -67,8 +67,8 @@ fn people() -> Vec<Operation> {
             .gives::<Me>().tagged(),
         patch("/users/me/", "updateMe", users::update).says("Change one's profile").only(User).conditional()
             .takes::<UpdateMe>().gives::<Me>(),
-        post("/users/me/host/", "becomeHost", users::become_host).says("Become a host").only(User)
-            .gives::<Me>(),
+        post("/users/me/host/", "becomeHost", users::become_host).says("Become a host; not after an admin took that role away").only(User)
+            .gives::<Me>().refuses(&[Forbidden]),
         post("/users/me/password/", "changePassword", users::change_password).says("Change one's password; ends the other sessions").only(User)
             .takes::<ChangePassword>().refuses(&[BadCredentials]),
         post("/users/me/email/", "changeEmail", users::change_email).says("Move to another e-mail address, which is to be verified again").only(User)
@@ -108,8 +108,8 @@ fn homes() -> Vec<Operation> {
             .takes::<UpdateProperty>().gives::<Property>().refuses(&[InvalidState]),
         delete("/properties/{property}/", "deleteProperty", properties::delete).says("Remove one's own home for everybody; not while it is held or booked").only(User)
             .refuses(&[InvalidState]),
-        post("/properties/{property}/publish/", "publishProperty", properties::publish).says("Show one's own home to everybody").only(User)
-            .gives::<Property>().tagged().refuses(&[Invalid]),
+        post("/properties/{property}/publish/", "publishProperty", properties::publish).says("Show one's own home to everybody, as a host").only(User)
+            .gives::<Property>().tagged().refuses(&[Forbidden, Invalid]),
         post("/properties/{property}/unlist/", "unlistProperty", properties::unlist).says("Take one's own home back; what is booked goes on living").only(User)
             .gives::<Property>().tagged().refuses(&[InvalidState]),
         get("/properties/{property}/calendar/", "readCalendar", properties::calendar).says("A home's nights, day by day with prices; its host reads why")
@@ -249,13 +249,13 @@ fn around() -> Vec<Operation> {
         get("/healthz/", "healthz", hub::healthz).says("Whether the process answers").rate(Rate::Unlimited).gives_bytes(TEXT),
         get("/readyz/", "readyz", hub::readyz).says("Whether it wants requests: 503 while it starts or drains, or without room on its disk")
             .rate(Rate::Unlimited).gives_bytes(TEXT).refuses_plainly(StatusCode::SERVICE_UNAVAILABLE),
-        get("/metrics/", "metrics", hub::metrics).says("Metrics for Prometheus").rate(Rate::Unlimited)
+        get("/metrics/", "metrics", hub::metrics).says("Metrics for Prometheus")
             .gives_bytes(TEXT).refuses(&[NotFound]),
-        get("/problems/", "listProblems", hub::problems).says("Every error's type, status and meaning").rate(Rate::Unlimited)
+        get("/problems/", "listProblems", hub::problems).says("Every error's type, status and meaning")
             .gives::<Vec<latchkey_protocol::rest::ProblemType>>(),
-        get("/openapi.json/", "readDocument", hub::document).says("This document").rate(Rate::Unlimited).gives_bytes(JSON).tagged(),
-        get("/docs/", "docs", hub::docs).says("This document, to be read and tried out").rate(Rate::Unlimited).gives_bytes(&["text/html"]),
-        get("/docs/{file}/", "docsFile", hub::docs_file).says("What that page consists of").rate(Rate::Unlimited).words(&["file"])
+        get("/openapi.json/", "readDocument", hub::document).says("This document").gives_bytes(JSON).tagged(),
+        get("/docs/", "docs", hub::docs).says("This document, to be read and tried out").gives_bytes(&["text/html"]),
+        get("/docs/{file}/", "docsFile", hub::docs_file).says("What that page consists of").words(&["file"])
             .gives_bytes(&["text/html", "text/css", "text/javascript", "image/png"]),
     ]
 }

@@ -15,6 +15,7 @@ mod days;
 mod draft;
 mod expiry;
 mod hold;
+mod leave;
 mod manage;
 mod money;
 mod pay_out;

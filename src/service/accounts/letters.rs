@@ -44,6 +44,26 @@ impl Accounts {
         }
     }
 
+    /// A letter was sent to that address: what was kept only for it goes.
+    ///
+    /// # Errors
+    /// `Busy` and the like; sending the letter again later is right.
+    pub async fn sent(&self, mail: &Mail, to: &str) -> Result<(), ServiceError> {
+        match mail {
+            Mail::VerifyEmail { .. } | Mail::ResetPassword { .. } | Mail::PasswordChanged { .. } | Mail::Notification { .. } => Ok(()),
+            Mail::EmailChanged { user } => {
+                self.decide(*user, |person, _| {
+                    let mut change = Change::default();
+                    if let Some(account) = person.account.told(to) {
+                        change.write(AccountWrite::Set(account));
+                    }
+                    Ok((change, ()))
+                })
+                .await
+            }
+        }
+    }
+
     /// A token for this person as they are now; stored as a hash before anybody has it.
     async fn new_token(&self, person: &Person, purpose: Purpose) -> Result<String, ServiceError> {
         let token = random_text()?;
@@ -73,9 +93,10 @@ impl Accounts {
             NotificationKind::BookingConfirmed => ("A booking is confirmed", "a booking is paid and confirmed."),
             NotificationKind::BookingExpired => ("A booking ran out", "a booking was not paid in time, and its nights are free again."),
             NotificationKind::BookingCancelled => ("A booking was cancelled", "the other side has called a booking off."),
-            NotificationKind::PaymentFailed => {
-                ("A payment failed", "your payment was declined. The nights are yours for a little while: choose another way to pay.")
-            }
+            NotificationKind::PaymentFailed => (
+                "A payment failed",
+                "a payment for a booking did not come in. If it is yours to pay and the booking still waits, choose another way.",
+            ),
             NotificationKind::RefundSent => ("Money is on its way back", "what you get back of a booking was sent to you."),
             NotificationKind::MessageReceived => ("You have a message", "the other side of a booking wrote to you."),
             NotificationKind::BookingRequested => {

@@ -2,7 +2,7 @@
 
 use latchkey_protocol::{BookingId, NotificationKind, PaymentId, UserId};
 use serde::{Deserialize, Serialize};
-use surrealdb::types::{RecordId, RecordIdKey, SurrealValue};
+use surrealdb::types::{RecordId, SurrealValue};
 
 use super::{array_record, narrow, unknown};
 use crate::domain::Timestamp;
@@ -18,6 +18,7 @@ const NEVER: i64 = (1 << 53) - 1;
 pub(in crate::store) struct JobRow {
     id: RecordId,
     kind: String,
+    key: String,
     payload: String,
     state: String,
     at: i64,
@@ -56,6 +57,13 @@ struct Payload {
     is_last: bool,
 }
 
+impl JobRow {
+    /// The part of its id that names it among those of its kind.
+    pub(in crate::store) fn key(&self) -> &str {
+        &self.key
+    }
+}
+
 /// `job:[kind, key]`.
 pub(in crate::store) fn job_record(id: &JobId) -> RecordId {
     array_record("job", [id.work.name().into_value(), id.key.as_str().into_value()])
@@ -78,10 +86,11 @@ impl From<&JobKind> for Payload {
                 Self { mail: Some(mail.name().to_owned()), user: Some(mail.user()), notice, booking, ..Self::default() }
             }
             JobKind::Forget { user, is_last } => Self { user: Some(*user), is_last: *is_last, ..Self::default() },
+            JobKind::Homes { host } => Self { user: Some(*host), ..Self::default() },
             JobKind::Sweep(sweep) => {
                 let named = Self { sweep: Some(sweep.name().to_owned()), ..Self::default() };
                 match sweep {
-                    Sweep::Holds(walk) | Sweep::Sessions(walk) | Sweep::Notifications(walk) => {
+                    Sweep::Holds(walk) | Sweep::Sessions(walk) | Sweep::Audit(walk) | Sweep::Notifications(walk) => {
                         Self { walk: walk.map(|walk| (walk.from.epoch_ms(), walk.window_ms)), ..named }
                     }
                     Sweep::Tokens => named,
@@ -89,6 +98,7 @@ impl From<&JobKind> for Payload {
                         let text = |position: &LogPosition| (uuid::Uuid::from_bytes(position.node).to_string(), position.next);
                         Self { log: log.iter().map(text).collect(), ..named }
                     }
+                    Sweep::Addresses(user) => Self { user: Some(*user), ..named },
                     Sweep::Unnamed { since } => Self { since: Some(since.epoch_ms()), ..named },
                 }
             }
@@ -104,7 +114,7 @@ impl Payload {
             Work::Void => Some(JobKind::Void { payment: self.payment? }),
             Work::PayOut => Some(JobKind::PayOut { booking: self.booking? }),
             Work::Advance => Some(JobKind::Advance { booking: self.booking? }),
-            Work::Mail => {
+            Work::Mail | Work::ResetMail => {
                 let user = self.user?;
                 let mail = match (self.notice, self.booking) {
                     (Some(kind), Some(booking)) => Some(Mail::Notification { user, kind, booking }),
@@ -113,6 +123,7 @@ impl Payload {
                 mail.map(JobKind::Mail)
             }
             Work::Forget => Some(JobKind::Forget { user: self.user?, is_last: self.is_last }),
+            Work::Homes => Some(JobKind::Homes { host: self.user? }),
             Work::Sweep => {
                 let walk = self.walk.map(|(from, window_ms)| IdWalk { from: Timestamp::from_epoch_ms(from), window_ms });
                 let position = |(node, next): &(String, i64)| {
@@ -120,9 +131,10 @@ impl Payload {
                     Some(LogPosition { node, next: *next })
                 };
                 let log: Vec<LogPosition> = self.log.iter().map(position).collect::<Option<_>>()?;
-                let known = [
+                let mut known = vec![
                     Sweep::Holds(walk),
                     Sweep::Sessions(walk),
+                    Sweep::Audit(walk),
                     Sweep::Tokens,
                     Sweep::Keys(log.clone()),
                     Sweep::Events(log.clone()),
@@ -130,6 +142,7 @@ impl Payload {
                     Sweep::Unnamed { since: Timestamp::from_epoch_ms(self.since.unwrap_or(0)) },
                     Sweep::Notifications(walk),
                 ];
+                known.extend(self.user.map(Sweep::Addresses));
                 let name = self.sweep?;
                 known.into_iter().find(|sweep| sweep.name() == name).map(JobKind::Sweep)
             }
@@ -145,6 +158,7 @@ impl From<&Job> for JobRow {
         Self {
             id: job_record(&job.id),
             kind: job.id.work.name().to_owned(),
+            key: job.id.key.clone(),
             payload: serde_json::to_string(&Payload::from(&job.kind)).expect("texts and numbers are JSON"),
             state: job.state.name().to_owned(),
             at,
@@ -172,7 +186,7 @@ impl TryFrom<JobRow> for Job {
             word => return Err(unknown("job.state", word)),
         };
         Ok(Self {
-            id: JobId { work, key: key_of(&row.id)? },
+            id: JobId { work, key: row.key },
             kind,
             state,
             attempts: narrow(row.attempts, "job.attempts")?,
@@ -181,14 +195,6 @@ impl TryFrom<JobRow> for Job {
             created_at: Timestamp::from_epoch_ms(row.created_at),
         })
     }
-}
-
-fn key_of(record: &RecordId) -> Result<String, StoreError> {
-    let last = match &record.key {
-        RecordIdKey::Array(parts) => parts.iter().last().cloned(),
-        _ => None,
-    };
-    last.and_then(|key| String::from_value(key).ok()).ok_or_else(|| StoreError::Corrupt("job without a key".to_owned()))
 }
 
 #[cfg(test)]
@@ -212,6 +218,8 @@ mod tests {
             Sweep::Events(vec![]),
             Sweep::Log(log),
             Sweep::Unnamed { since: at(6) },
+            Sweep::Audit(walk),
+            Sweep::Addresses(user),
             Sweep::Notifications(walk),
         ];
         jobs.extend(sweeps.map(|sweep| Job::sweep(sweep, at(5))));
@@ -223,7 +231,7 @@ mod tests {
         let notice = Job::mail(Mail::Notification { user, kind, booking }, [3; 16], at(5));
         let forget = Job::forget(user, at(5));
         let again = Job { kind: JobKind::Forget { user, is_last: true }, ..forget.clone() };
-        jobs.extend([refund, running, dead, notice, forget, again]);
+        jobs.extend([refund, running, dead, notice, forget, again, Job::homes(user, at(5))]);
         for job in jobs {
             assert_eq!(Job::try_from(JobRow::from(&job)).unwrap(), job);
         }

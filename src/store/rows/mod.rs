@@ -21,7 +21,7 @@ use latchkey_protocol::{AuditId, ClaimId, Date, NotificationId, PaymentId, Photo
 pub(super) use listing::{ListingRow, PhotoOwnerRow};
 pub(super) use notification::{NotificationRow, PreferencesRow, notification_ids, notification_record};
 pub(super) use payment::{PaymentRow, ledger_row};
-pub(super) use retention::{node_uuid, outlived_record};
+pub(super) use retention::{key_record, node_uuid, outlived_record};
 use surrealdb::types::{Array, RecordId, RecordIdKey, SurrealValue, Uuid, Value};
 pub(super) use thread::{MessageRow, ThreadRow, message_record};
 
