@@ -1,5 +1,6 @@
 //! A made-up market: homes in crowded cities all over the world, and a year of stays in each.
 
+use latchkey::domain::booking::BookingTerms;
 use latchkey::domain::calendar::NightRun;
 use latchkey::domain::event::NightState;
 use latchkey::domain::listing::{Description, Hours, HouseRules};
@@ -98,6 +99,7 @@ fn home(seed: u64, number: u32, now: Timestamp) -> Home {
         version: 1,
         description,
         terms,
+        booking_terms: BookingTerms::DEFAULT,
         photos: Vec::new(),
         created_at: now,
         updated_at: now,
