@@ -54,6 +54,8 @@ use crate::service::idempotency::Keys;
 use crate::service::jobs::Jobs;
 use crate::service::listings::Listings;
 use crate::service::mails::Mails;
+use crate::service::messages::Messages;
+use crate::service::notifications::Notifications;
 use crate::service::payments::Payments;
 use crate::service::photos::Photos;
 use crate::service::quota::LeaseQuota;
@@ -252,7 +254,9 @@ impl Parts {
         let leases = leases(args);
         let (store, clock) = (|| Arc::clone(store), || Arc::clone(clock));
         let deadlines: Arc<Deadlines> = Arc::default();
-        let availability = Arc::new(Availability::new(store(), clock(), leases, Arc::clone(&deadlines)));
+        let notifications = Arc::new(Notifications::new(store(), clock()));
+        let availability = Availability::new(store(), clock(), leases, Arc::clone(&deadlines), Arc::clone(&notifications));
+        let availability = Arc::new(availability);
         let keys = Arc::new(Keys::new(store()));
         let decisions = Arc::new(Decisions::new(Arc::clone(&availability), store(), Arc::clone(&keys), clock()));
         let quota = LeaseQuota::new(args.max_active_holds);
@@ -293,10 +297,20 @@ impl Parts {
                 clock(),
                 leases,
             ),
-            stays: Stays::new(Arc::clone(&availability), store(), keys, decisions, Arc::clone(&payments), Arc::clone(&quota), clock()),
+            stays: Stays::new(
+                Arc::clone(&availability),
+                store(),
+                Arc::clone(&keys),
+                decisions,
+                Arc::clone(&payments),
+                Arc::clone(&quota),
+                clock(),
+            ),
             payments,
             jobs: Jobs::new(store(), clock()),
             mails: Mails::new(mailer(args)?, clock()),
+            messages: Messages::new(Arc::clone(&availability), store(), keys, clock()),
+            notifications,
             retention: Retention::new(store(), clock(), Periods::of_days(args.retention_days, args.audit_days)),
             search: Arc::new(Search::new(store(), clock(), args.data.folder.join("search.checkpoint"), fence)),
             topics: Topics::new(store(), Arc::clone(&availability), clock()),
@@ -349,6 +363,7 @@ async fn sweep(parts: Parts, hub: Arc<Hub>, clock: Arc<dyn Clock>, context: Arc<
         parts.availability.sweep();
         parts.quota.sweep(Timestamp::from_epoch_ms(now));
         parts.services.accounts.sweep();
+        parts.services.messages.sweep();
         context.limits.sweep();
     }
 }

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::EpochMs;
-use crate::id::{BookingId, HoldId, PaymentId, PropertyId, SessionId, UserId};
+use crate::id::{BookingId, HoldId, NotificationId, PaymentId, PropertyId, SessionId, UserId};
 use crate::view::{AlterationEnd, AlterationState, BookingState, Dispute, NightRange, PaymentState};
+use crate::words::NotificationKind;
 
 /// An event's type and its data, as `{"type":"hold.expired","data":{…}}`.
 ///
@@ -96,6 +97,18 @@ pub enum Event {
     /// On the user's inbox: a session was logged out, revoked or ended as stolen. One that runs out by itself is not told.
     #[serde(rename = "session.ended")]
     SessionEnded(SessionRef),
+    /// On both inboxes and the booking: one side wrote to the other; `GET /bookings/{booking}/messages/` has the text.
+    #[serde(rename = "message.sent")]
+    MessageSent(MessageNotice),
+    /// On both inboxes and the booking: one side has read what the other wrote.
+    #[serde(rename = "message.read")]
+    MessageRead(MessagesRead),
+    /// On the inbox of whom it is for: there is a new notification, besides the event that it follows from.
+    #[serde(rename = "notification.created")]
+    NotificationCreated(NotificationNotice),
+    /// On the inbox of whose they are: notifications were read, here or on another device.
+    #[serde(rename = "notification.read")]
+    NotificationRead(NotificationsRead),
 }
 
 impl Event {
@@ -131,6 +144,10 @@ impl Event {
             Self::PaymentRefunded(_) => "payment.refunded",
             Self::AccountUpdated(_) => "account.updated",
             Self::SessionEnded(_) => "session.ended",
+            Self::MessageSent(_) => "message.sent",
+            Self::MessageRead(_) => "message.read",
+            Self::NotificationCreated(_) => "notification.created",
+            Self::NotificationRead(_) => "notification.read",
         }
     }
 }
@@ -252,4 +269,48 @@ pub struct PaymentNotice {
     /// Whether the guest's bank disputes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dispute: Option<Dispute>,
+}
+
+/// Somebody wrote to the other side of a booking. Never the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageNotice {
+    /// In the thread of which booking.
+    pub booking: BookingId,
+    /// Its number in the thread.
+    pub message: u64,
+    /// Who wrote it.
+    pub sender: UserId,
+}
+
+/// How far somebody has read a thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessagesRead {
+    /// The thread of which booking.
+    pub booking: BookingId,
+    /// Who.
+    pub reader: UserId,
+    /// The number of the last message that they have read.
+    pub up_to: u64,
+}
+
+/// A new notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotificationNotice {
+    /// Which.
+    pub notification: NotificationId,
+    /// What it is about.
+    pub kind: NotificationKind,
+    /// Of which booking.
+    pub booking: BookingId,
+}
+
+/// Notifications that are read now: all up to one, or those that are listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotificationsRead {
+    /// This one and all before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_to: Option<NotificationId>,
+    /// These.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notifications: Vec<NotificationId>,
 }

@@ -168,6 +168,10 @@ id!(
     /// An entry of the audit log.
     AuditId
 );
+id!(
+    /// A notification of one user; later ones have greater ids.
+    NotificationId
+);
 
 /// A hold is named by its claim.
 pub type HoldId = ClaimId;

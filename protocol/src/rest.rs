@@ -14,9 +14,13 @@ use crate::id::PropertyId;
 mod account;
 mod booking;
 mod job;
+mod message;
+mod notification;
 pub use account::*;
 pub use booking::*;
 pub use job::*;
+pub use message::*;
+pub use notification::*;
 
 /// Query of `GET /properties/{id}/calendar/`; the window is at most 732 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,10 +13,14 @@ use crate::{EpochMs, Seq};
 mod account;
 mod booking;
 mod job;
+mod message;
+mod notification;
 mod payment;
 pub use account::*;
 pub use booking::*;
 pub use job::*;
+pub use message::*;
+pub use notification::*;
 pub use payment::*;
 
 /// What one night of a public calendar looks like from outside.

@@ -126,6 +126,40 @@ words! {
 }
 
 words! {
+    /// What a notification is about. New words are added at the end: the database stores words.
+    NotificationKind {
+        /// The booking is paid, and the nights are the guest's.
+        BookingConfirmed = "booking_confirmed",
+        /// The booking was not paid in time.
+        BookingExpired = "booking_expired",
+        /// The other side called the booking off.
+        BookingCancelled = "booking_cancelled",
+        /// The payment method was declined: another one is needed.
+        PaymentFailed = "payment_failed",
+        /// Money went back to the guest.
+        RefundSent = "refund_sent",
+        /// The other side wrote.
+        MessageReceived = "message_received",
+        /// A guest asks for the nights: the host has to answer.
+        BookingRequested = "booking_requested",
+        /// The host said no to the request.
+        BookingDeclined = "booking_declined",
+        /// The guest took the request back.
+        BookingWithdrawn = "booking_withdrawn",
+        /// The host says that the guest never came.
+        NoShow = "no_show",
+        /// The other side wants the stay otherwise, or has said yes to that and the guest has to pay more.
+        AlterationProposed = "alteration_proposed",
+        /// A change of the stay was made, refused, taken back, or is no longer possible.
+        AlterationEnded = "alteration_ended",
+        /// Money was sent to the host.
+        PayoutSent = "payout_sent",
+        /// The guest's bank disputes a payment, or has decided.
+        PaymentDisputed = "payment_disputed",
+    }
+}
+
+words! {
     /// A day of the week.
     Weekday {
         /// Monday.
@@ -177,6 +211,10 @@ mod tests {
         }
         for policy in CancellationPolicy::ALL {
             assert_eq!(policy.as_str().parse(), Ok(*policy));
+        }
+        for kind in NotificationKind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(*kind));
+            assert_eq!(serde_json::to_string(kind).unwrap(), format!("\"{}\"", kind.as_str()));
         }
         assert_eq!("wi-fi".parse::<Amenity>(), Err(UnknownWord));
     }

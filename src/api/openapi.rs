@@ -25,7 +25,7 @@ use super::rest::{Access, Answer, Body, Operation, Rate, operations};
 
 const TOKEN: &str = "token";
 
-const TAGS: [(&str, &str); 11] = [
+const TAGS: [(&str, &str); 13] = [
     ("auth", "Accounts and sessions. An access token lasts 15 minutes and goes into `Authorization: Bearer …`."),
     ("users", "People: one's own account, and what others may see of it."),
     ("admin", "For administrators."),
@@ -33,7 +33,9 @@ const TAGS: [(&str, &str); 11] = [
     ("photos", "Photos of homes, as files."),
     ("quotes", "What a stay costs."),
     ("holds", "Nights taken for a short while, to think and to pay."),
-    ("bookings", "Stays."),
+    ("bookings", "Stays, and what their two sides write to each other."),
+    ("threads", "One's threads of messages, one per booking."),
+    ("notifications", "What one should know of one's bookings, and of what one wants to be told how."),
     ("payments", "Paying for a booking."),
     ("webhooks", "For payment providers."),
     ("hub", "The hub itself."),

@@ -10,8 +10,10 @@ use super::hold::Hold;
 use super::job::{Job, JobId};
 use super::ledger::Transfer;
 use super::listing::Listing;
+use super::notification::NotificationWrite;
 use super::payment::Payment;
 use super::retention::Outlived;
+use super::thread::ThreadWrite;
 use super::time::Timestamp;
 
 /// A night and who owns it. Its record id is `[property, epoch day]`, so that storing a double booking is impossible (P1).
@@ -82,6 +84,10 @@ pub enum Write {
     AddBlock(Block),
     /// Delete.
     EndBlock(BlockId),
+    /// What the two sides of a booking write to each other.
+    Thread(ThreadWrite),
+    /// What somebody should know.
+    Notification(NotificationWrite),
 }
 
 /// An event on its way to a topic.

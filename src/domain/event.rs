@@ -1,8 +1,8 @@
 //! What happened, past tense, by ids: the public contract of every committed change.
 
-use latchkey_protocol::{BookingId, Date, HoldId, PropertyId, SessionId, UserId};
+use latchkey_protocol::{BookingId, Date, HoldId, NotificationId, NotificationKind, PropertyId, SessionId, UserId};
 
-use super::booking::{AlterationEnd, AlterationState, BookingState};
+use super::booking::{AlterationEnd, AlterationState, BookingState, Party};
 use super::money::Currency;
 use super::payment::Payment;
 use super::time::Timestamp;
@@ -94,6 +94,8 @@ pub enum Event {
         booking: BookingId,
         /// Which of its alterations.
         number: u32,
+        /// Which side proposed it.
+        by: Party,
         /// Where it is.
         state: AlterationState,
         /// When it ends by itself.
@@ -105,6 +107,8 @@ pub enum Event {
         booking: BookingId,
         /// Which of its alterations.
         number: u32,
+        /// Which side had proposed it.
+        by: Party,
         /// How.
         end: AlterationEnd,
     },
@@ -138,5 +142,39 @@ pub enum Event {
     SessionEnded {
         /// Which.
         session: SessionId,
+    },
+    /// One side of a booking wrote to the other.
+    MessageSent {
+        /// In the thread of which booking.
+        booking: BookingId,
+        /// The message's number there.
+        message: u64,
+        /// Who.
+        sender: UserId,
+    },
+    /// One side of a booking has read what the other wrote.
+    MessageRead {
+        /// The thread of which booking.
+        booking: BookingId,
+        /// Who.
+        reader: UserId,
+        /// The number of the last message that they have read.
+        up_to: u64,
+    },
+    /// There is a new notification.
+    NotificationCreated {
+        /// Which.
+        notification: NotificationId,
+        /// What it is about.
+        kind: NotificationKind,
+        /// Of which booking.
+        booking: BookingId,
+    },
+    /// Notifications were read: all up to one, or those that are listed.
+    NotificationRead {
+        /// This one and all before it.
+        up_to: Option<NotificationId>,
+        /// These.
+        notifications: Vec<NotificationId>,
     },
 }

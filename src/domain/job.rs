@@ -52,6 +52,13 @@ pub enum JobKind {
         /// Whose.
         host: UserId,
     },
+    /// Take the texts of this user, who was erased, out of every thread.
+    Forget {
+        /// Whose.
+        user: UserId,
+        /// Whether it is done for the second time: what was on its way when they were erased has arrived by then.
+        is_last: bool,
+    },
 }
 
 impl JobKind {
@@ -67,6 +74,7 @@ impl JobKind {
             Self::PayOut { .. } => Work::PayOut,
             Self::Advance { .. } => Work::Advance,
             Self::Homes { .. } => Work::Homes,
+            Self::Forget { .. } => Work::Forget,
         }
     }
 }
@@ -76,7 +84,7 @@ impl JobKind {
 pub struct JobId {
     /// The kind of work.
     pub work: Work,
-    /// The payment or booking it is about, the key of a sweep, a host, a fresh UUID of a mail.
+    /// The payment or booking it is about, the key of a sweep, a host, a user who is forgotten, a UUID of a mail.
     pub key: String,
 }
 
@@ -221,7 +229,7 @@ impl Job {
         Self::made(booking.to_string(), JobKind::Advance { booking }, now)
     }
 
-    /// A mail; `key` is a fresh UUID, since the same mail may be owed twice.
+    /// A mail; `key` is a UUID of its own, since the same mail may be owed twice.
     #[must_use]
     pub fn mail(mail: Mail, key: [u8; 16], now: Timestamp) -> Self {
         // Any of our ids writes a UUID.
@@ -238,6 +246,12 @@ impl Job {
     #[must_use]
     pub fn homes(host: UserId, now: Timestamp) -> Self {
         Self::made(host.to_string(), JobKind::Homes { host }, now)
+    }
+
+    /// Forgetting what a user wrote who is erased now.
+    #[must_use]
+    pub fn forget(user: UserId, now: Timestamp) -> Self {
+        Self::made(user.to_string(), JobKind::Forget { user, is_last: false }, now)
     }
 
     fn made(key: String, kind: JobKind, now: Timestamp) -> Self {
@@ -327,7 +341,8 @@ impl Job {
     /// Whether an admin may throw it away.
     ///
     /// # Errors
-    /// `InvalidState` while it runs; for a refund, since the money would stay owed; for what recurs, since it would come again.
+    /// `InvalidState` while it runs; for a refund, since the money would stay owed; for what recurs, since it would come again; for what is to
+    /// be forgotten, since that was promised.
     pub fn discard(&self) -> Result<(), Refusal> {
         match (self.id.work, self.state) {
             (Work::Refund, _) => Err(Refusal::InvalidState { state: "refund_owed" }),
@@ -336,6 +351,7 @@ impl Job {
             (Work::Advance, _) => Err(Refusal::InvalidState { state: "booking_goes_on" }),
             (Work::Homes, _) => Err(Refusal::InvalidState { state: "homes_on_sale" }),
             (Work::Sweep, _) => Err(Refusal::InvalidState { state: "recurring" }),
+            (Work::Forget, _) => Err(Refusal::InvalidState { state: "erasure_owed" }),
             (Work::Mail | Work::ResetMail, JobState::Running { .. }) => Err(Refusal::InvalidState { state: self.state.name() }),
             (Work::Mail | Work::ResetMail, JobState::Waiting { .. } | JobState::Dead { .. }) => Ok(()),
         }

@@ -3,7 +3,7 @@
 //! A job says which mail is owed to whom, by id; the letter, with names, addresses and one-use tokens, is made when it is sent and
 //! is never stored.
 
-use latchkey_protocol::UserId;
+use latchkey_protocol::{BookingId, NotificationKind, UserId};
 
 use super::job::Work;
 
@@ -30,6 +30,15 @@ pub enum Mail {
         /// Who.
         user: UserId,
     },
+    /// Tells them something about one of their bookings.
+    Notification {
+        /// Who.
+        user: UserId,
+        /// What.
+        kind: NotificationKind,
+        /// Of which booking.
+        booking: BookingId,
+    },
 }
 
 impl Mail {
@@ -41,6 +50,7 @@ impl Mail {
             Self::ResetPassword { .. } => "reset_password",
             Self::PasswordChanged { .. } => "password_changed",
             Self::EmailChanged { .. } => "email_changed",
+            Self::Notification { .. } => "notification",
         }
     }
 
@@ -49,7 +59,7 @@ impl Mail {
     pub const fn work(&self) -> Work {
         match self {
             Self::ResetPassword { .. } => Work::ResetMail,
-            Self::VerifyEmail { .. } | Self::PasswordChanged { .. } | Self::EmailChanged { .. } => Work::Mail,
+            Self::VerifyEmail { .. } | Self::PasswordChanged { .. } | Self::EmailChanged { .. } | Self::Notification { .. } => Work::Mail,
         }
     }
 
@@ -57,13 +67,15 @@ impl Mail {
     #[must_use]
     pub const fn user(&self) -> UserId {
         match self {
-            Self::VerifyEmail { user } | Self::ResetPassword { user } | Self::PasswordChanged { user } | Self::EmailChanged { user } => {
-                *user
-            }
+            Self::VerifyEmail { user }
+            | Self::ResetPassword { user }
+            | Self::PasswordChanged { user }
+            | Self::EmailChanged { user }
+            | Self::Notification { user, .. } => *user,
         }
     }
 
-    /// The mail with this name to this user.
+    /// The mail with this name to this user, of those that are about their account.
     #[must_use]
     pub fn named(name: &str, user: UserId) -> Option<Self> {
         let all = [Self::VerifyEmail { user }, Self::ResetPassword { user }, Self::PasswordChanged { user }, Self::EmailChanged { user }];

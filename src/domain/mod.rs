@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod listing;
 pub mod mail;
 pub mod money;
+pub mod notification;
 pub mod payment;
 pub mod photo;
 pub mod place;
@@ -27,6 +28,7 @@ pub mod retention;
 pub mod settlement;
 pub mod stay;
 pub mod terms;
+pub mod thread;
 pub mod time;
 
 pub use amenity::Amenities;
@@ -39,15 +41,18 @@ pub use event::Event;
 pub use hold::{Hold, HoldState};
 pub use job::{Job, JobId, JobKind};
 pub use latchkey_protocol::{
-    Amenity, AuditId, BlockId, BookingId, ClaimId, Date, HoldId, PaymentId, PhotoId, PropertyId, Seq, SessionId, Topic, UserId, Weekday,
+    Amenity, AuditId, BlockId, BookingId, ClaimId, Date, HoldId, NotificationId, NotificationKind, PaymentId, PhotoId, PropertyId, Seq,
+    SessionId, Topic, UserId, Weekday,
 };
 pub use ledger::Transfer;
 pub use listing::{Listing, ListingState};
 pub use money::{Currency, Money};
+pub use notification::{Notification, NotificationWrite, Preferences};
 pub use payment::{Payment, PaymentState};
 pub use photo::Photo;
 pub use place::{Country, Location};
 pub use pricing::Quote;
 pub use stay::Stay;
 pub use terms::Terms;
+pub use thread::{Message, Thread, ThreadWrite};
 pub use time::{DAY_MS, Timestamp};

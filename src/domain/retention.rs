@@ -4,7 +4,7 @@
 //! answered, events that are no longer replayed, the log of batches that named them. So a deletion needs no version: it is right whenever it is
 //! committed, and right twice.
 
-use latchkey_protocol::{AuditId, HoldId, Seq, SessionId, Topic, UserId};
+use latchkey_protocol::{AuditId, HoldId, NotificationId, Seq, SessionId, Topic, UserId};
 
 use super::time::{DAY_MS, Timestamp};
 
@@ -23,6 +23,10 @@ pub struct Periods {
     pub sessions_ms: i64,
     /// Entries of the audit log.
     pub audit_ms: i64,
+    /// Notifications, after they were read.
+    pub read_notifications_ms: i64,
+    /// Notifications that nobody reads.
+    pub notifications_ms: i64,
 }
 
 impl Default for Periods {
@@ -42,6 +46,8 @@ impl Periods {
             holds_ms: 7 * DAY_MS,
             sessions_ms: 7 * DAY_MS,
             audit_ms: i64::from(audit) * DAY_MS,
+            read_notifications_ms: 90 * DAY_MS,
+            notifications_ms: 365 * DAY_MS,
         }
     }
 
@@ -98,6 +104,8 @@ pub enum Outlived {
     AuditEntry(AuditId),
     /// From which network address somebody acted who is erased: the entry stays, without it.
     Address(AuditId),
+    /// A notification that was read long ago, or never will be.
+    Notification(UserId, NotificationId),
 }
 
 /// The first event of a topic that stays, if every event up to `old` is old and the newest one is `head`: all old ones go but the
@@ -120,6 +128,7 @@ pub struct IdWalk {
 impl IdWalk {
     const SHORTEST_MS: i64 = 1_000;
     const LONGEST_MS: i64 = 3 * 3_600_000;
+    const LONGEST_OVER_NOTHING_MS: i64 = 4 * DAY_MS;
 
     /// From an instant on.
     #[must_use]
@@ -141,6 +150,12 @@ impl IdWalk {
         } else {
             Self { from: window_end, window_ms: (self.window_ms * 2).min(Self::LONGEST_MS) }
         }
+    }
+
+    /// Goes on after a window in which there was no record at all: the steps become longer still.
+    #[must_use]
+    pub fn over_nothing(self, window_end: Timestamp) -> Self {
+        Self { from: window_end, window_ms: (self.window_ms * 2).min(Self::LONGEST_OVER_NOTHING_MS) }
     }
 }
 
@@ -168,6 +183,8 @@ pub enum Sweep {
     Audit(Option<IdWalk>),
     /// The network addresses in the audit log of somebody who was erased; once.
     Addresses(UserId),
+    /// Notifications, by when their users registered.
+    Notifications(Option<IdWalk>),
 }
 
 /// How far one process's log was walked.
@@ -182,7 +199,7 @@ pub struct LogPosition {
 impl Sweep {
     /// Those that every database has, from the beginning.
     #[must_use]
-    pub fn recurring() -> [Self; 7] {
+    pub fn recurring() -> [Self; 8] {
         [
             Self::Holds(None),
             Self::Sessions(None),
@@ -191,6 +208,7 @@ impl Sweep {
             Self::Events(Vec::new()),
             Self::Log(Vec::new()),
             Self::Audit(None),
+            Self::Notifications(None),
         ]
     }
 
@@ -206,7 +224,8 @@ impl Sweep {
             | Self::Events(_)
             | Self::Log(_)
             | Self::Unnamed { .. }
-            | Self::Audit(_) => self.name().to_owned(),
+            | Self::Audit(_)
+            | Self::Notifications(_) => self.name().to_owned(),
         }
     }
 
@@ -223,6 +242,7 @@ impl Sweep {
             Self::Unnamed { .. } => "unnamed",
             Self::Audit(_) => "audit",
             Self::Addresses(_) => "addresses",
+            Self::Notifications(_) => "notifications",
         }
     }
 }
@@ -263,5 +283,15 @@ mod tests {
         }
         assert_eq!(walk.from, until);
         assert!((10..100).contains(&crowded), "{crowded}");
+    }
+
+    #[test]
+    fn a_year_in_which_there_is_nothing_is_walked_in_few_steps_and_a_crowd_after_it_in_short_ones() {
+        let (mut walk, until, mut steps) = (IdWalk::starting(Timestamp::from_epoch_ms(0)), Timestamp::from_epoch_ms(365 * DAY_MS), 0);
+        while let Some(end) = walk.window_end(until) {
+            (walk, steps) = (walk.over_nothing(end), steps + 1);
+        }
+        assert!(steps < 100, "{steps}");
+        assert_eq!(walk.after(until, false).window_ms, IdWalk::LONGEST_MS);
     }
 }

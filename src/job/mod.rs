@@ -31,7 +31,7 @@ const fn places(work: Work) -> usize {
         Work::Void | Work::PayOut | Work::Advance => 2,
         // They share the database with everybody.
         Work::Sweep => 2,
-        Work::Homes | Work::ResetMail => 1,
+        Work::Homes | Work::ResetMail | Work::Forget => 1,
     }
 }
 
@@ -157,6 +157,7 @@ async fn perform(services: &Services, job: &Job) -> Run {
         JobKind::Mail(mail) => send(services, job, mail).await.map(|()| Run::Done),
         JobKind::Sweep(sweep) => services.retention.sweep(sweep.clone()).await.map_err(Failure::from),
         JobKind::Homes { host } => services.accounts.settle_homes(*host).await.map(|()| Run::Done).map_err(Failure::from),
+        JobKind::Forget { user, is_last } => services.messages.forget(*user, *is_last).await.map_err(Failure::from),
     };
     result.unwrap_or_else(Run::Failed)
 }

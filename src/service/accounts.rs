@@ -12,7 +12,6 @@ mod register;
 mod revocations;
 mod roles;
 mod sessions;
-mod throttle;
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -29,8 +28,8 @@ use tokio::sync::Semaphore;
 use self::hashing::Hashing;
 pub use self::revocations::OnRevoked;
 use self::revocations::Revocations;
-use self::throttle::{FailureThrottle, Throttle};
 use super::roles::Roles;
+use super::throttle::{FailureThrottle, Throttle};
 use super::tokens::{ACCESS_TTL_MS, AccessTokens, TokenKey};
 use super::{Caller, ServiceError, wire};
 use crate::clock::Clock;

@@ -13,11 +13,11 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::ServiceError;
 use super::expiry::Deadlines;
-use super::wire;
+use super::notifications::Notifications;
 use crate::clock::Clock;
 use crate::domain::calendar::Leases;
 use crate::domain::{Calendar, Changes, Date, PropertyId, Timestamp};
-use crate::store::{ChangeSet, CommitError, Contended, Idempotency, Lane, Store};
+use crate::store::{CommitError, Contended, Idempotency, Lane, Store};
 
 /// Commands that may wait for one property; a further one is told `busy`.
 const MAX_WAITERS: usize = 4_096;
@@ -49,6 +49,7 @@ pub struct Availability {
     clock: Arc<dyn Clock>,
     leases: Leases,
     deadlines: Arc<Deadlines>,
+    notifications: Arc<Notifications>,
 }
 
 /// The exclusive right to decide on a property.
@@ -57,6 +58,7 @@ pub struct PropertyClaim {
     property: PropertyId,
     store: Arc<Store>,
     deadlines: Arc<Deadlines>,
+    notifications: Arc<Notifications>,
 }
 
 struct Waiting<'a>(&'a AtomicUsize);
@@ -70,8 +72,14 @@ impl Drop for Waiting<'_> {
 impl Availability {
     /// No calendar loaded yet.
     #[must_use]
-    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, leases: Leases, deadlines: Arc<Deadlines>) -> Self {
-        Self { slots: DashMap::new(), store, clock, leases, deadlines }
+    pub fn new(
+        store: Arc<Store>,
+        clock: Arc<dyn Clock>,
+        leases: Leases,
+        deadlines: Arc<Deadlines>,
+        notifications: Arc<Notifications>,
+    ) -> Self {
+        Self { slots: DashMap::new(), store, clock, leases, deadlines, notifications }
     }
 
     /// Takes the claim on a property, loading its calendar on first use.
@@ -111,7 +119,8 @@ impl Availability {
         if guard.is_none() {
             *guard = Some(self.load(property).await?);
         }
-        Ok(PropertyClaim { guard, property, store: Arc::clone(&self.store), deadlines: Arc::clone(&self.deadlines) })
+        let (store, deadlines) = (Arc::clone(&self.store), Arc::clone(&self.deadlines));
+        Ok(PropertyClaim { guard, property, store, deadlines, notifications: Arc::clone(&self.notifications) })
     }
 
     fn slot(&self, property: PropertyId) -> Arc<Slot> {
@@ -166,13 +175,11 @@ impl PropertyClaim {
     /// # Errors
     /// As [`Store::commit`].
     pub async fn commit(mut self, changes: Changes, idempotency: Option<Idempotency>, lane: Lane) -> Result<(), CommitError> {
-        let set = ChangeSet {
-            events: changes.events.iter().map(wire::new_event).collect(),
-            writes: changes.writes.clone(),
-            deadline: changes.deadline,
-            idempotency,
-        };
         let task = tokio::spawn(async move {
+            let set = self.notifications.change_set(&changes, idempotency).await.map_err(|error| {
+                tracing::error!(%error, "preferences could not be read");
+                CommitError::Unavailable("the database does not answer")
+            })?;
             // Out of its place while the outcome is open: if this task panics, the next claim loads it again.
             let mut calendar = self.guard.take();
             let result = self.store.commit(set, lane).await;

@@ -25,7 +25,7 @@ pub const LEASE_MS: i64 = 5 * 60_000;
 /// The state of a job that is leased, by name.
 const RUNNING: &str = "running";
 
-/// Jobs of one process that was killed: it has places for ten.
+/// Jobs of one process that was killed: it has places for fewer.
 const MAX_ORPHANS: u16 = 100;
 
 /// How often an admin's command is decided again because a worker was first.

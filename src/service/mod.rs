@@ -14,6 +14,8 @@ pub mod idempotency;
 pub mod jobs;
 pub mod listings;
 pub mod mails;
+pub mod messages;
+pub mod notifications;
 pub mod payments;
 pub mod photos;
 pub mod quota;
@@ -21,6 +23,7 @@ pub mod retention;
 pub mod roles;
 pub mod search;
 pub mod stays;
+mod throttle;
 pub mod tokens;
 pub mod topics;
 pub mod wire;
@@ -84,6 +87,10 @@ pub struct Services {
     pub jobs: jobs::Jobs,
     /// Sending what is owed by mail.
     pub mails: mails::Mails,
+    /// What the two sides of a booking write to each other.
+    pub messages: messages::Messages,
+    /// What somebody should know.
+    pub notifications: std::sync::Arc<notifications::Notifications>,
     /// Deleting by age.
     pub retention: retention::Retention,
     /// Finding homes.

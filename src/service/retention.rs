@@ -85,6 +85,7 @@ impl Retention {
                 let (log, has_more) = self.log(log, all, before(periods.log_ms())).await?;
                 Progress { sweep: Sweep::Log(log), has_more }
             }
+            Sweep::Notifications(walk) => self.notifications(walk, now).await?,
             Sweep::Unnamed { since } => match self.unnamed(since, now).await? {
                 Some(progress) => progress,
                 None => return Ok(Run::Done),
@@ -131,6 +132,25 @@ impl Retention {
             walk = walk.after(end, is_full);
         }
         Ok(Progress { sweep: Sweep::Sessions(Some(walk)), has_more: true })
+    }
+
+    /// Notifications that were read long ago, or are so old that nobody reads them, of user after user. They are read in no order, so the walk begins
+    /// again when it has come to its end.
+    async fn notifications(&self, walk: Option<IdWalk>, now: Timestamp) -> Result<Progress, ServiceError> {
+        let first = match walk {
+            Some(walk) => Some(walk),
+            None => self.store.first_notified().await?.map(IdWalk::starting),
+        };
+        let Some(mut walk) = first else { return Ok(Progress { sweep: Sweep::Notifications(None), has_more: false }) };
+        let (read, made) = (now.plus_ms(-self.periods.read_notifications_ms), now.plus_ms(-self.periods.notifications_ms));
+        for _ in 0..MAX_STEPS {
+            let Some(end) = walk.window_end(now) else { return Ok(Progress { sweep: Sweep::Notifications(None), has_more: false }) };
+            let (outlived, has_any) = self.store.old_notifications((walk.from, end), read, made, MAX_RECORDS).await?;
+            let is_full = outlived.len() >= MAX_RECORDS;
+            self.delete("notification", outlived).await?;
+            walk = if has_any { walk.after(end, is_full) } else { walk.over_nothing(end) };
+        }
+        Ok(Progress { sweep: Sweep::Notifications(Some(walk)), has_more: true })
     }
 
     /// Entries of the audit log from before `until`: they are in the order of their ids, so the walk only goes on.

@@ -3,6 +3,7 @@
 mod account;
 mod booking;
 mod event;
+mod message;
 mod property;
 mod search;
 
@@ -11,6 +12,7 @@ use latchkey_protocol::view;
 pub use self::account::{audit_entry, me, session, user};
 pub use self::booking::{booking, booking_details, booking_file, cancellation, payment, state_name};
 pub use self::event::new_event;
+pub use self::message::{message, notification, preferences, thread};
 pub use self::property::{block, calendar_days, photo, property};
 pub use self::search::found_property;
 use crate::domain::calendar::NightRun;
@@ -117,6 +119,7 @@ pub fn job(job: &Job) -> view::Job {
         JobKind::Void { payment } => ("void", None, Some(*payment), None),
         JobKind::PayOut { booking } => ("pay_out", None, None, Some(*booking)),
         JobKind::Advance { booking } => ("advance", None, None, Some(*booking)),
+        JobKind::Forget { user, .. } => ("forget", Some(*user), None, None),
     };
     view::Job {
         kind: job.id.work.name().to_owned(),

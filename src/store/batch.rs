@@ -3,6 +3,7 @@
 //! Order inside the transaction: checks, deletes, inserts, replaces. Pure: numbers and ids come from the committer.
 
 mod account;
+mod talk;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -78,6 +79,10 @@ struct Rows {
     addresses: Vec<Value>,
     /// Keys to forget, by the instant before which they must have been used.
     forgotten: BTreeMap<i64, Vec<Value>>,
+    /// Notifications, and when they were read.
+    read: Vec<Value>,
+    /// Threads, and whose texts in them go.
+    erased: Vec<Value>,
 }
 
 /// The transaction that commits `sets` with `events` numbered as given.
@@ -156,6 +161,8 @@ impl Rows {
             }
             Write::Sweep(outlived) => self.deletes.extend(outlived_record(outlived).map(SurrealValue::into_value)),
             Write::Account(write) => self.add_account_write(write, number),
+            Write::Thread(write) => self.add_thread_write(write),
+            Write::Notification(write) => self.add_notification_write(write, number),
         }
     }
 
@@ -236,6 +243,15 @@ impl Rows {
             variables.insert("replaces", self.replaces);
             push(&mut text, "FOR $row IN $replaces { UPDATE $row.id CONTENT $row RETURN NONE }");
         }
+        // After replaces, which know nothing of it.
+        if !self.read.is_empty() {
+            variables.insert("read", self.read);
+            push(&mut text, talk::READ_NOTIFICATIONS);
+        }
+        if !self.erased.is_empty() {
+            variables.insert("erased", self.erased);
+            push(&mut text, talk::ERASE_TEXTS);
+        }
         if !self.hints.is_empty() {
             let hints: Vec<Value> = self.hints.into_iter().map(|(topic, seq)| hint_row(topic, seq)).collect();
             variables.insert("hints", hints);
@@ -288,6 +304,16 @@ pub(super) fn inserted_ids(set: &ChangeSet) -> Vec<(String, Inserted)> {
             | Write::EndBlock(_) => {}
             Write::AddPhoto(photo, _) => add(record("photo", *photo), Inserted::State),
             Write::AddBlock(block) => add(record("block", block.id), Inserted::State),
+            Write::Thread(write) => {
+                if let Some((id, what)) = talk::inserted_of_thread(write) {
+                    add(id, what);
+                }
+            }
+            Write::Notification(write) => {
+                if let Some((id, what)) = talk::inserted_of_notification(write) {
+                    add(id, what);
+                }
+            }
         }
     }
     if let Some(idempotency) = &set.idempotency {

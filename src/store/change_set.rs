@@ -7,7 +7,7 @@ use latchkey_protocol::{EpochMs, Seq, Topic};
 
 use super::idempotency::Idempotency;
 use crate::domain::account::AccountWrite;
-use crate::domain::{Timestamp, Write};
+use crate::domain::{ThreadWrite, Timestamp, Write};
 
 /// An event as it will be stored: its JSON is written here once, and pushed and replayed as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +83,11 @@ impl ChangeSet {
             | Write::AddListing(_)
             | Write::EnsureJob(_) => true,
             Write::Account(write) => self.is_account_write_guarded(write),
+            Write::Thread(ThreadWrite::Set(_)) => has_guard,
+            // Texts are written once and only taken away.
+            Write::Thread(ThreadWrite::Add(_) | ThreadWrite::AddMessage(_) | ThreadWrite::EraseTexts { .. }) => true,
+            // Inserts, and replacements that compare: a version, or that it is not read.
+            Write::Notification(_) => true,
         })
     }
 

@@ -25,7 +25,7 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
 ];
 
 /// What the domain may know of the wire: the words of its own language.
-const DOMAIN_MAY_USE: [&str; 17] = [
+const DOMAIN_MAY_USE: [&str; 19] = [
     "Amenity",
     "AuditId",
     "BlockId",
@@ -35,6 +35,8 @@ const DOMAIN_MAY_USE: [&str; 17] = [
     "Date",
     "EpochMs",
     "HoldId",
+    "NotificationId",
+    "NotificationKind",
     "PaymentId",
     "PhotoId",
     "PropertyId",

@@ -63,7 +63,7 @@ async fn a_guest_quotes_holds_books_and_pays_while_the_host_and_a_watcher_see_it
     hub.webhooks_taken(1).await;
     ada.live.ping().await;
     host.live.ping().await;
-    let once = [("booking.confirmed", 1), ("booking.created", 1), ("payment.succeeded", 1)];
+    let once = [("booking.confirmed", 1), ("booking.created", 1), ("notification.created", 1), ("payment.succeeded", 1)];
     assert_eq!(tally(&host), counts(&once));
     let mut once = counts(&once);
     // The method is being tried; the money is set aside.

@@ -125,7 +125,7 @@ async fn p7_a_webhook_counts_once_and_only_if_it_is_ours_and_fresh() {
     assert!(twins.iter().chain([&again]).all(|answer| answer.status == 204), "{twins:?}");
     ada.live.ping().await;
     let heard = ada.heard();
-    assert_eq!(heard, ["booking.created", "payment.succeeded", "booking.confirmed"]);
+    assert_eq!(heard, ["booking.created", "payment.succeeded", "booking.confirmed", "notification.created"]);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ async fn swept(hub: &Hub) {
     let probe = || async {
         let jobs = store.jobs(None, None, 100).await.unwrap();
         let sweeps: Vec<_> = jobs.iter().filter(|job| job.id.work == Work::Sweep).collect();
-        assert_eq!(sweeps.len(), 7, "one of each: {sweeps:?}");
+        assert_eq!(sweeps.len(), 8, "one of each: {sweeps:?}");
         let is_done = |state| matches!(state, JobState::Waiting { run_at } if run_at.epoch_ms() > now + 1_800_000);
         sweeps.iter().all(|job| is_done(job.state)).then_some(())
     };

@@ -54,7 +54,11 @@ impl Step {
             | Event::PaymentUpdated(_)
             | Event::PaymentRefunded(_)
             | Event::AccountUpdated(_)
-            | Event::SessionEnded(_) => None,
+            | Event::SessionEnded(_)
+            | Event::MessageSent(_)
+            | Event::MessageRead(_)
+            | Event::NotificationCreated(_)
+            | Event::NotificationRead(_) => None,
         }
     }
 }

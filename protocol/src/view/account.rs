@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Booking, Payment, Property};
+use super::{Booking, Message, Notification, Payment, Preferences, Property};
 use crate::EpochMs;
 use crate::id::{AuditId, SessionId, UserId};
 
@@ -136,6 +136,12 @@ pub struct Export {
     pub bookings: Vec<Booking>,
     /// The payments of those bookings.
     pub payments: Vec<Payment>,
+    /// What they wrote to the other sides of those bookings, newest first in each.
+    pub messages: Vec<Message>,
+    /// Their notifications, newest first.
+    pub notifications: Vec<Notification>,
+    /// Of what they want to be notified.
+    pub preferences: Preferences,
     /// What happened to the account, newest first.
     pub audit: Vec<AuditEntry>,
 }

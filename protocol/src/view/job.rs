@@ -22,7 +22,7 @@ pub enum JobState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Job {
-    /// What kind of work: `refund`, `mail`, `reset_mail`, `sweep`, `homes`, `capture`, `void`, `pay_out` or `advance`.
+    /// What kind of work: `refund`, `mail`, `reset_mail`, `sweep`, `homes`, `capture`, `void`, `pay_out`, `advance` or `forget`.
     pub kind: String,
     /// Its name among those of its kind.
     pub key: String,

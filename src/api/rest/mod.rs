@@ -7,6 +7,8 @@ mod document;
 mod holds;
 mod hub;
 mod jobs;
+mod messages;
+mod notifications;
 mod operation;
 mod page;
 mod payments;

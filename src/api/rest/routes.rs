@@ -11,17 +11,18 @@ use latchkey_protocol::ErrorCode::{
 use latchkey_protocol::client::{AskQuote, BookHold, HoldDates, Pay};
 use latchkey_protocol::rest::{
     AuditQuery, BookingsQuery, CalendarWindow, CaptionPhoto, ChangeEmail, ChangePassword, CreateBlock, CreateProperty, FindProperties,
-    ForgotPassword, FoundProperty, GiveRefund, JobsQuery, Login, OnProperty, OrderPhotos, PageQuery, PaymentsQuery, ProposeAlteration,
-    Refresh, Register, ResetPassword, SetRoles, Tokens, UpdateMe, UpdateProperty, VerifyEmail, Visit, WithPassword,
+    ForgotPassword, FoundProperty, GiveRefund, JobsQuery, Login, NotificationsQuery, OnProperty, OrderPhotos, PageQuery, PaymentsQuery,
+    ProposeAlteration, ReadMessages, ReadNotifications, Refresh, Register, ResetPassword, SendMessage, SetPreferences, SetRoles, Tokens,
+    UpdateMe, UpdateProperty, VerifyEmail, Visit, WithPassword,
 };
 use latchkey_protocol::view::{
-    AuditEntry, Block, Blocks, Booking, CalendarDays, Cancellation, Export, Hold, Job, Me, Payment, Photo, Property, Quote, Sessions,
-    User as PublicUser,
+    AuditEntry, Block, Blocks, Booking, CalendarDays, Cancellation, Export, Hold, Job, Me, Message, Notification, Payment, Photo,
+    Preferences, Property, Quote, Sessions, Thread, UnreadCount, User as PublicUser,
 };
 
 use super::operation::Access::{Admin, Host, Provider, User};
 use super::operation::{Operation, Rate, delete, get, patch, post, put};
-use super::{admin, auth, bookings, holds, hub, jobs, payments, photos, properties, users};
+use super::{admin, auth, bookings, holds, hub, jobs, messages, notifications, payments, photos, properties, users};
 use crate::service::photos::MAX_PHOTO_BYTES;
 
 const TEXT: &[&str] = &["text/plain"];
@@ -30,7 +31,7 @@ const JSON: &[&str] = &["application/json"];
 /// All of REST.
 #[must_use]
 pub fn operations() -> Vec<Operation> {
-    [accounts(), people(), homes(), holds(), bookings(), money(), work(), around()].into_iter().flatten().collect()
+    [accounts(), people(), homes(), holds(), bookings(), talk(), money(), work(), around()].into_iter().flatten().collect()
 }
 
 #[rustfmt::skip]
@@ -181,6 +182,32 @@ fn bookings() -> Vec<Operation> {
             .gives::<Booking>().refuses(&[Forbidden, Expired, InvalidState]),
         post("/bookings/{booking}/alterations/{number}/withdraw/", "withdrawAlteration", bookings::withdraw_alteration).says("Take one's own proposal back").only(User).keyed()
             .gives::<Booking>().refuses(&[Forbidden, Expired, InvalidState]),
+    ]
+}
+
+#[rustfmt::skip]
+fn talk() -> Vec<Operation> {
+    vec![
+        post("/bookings/{booking}/messages/", "sendMessage", messages::send).says("Write to the other side of a booking, until 60 days after it is over; at most 30 messages a minute").only(User).keyed()
+            .takes::<SendMessage>().creates::<Message>().refuses(&[InvalidState]),
+        get("/bookings/{booking}/messages/", "listMessages", messages::list).says("What the two sides of a booking wrote, newest first").only(User)
+            .query::<PageQuery>().gives_page::<Message>(),
+        post("/bookings/{booking}/messages/read/", "readMessages", messages::mark_read).says("Mark messages as read, up to one; never back").only(User)
+            .takes::<ReadMessages>().gives::<Thread>(),
+        get("/threads/", "listThreads", messages::threads).says("One's threads, that with the newest message first").only(User)
+            .query::<PageQuery>().gives_page::<Thread>(),
+        get("/threads/{booking}/", "readThread", messages::find_thread).says("The thread of a booking, also if nobody has written").only(User)
+            .gives::<Thread>(),
+        get("/notifications/", "listNotifications", notifications::list).says("One's notifications, newest first; kept for 90 days after they were read, unread for a year").only(User)
+            .query::<NotificationsQuery>().gives_page::<Notification>(),
+        get("/notifications/unread-count/", "countUnreadNotifications", notifications::unread_count).says("How many notifications one has not read").only(User)
+            .gives::<UnreadCount>(),
+        post("/notifications/read/", "readNotifications", notifications::mark_read).says("Mark notifications as read: up to one, or those that are named").only(User)
+            .takes::<ReadNotifications>().gives::<UnreadCount>(),
+        get("/notifications/preferences/", "readPreferences", notifications::preferences).says("Of what one wants to be notified, and how").only(User)
+            .gives::<Preferences>().tagged(),
+        put("/notifications/preferences/", "setPreferences", notifications::set_preferences).says("Choose of what one wants to be notified, and how").only(User).conditional()
+            .takes::<SetPreferences>().gives::<Preferences>(),
     ]
 }
 

@@ -155,6 +155,7 @@ impl Draft<'_> {
         let event = Event::AlterationProposed {
             booking: booking.id,
             number: alteration.number,
+            by: alteration.by,
             state: alteration.state,
             expires_at: alteration.expires_at,
         };

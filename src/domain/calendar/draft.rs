@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use latchkey_protocol::{ClaimId, Date, Topic};
+use latchkey_protocol::{ClaimId, Date, Topic, UserId};
 
 use super::{Calendar, Claim};
-use crate::domain::booking::{Booking, Deal, Step};
+use crate::domain::booking::{Booking, Deal, Party, Step};
 use crate::domain::change::{Changes, Decision, Night, TopicEvent, Write};
 use crate::domain::error::Refusal;
 use crate::domain::event::{Event, NightState};
@@ -89,9 +89,9 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Appends to an inbox.
-    pub(super) fn notify(&mut self, user: latchkey_protocol::UserId, event: Event) {
-        self.changes.events.push(TopicEvent { topic: Topic::User(user), seq: None, at: self.now, event });
+    /// Appends to the inbox of somebody on that side of a booking, with the notification that follows from it.
+    pub(super) fn notify(&mut self, user: UserId, party: Party, event: Event) {
+        self.changes.append_to_inbox(user, party, self.now, event);
     }
 
     /// Appends to `booking:{id}` and to the inboxes of both parties.
@@ -99,7 +99,7 @@ impl<'a> Draft<'a> {
         self.tell_guest(booking, event);
         // A host who stays in their own home has one inbox, and is told once.
         if booking.host != booking.guest {
-            self.notify(booking.host, event.clone());
+            self.notify(booking.host, Party::Host, event.clone());
         }
     }
 
@@ -108,7 +108,7 @@ impl<'a> Draft<'a> {
         booking.seq += 1;
         let topic = Topic::Booking(booking.id);
         self.changes.events.push(TopicEvent { topic, seq: Some(booking.seq), at: self.now, event: event.clone() });
-        self.notify(booking.guest, event.clone());
+        self.notify(booking.guest, Party::Guest, event.clone());
     }
 
     /// Appends to `booking:{id}` that it is otherwise.
@@ -137,7 +137,7 @@ impl<'a> Draft<'a> {
                 let hold = hold.expire(self.now)?;
                 self.write(Write::SetHold(hold));
                 self.free(hold.stay, hold.id);
-                self.notify(hold.guest, Event::HoldExpired { hold: hold.id, property: hold.property });
+                self.notify(hold.guest, Party::Guest, Event::HoldExpired { hold: hold.id, property: hold.property });
             }
             Claim::Booked(deal) => {
                 let mut deal = deal.as_ref().clone();

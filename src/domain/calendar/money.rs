@@ -3,7 +3,7 @@
 use latchkey_protocol::PaymentId;
 
 use super::draft::Draft;
-use crate::domain::booking::Deal;
+use crate::domain::booking::{Deal, Party};
 use crate::domain::change::Write;
 use crate::domain::error::Refusal;
 use crate::domain::event::Event;
@@ -107,7 +107,7 @@ impl Draft<'_> {
             pending_minor: payout.pending_minor,
             currency: deal.booking.quote.total.currency,
         };
-        self.notify(deal.booking.host, event);
+        self.notify(deal.booking.host, Party::Host, event);
         self.tell_updated(&mut deal.booking);
     }
 

@@ -209,7 +209,7 @@ impl Draft<'_> {
         if let AlterationState::AwaitingPayment { payment } = alteration.state {
             self.cancel_payment(deal, payment);
         }
-        let event = Event::AlterationEnded { booking: deal.booking.id, number: alteration.number, end };
+        let event = Event::AlterationEnded { booking: deal.booking.id, number: alteration.number, by: alteration.by, end };
         self.tell_parties(&mut deal.booking, &event);
     }
 }

@@ -25,12 +25,24 @@ pub enum Work {
     Homes,
     /// Sends a mail that somebody waits for.
     ResetMail,
+    /// Takes out what an erased user wrote.
+    Forget,
 }
 
 impl Work {
     /// Every kind.
-    pub const ALL: [Self; 9] =
-        [Self::Refund, Self::Mail, Self::Sweep, Self::Homes, Self::ResetMail, Self::Capture, Self::Void, Self::PayOut, Self::Advance];
+    pub const ALL: [Self; 10] = [
+        Self::Refund,
+        Self::Mail,
+        Self::Sweep,
+        Self::Homes,
+        Self::ResetMail,
+        Self::Capture,
+        Self::Void,
+        Self::PayOut,
+        Self::Advance,
+        Self::Forget,
+    ];
 
     /// Its name in the job table and on the wire.
     #[must_use]
@@ -45,6 +57,7 @@ impl Work {
             Self::Advance => "advance",
             Self::Homes => "homes",
             Self::ResetMail => "reset_mail",
+            Self::Forget => "forget",
         }
     }
 
@@ -61,7 +74,7 @@ impl Work {
             Self::Refund | Self::Capture | Self::Void | Self::PayOut => Some(500),
             // Almost a day.
             Self::Mail | Self::ResetMail => Some(12),
-            Self::Sweep | Self::Homes | Self::Advance => None,
+            Self::Sweep | Self::Homes | Self::Advance | Self::Forget => None,
         }
     }
 
@@ -70,7 +83,7 @@ impl Work {
         match self {
             Self::Refund | Self::Capture | Self::Void | Self::PayOut | Self::Advance | Self::Homes => (1_000, 3_600_000),
             Self::Mail | Self::ResetMail => (60_000, 6 * 3_600_000),
-            Self::Sweep => (10_000, 3_600_000),
+            Self::Sweep | Self::Forget => (10_000, 3_600_000),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{Accounts, By, Change, Departure, MAX_TRIES, Origin};
 use crate::domain::account::{AccountState, AccountWrite, AuditKind, LoginRecord, nothing_is_open};
 use crate::domain::booking::Booking;
 use crate::domain::retention::Sweep;
-use crate::domain::{Job, PaymentId, Timestamp, Write};
+use crate::domain::{Job, Message, PaymentId, Preferences, Timestamp, Write};
 use crate::service::{Caller, ServiceError, wire};
 use crate::store::{BookingFilter, CommitError, Person};
 
@@ -119,6 +119,16 @@ impl Accounts {
         }
     }
 
+    /// What a user wrote to others.
+    async fn messages_by(&self, user: UserId) -> Result<Vec<Message>, ServiceError> {
+        let mut messages = Vec::new();
+        for thread in self.store.threads_of(user, None, usize::MAX).await? {
+            let all = self.store.messages(thread.booking, 1, thread.messages()).await?;
+            messages.extend(all.into_iter().filter(|message| message.sender == user));
+        }
+        Ok(messages)
+    }
+
     /// Everything that is held about the caller.
     ///
     /// # Errors
@@ -141,6 +151,9 @@ impl Accounts {
         let party = |id| bookings.iter().find(|booking| booking.id == id).and_then(|booking| booking.party(user));
         let payments = payments.iter().filter_map(|payment| Some(wire::payment(payment, party(payment.booking)?)));
         let homes = self.store.listings_of(user).await?;
+        let messages = self.messages_by(user).await?;
+        let notifications = self.store.notifications(user, None, false, u16::MAX, self.now()).await?;
+        let preferences = self.store.preferences(user).await?.unwrap_or_else(|| Preferences::unchosen(user));
         let audit = self.store.audit(Some(user), None, u16::MAX, self.now()).await?;
         Ok(view::Export {
             exported_at: Timestamp::epoch_ms(self.now()),
@@ -150,6 +163,9 @@ impl Accounts {
             homes: homes.iter().map(|home| wire::property(home, Some(user))).collect(),
             payments: payments.collect(),
             bookings: bookings.iter().filter_map(|booking| Some(wire::booking_details(booking, booking.party(user)?, None))).collect(),
+            messages: messages.iter().map(wire::message).collect(),
+            notifications: notifications.iter().map(wire::notification).collect(),
+            preferences: wire::preferences(&preferences),
             audit: audit.iter().map(wire::audit_entry).collect(),
         })
     }
@@ -170,5 +186,6 @@ fn erasure(person: Person, verified: &LoginRecord, by: &By, now: Timestamp) -> R
     change.settle_homes(user, now);
     let addresses = Job::sweep(Sweep::Addresses(user), now).delayed_until(now.plus_ms(LOOK_FOR_ADDRESSES_AFTER_MS));
     change.writes.push(Write::AddJob(addresses));
+    change.writes.push(Write::AddJob(Job::forget(user, now)));
     Ok(change)
 }

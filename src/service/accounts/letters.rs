@@ -1,9 +1,12 @@
 //! The letters that accounts write. A job says which is owed to whom; what it says, and the one-use token in it, is made when it is
 //! sent: so no secret is ever stored, and a letter that waited for a day says nothing that is no longer so.
 
+use latchkey_protocol::{BookingId, NotificationKind, UserId};
+
 use super::passwords::token_for;
 use super::register::binding;
 use super::{Accounts, Change, random_text};
+use crate::domain::Preferences;
 use crate::domain::account::one_time::Purpose;
 use crate::domain::account::{Account, AccountState, AccountWrite};
 use crate::domain::mail::{Letter, Mail};
@@ -34,6 +37,10 @@ impl Accounts {
                 let previous = account.previous_email.as_ref().map(|previous| previous.email.clone());
                 Ok(previous.map(|previous| self.email_changed_letter(previous, account)))
             }
+            Mail::Notification { user, kind, booking } => {
+                let is_wanted = account.email_verified_at.is_some() && self.is_still_news(*user, *kind, *booking).await?;
+                Ok(is_wanted.then(|| self.notification_letter(email, account, *kind, *booking)))
+            }
         }
     }
 
@@ -43,7 +50,7 @@ impl Accounts {
     /// `Busy` and the like; sending the letter again later is right.
     pub async fn sent(&self, mail: &Mail, to: &str) -> Result<(), ServiceError> {
         match mail {
-            Mail::VerifyEmail { .. } | Mail::ResetPassword { .. } | Mail::PasswordChanged { .. } => Ok(()),
+            Mail::VerifyEmail { .. } | Mail::ResetPassword { .. } | Mail::PasswordChanged { .. } | Mail::Notification { .. } => Ok(()),
             Mail::EmailChanged { user } => {
                 self.decide(*user, |person, _| {
                     let mut change = Change::default();
@@ -65,6 +72,51 @@ impl Accounts {
         change.write(AccountWrite::AddOneTime(stored));
         self.commit(change).await?;
         Ok(token)
+    }
+
+    /// Whether the user wants mails of this kind, now, and does not know it already.
+    async fn is_still_news(&self, user: UserId, kind: NotificationKind, booking: BookingId) -> Result<bool, ServiceError> {
+        let preferences = self.store.preferences(user).await?.unwrap_or_else(|| Preferences::unchosen(user));
+        if !preferences.channels(kind).email {
+            return Ok(false);
+        }
+        if kind != NotificationKind::MessageReceived {
+            return Ok(true);
+        }
+        let thread = self.store.thread(booking).await?;
+        let place = thread.map(|thread| if thread.guest == user { thread.guest_place } else { thread.host_place });
+        Ok(place.is_some_and(|place| place.unread > 0))
+    }
+
+    fn notification_letter(&self, to: String, account: &Account, kind: NotificationKind, booking: BookingId) -> Letter {
+        let (subject, what) = match kind {
+            NotificationKind::BookingConfirmed => ("A booking is confirmed", "a booking is paid and confirmed."),
+            NotificationKind::BookingExpired => ("A booking ran out", "a booking was not paid in time, and its nights are free again."),
+            NotificationKind::BookingCancelled => ("A booking was cancelled", "the other side has called a booking off."),
+            NotificationKind::PaymentFailed => (
+                "A payment failed",
+                "a payment for a booking did not come in. If it is yours to pay and the booking still waits, choose another way.",
+            ),
+            NotificationKind::RefundSent => ("Money is on its way back", "what you get back of a booking was sent to you."),
+            NotificationKind::MessageReceived => ("You have a message", "the other side of a booking wrote to you."),
+            NotificationKind::BookingRequested => {
+                ("A guest asks for your home", "a guest asks for your home. Say yes or no before it runs out.")
+            }
+            NotificationKind::BookingDeclined => ("Your request was declined", "the host cannot have you on these nights."),
+            NotificationKind::BookingWithdrawn => ("A request was withdrawn", "a guest has taken their request back."),
+            NotificationKind::NoShow => ("You were not there", "the host says that you did not come."),
+            NotificationKind::AlterationProposed => ("A stay is to be changed", "a change of a stay waits for you."),
+            NotificationKind::AlterationEnded => ("A change of a stay was decided", "a change of a stay was decided."),
+            NotificationKind::PayoutSent => ("Money was sent to you", "what you earned with a stay was sent to you."),
+            NotificationKind::PaymentDisputed => ("A payment is disputed", "the guest's bank disputes a payment, or has decided about it."),
+        };
+        let messages = if kind == NotificationKind::MessageReceived { "messages/" } else { "" };
+        let place = format!("{}/bookings/{booking}/{messages}", self.public_url);
+        let text = format!(
+            "Hello {},\n\n{what}\n\n    {place}\n\nOf what you get mails is your choice: {}/notifications/preferences/\n",
+            account.name, self.public_url
+        );
+        Letter { to, subject: subject.to_owned(), text }
     }
 
     fn verify_email_letter(&self, to: String, account: &Account, token: &str) -> Letter {

@@ -47,6 +47,10 @@ fn data(event: &wire_event::Event) -> Arc<str> {
         wire_event::Event::PayoutUpdated(data) => serde_json::to_string(data),
         wire_event::Event::AccountUpdated(data) => serde_json::to_string(data),
         wire_event::Event::SessionEnded(data) => serde_json::to_string(data),
+        wire_event::Event::MessageSent(data) => serde_json::to_string(data),
+        wire_event::Event::MessageRead(data) => serde_json::to_string(data),
+        wire_event::Event::NotificationCreated(data) => serde_json::to_string(data),
+        wire_event::Event::NotificationRead(data) => serde_json::to_string(data),
     };
     json.expect("plain structs of ids, numbers and words are always JSON").into()
 }
@@ -76,7 +80,7 @@ fn wire(event: &Event) -> wire_event::Event {
         Event::BookingUpdated { booking, property } => {
             wire_event::Event::BookingUpdated(wire_event::BookingRef { booking: *booking, property: *property })
         }
-        Event::AlterationProposed { booking, number, state, expires_at } => {
+        Event::AlterationProposed { booking, number, state, expires_at, .. } => {
             wire_event::Event::AlterationProposed(wire_event::AlterationNotice {
                 booking: *booking,
                 number: *number,
@@ -84,7 +88,7 @@ fn wire(event: &Event) -> wire_event::Event {
                 expires_at: expires_at.epoch_ms(),
             })
         }
-        Event::AlterationEnded { booking, number, end } => wire_event::Event::AlterationEnded(wire_event::AlterationEnded {
+        Event::AlterationEnded { booking, number, end, .. } => wire_event::Event::AlterationEnded(wire_event::AlterationEnded {
             booking: *booking,
             number: *number,
             end: alteration_end(*end),
@@ -105,6 +109,19 @@ fn wire(event: &Event) -> wire_event::Event {
         }
         Event::SessionEnded { session } => wire_event::Event::SessionEnded(wire_event::SessionRef { session: *session }),
         Event::PaymentDisputed(payment) => wire_event::Event::PaymentDisputed(payment_notice(payment)),
+        Event::MessageSent { booking, message, sender } => {
+            wire_event::Event::MessageSent(wire_event::MessageNotice { booking: *booking, message: *message, sender: *sender })
+        }
+        Event::MessageRead { booking, reader, up_to } => {
+            wire_event::Event::MessageRead(wire_event::MessagesRead { booking: *booking, reader: *reader, up_to: *up_to })
+        }
+        Event::NotificationCreated { notification, kind, booking } => {
+            let notice = wire_event::NotificationNotice { notification: *notification, kind: *kind, booking: *booking };
+            wire_event::Event::NotificationCreated(notice)
+        }
+        Event::NotificationRead { up_to, notifications } => {
+            wire_event::Event::NotificationRead(wire_event::NotificationsRead { up_to: *up_to, notifications: notifications.clone() })
+        }
     }
 }
 

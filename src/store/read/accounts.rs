@@ -115,7 +115,7 @@ impl Store {
     /// # Errors
     /// As any read.
     pub async fn accounts(&self, before: Option<UserId>, limit: u16, now: Timestamp) -> Result<Vec<Account>, StoreError> {
-        let rows: Vec<UserRow> = self.newest("user", before.map(|user| *user.as_bytes()), limit, now).await?;
+        let rows: Vec<UserRow> = self.newest("user", |id| id.to_sql(), "", before.map(|user| *user.as_bytes()), limit, now).await?;
         rows.into_iter().map(Account::try_from).collect()
     }
 
@@ -131,7 +131,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<AuditEntry>, StoreError> {
         let rows: Vec<AuditRow> = match user {
-            None => self.newest("audit", before.map(|id| *id.as_bytes()), limit, now).await?,
+            None => self.newest("audit", |id| id.to_sql(), "", before.map(|id| *id.as_bytes()), limit, now).await?,
             Some(user) => {
                 let bounds = variables([
                     ("user", user.to_uuid().into_value()),
@@ -173,9 +173,13 @@ impl Store {
 
     /// The newest records of a table whose ids are UUIDv7, older than `before`. Scans of ids run forward only, so the page is looked for
     /// in stretches of time that grow as they go back: what is read is little, however long the table.
-    async fn newest<T: SurrealValue>(
+    ///
+    /// `key` writes a bound of the range; `only` is a condition.
+    pub(super) async fn newest<T: SurrealValue>(
         &self,
         table: &'static str,
+        key: impl Fn(Uuid) -> String,
+        only: &'static str,
         before: Option<[u8; 16]>,
         limit: u16,
         now: Timestamp,
@@ -188,7 +192,7 @@ impl Store {
             let from_ms = (until_ms - stretch_ms).max(0);
             let from = first_id_of(Timestamp::from_epoch_ms(from_ms));
             let missing = usize::from(limit) - found.len();
-            let text = format!("SELECT * FROM {table}:{}..{} ORDER BY id DESC LIMIT {missing}", from.to_sql(), until.to_sql());
+            let text = format!("SELECT * FROM {table}:{}..{} {only} ORDER BY id DESC LIMIT {missing}", key(from), key(until));
             let rows: Vec<T> = self.database().read(&text, variables([])).await?;
             found.extend(rows);
             (until, until_ms, stretch_ms) = (from, from_ms, stretch_ms.saturating_mul(4));

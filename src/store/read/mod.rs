@@ -6,8 +6,10 @@ mod calendars;
 mod events;
 pub(super) mod jobs;
 mod listings;
+mod notifications;
 mod retention;
 mod search;
+mod threads;
 
 use surrealdb::types::{RecordId, SurrealValue};
 

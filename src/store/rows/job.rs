@@ -1,6 +1,6 @@
 //! Jobs: what is to be done as a small JSON text, so that a new kind of work needs no new columns.
 
-use latchkey_protocol::{BookingId, PaymentId, UserId};
+use latchkey_protocol::{BookingId, NotificationKind, PaymentId, UserId};
 use serde::{Deserialize, Serialize};
 use surrealdb::types::{RecordId, SurrealValue};
 
@@ -51,6 +51,10 @@ struct Payload {
     log: Vec<(String, i64)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<NotificationKind>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_last: bool,
 }
 
 impl JobRow {
@@ -72,12 +76,21 @@ impl From<&JobKind> for Payload {
                 Self { payment: Some(*payment), ..Self::default() }
             }
             JobKind::PayOut { booking } | JobKind::Advance { booking } => Self { booking: Some(*booking), ..Self::default() },
-            JobKind::Mail(mail) => Self { mail: Some(mail.name().to_owned()), user: Some(mail.user()), ..Self::default() },
+            JobKind::Mail(mail) => {
+                let (notice, booking) = match mail {
+                    Mail::Notification { kind, booking, .. } => (Some(*kind), Some(*booking)),
+                    Mail::VerifyEmail { .. } | Mail::ResetPassword { .. } | Mail::PasswordChanged { .. } | Mail::EmailChanged { .. } => {
+                        (None, None)
+                    }
+                };
+                Self { mail: Some(mail.name().to_owned()), user: Some(mail.user()), notice, booking, ..Self::default() }
+            }
+            JobKind::Forget { user, is_last } => Self { user: Some(*user), is_last: *is_last, ..Self::default() },
             JobKind::Homes { host } => Self { user: Some(*host), ..Self::default() },
             JobKind::Sweep(sweep) => {
                 let named = Self { sweep: Some(sweep.name().to_owned()), ..Self::default() };
                 match sweep {
-                    Sweep::Holds(walk) | Sweep::Sessions(walk) | Sweep::Audit(walk) => {
+                    Sweep::Holds(walk) | Sweep::Sessions(walk) | Sweep::Audit(walk) | Sweep::Notifications(walk) => {
                         Self { walk: walk.map(|walk| (walk.from.epoch_ms(), walk.window_ms)), ..named }
                     }
                     Sweep::Tokens => named,
@@ -101,7 +114,15 @@ impl Payload {
             Work::Void => Some(JobKind::Void { payment: self.payment? }),
             Work::PayOut => Some(JobKind::PayOut { booking: self.booking? }),
             Work::Advance => Some(JobKind::Advance { booking: self.booking? }),
-            Work::Mail | Work::ResetMail => Mail::named(&self.mail?, self.user?).map(JobKind::Mail),
+            Work::Mail | Work::ResetMail => {
+                let user = self.user?;
+                let mail = match (self.notice, self.booking) {
+                    (Some(kind), Some(booking)) => Some(Mail::Notification { user, kind, booking }),
+                    _ => Mail::named(&self.mail?, user),
+                };
+                mail.map(JobKind::Mail)
+            }
+            Work::Forget => Some(JobKind::Forget { user: self.user?, is_last: self.is_last }),
             Work::Homes => Some(JobKind::Homes { host: self.user? }),
             Work::Sweep => {
                 let walk = self.walk.map(|(from, window_ms)| IdWalk { from: Timestamp::from_epoch_ms(from), window_ms });
@@ -119,6 +140,7 @@ impl Payload {
                     Sweep::Events(log.clone()),
                     Sweep::Log(log),
                     Sweep::Unnamed { since: Timestamp::from_epoch_ms(self.since.unwrap_or(0)) },
+                    Sweep::Notifications(walk),
                 ];
                 known.extend(self.user.map(Sweep::Addresses));
                 let name = self.sweep?;
@@ -198,13 +220,18 @@ mod tests {
             Sweep::Unnamed { since: at(6) },
             Sweep::Audit(walk),
             Sweep::Addresses(user),
+            Sweep::Notifications(walk),
         ];
         jobs.extend(sweeps.map(|sweep| Job::sweep(sweep, at(5))));
         let refund = Job::refund(payment, at(5));
         let running = refund.clone().lease(10, at(6)).unwrap();
         let failure = crate::domain::job::Failure { reason: "smtp 550".to_owned(), is_permanent: true };
         let dead = running.clone().after(crate::domain::job::Run::Failed(failure), at(8), 0).unwrap();
-        jobs.extend([refund, running, dead, Job::homes(user, at(5))]);
+        let (kind, booking) = (NotificationKind::MessageReceived, BookingId::from_bytes([6; 16]));
+        let notice = Job::mail(Mail::Notification { user, kind, booking }, [3; 16], at(5));
+        let forget = Job::forget(user, at(5));
+        let again = Job { kind: JobKind::Forget { user, is_last: true }, ..forget.clone() };
+        jobs.extend([refund, running, dead, notice, forget, again, Job::homes(user, at(5))]);
         for job in jobs {
             assert_eq!(Job::try_from(JobRow::from(&job)).unwrap(), job);
         }

@@ -6,20 +6,24 @@ mod booking;
 mod hold;
 mod job;
 mod listing;
+mod notification;
 mod payment;
 mod quote;
 mod retention;
+mod thread;
 
 pub(super) use account::{AdminsRow, AuditRow, FamilyRow, LoginRow, OneTimeRow, UserRow, admins_record};
 pub(super) use block::BlockRow;
 pub(super) use booking::BookingRow;
 pub(super) use hold::{HoldRow, NightRow};
 pub(super) use job::{JobRow, job_record};
-use latchkey_protocol::{AuditId, ClaimId, Date, PaymentId, PhotoId, PropertyId, SessionId, UserId};
+use latchkey_protocol::{AuditId, ClaimId, Date, NotificationId, PaymentId, PhotoId, PropertyId, SessionId, UserId};
 pub(super) use listing::{ListingRow, PhotoOwnerRow};
+pub(super) use notification::{NotificationRow, PreferencesRow, notification_ids, notification_record};
 pub(super) use payment::{PaymentRow, ledger_row};
 pub(super) use retention::{key_record, node_uuid, outlived_record};
 use surrealdb::types::{Array, RecordId, RecordIdKey, SurrealValue, Uuid, Value};
+pub(super) use thread::{MessageRow, ThreadRow, message_record};
 
 use super::error::StoreError;
 
@@ -43,7 +47,7 @@ macro_rules! stored_ids {
     )*};
 }
 
-stored_ids!(AuditId, ClaimId, PaymentId, PhotoId, PropertyId, SessionId, UserId);
+stored_ids!(AuditId, ClaimId, NotificationId, PaymentId, PhotoId, PropertyId, SessionId, UserId);
 
 /// `table:u'…'`.
 pub(super) fn record(table: &str, id: impl StoredId) -> RecordId {

@@ -2,7 +2,7 @@
 
 use surrealdb::types::{RecordId, RecordIdKey, SurrealValue, Uuid};
 
-use super::{array_record, record};
+use super::{array_record, notification_record, record};
 use crate::domain::retention::{NodeId, Outlived};
 
 /// A process's id as the database holds it.
@@ -26,6 +26,7 @@ pub(in crate::store) fn outlived_record(outlived: &Outlived) -> Option<RecordId>
         Outlived::AuditEntry(entry) => Some(record("audit", *entry)),
         Outlived::Events { .. } | Outlived::Address(_) | Outlived::Key { .. } => None,
         Outlived::Batch { node, number } => Some(array_record("commit", [node_uuid(*node).into_value(), number.into_value()])),
+        Outlived::Notification(user, id) => Some(notification_record(*user, *id)),
         Outlived::Node(node) => Some(RecordId::new("node", RecordIdKey::Uuid(node_uuid(*node)))),
     }
 }

@@ -7,6 +7,7 @@ mod folder;
 mod jobs;
 mod listings;
 mod retention;
+mod talk;
 
 use std::sync::{Arc, Mutex};
 

@@ -54,6 +54,7 @@ const GUEST_CREATES: [u16; 7] = [401, 201, 404, 404, 404, 404, 401];
 const HOST_ANSWERS: [u16; 7] = [401, 403, 404, 200, 404, 404, 401];
 /// Both parties.
 const PARTIES: [u16; 7] = [401, 200, 404, 200, 404, 404, 401];
+const PARTIES_CREATE: [u16; 7] = [401, 201, 404, 201, 404, 404, 401];
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
@@ -123,6 +124,17 @@ pub(super) const ROWS: &[Row] = &[
     row!("acceptAlteration", HOST_ANSWERS, |w, role| Call::to().part(w.proposed().await.id).part(1)),
     row!("declineAlteration", HOST_ANSWERS, |w, role| Call::to().part(w.proposed().await.id).part(1)),
     row!("withdrawAlteration", [401, 200, 404, 403, 404, 404, 401], |w, role| Call::to().part(w.proposed().await.id).part(1)),
+    // Talking, and what one should know.
+    row!("sendMessage", PARTIES_CREATE, |w, role| Call::to().part(w.booking().await.id).json(json!({"text": "Hello"}))),
+    row!("listMessages", PARTIES, |w, role| Call::to().part(w.booking().await.id)),
+    row!("readMessages", PARTIES, |w, role| Call::to().part(w.message().await.booking).json(json!({"up_to": 1}))),
+    row!("listThreads", LOGGED_IN, |w, role| Call::to()),
+    row!("readThread", PARTIES, |w, role| Call::to().part(w.booking().await.id)),
+    row!("listNotifications", LOGGED_IN, |w, role| Call::to()),
+    row!("countUnreadNotifications", LOGGED_IN, |w, role| Call::to()),
+    row!("readNotifications", LOGGED_IN, |w, role| Call::to().json(json!({"notifications": ["01890a5d-ac96-774b-bcce-b302099a8057"]}))),
+    row!("readPreferences", LOGGED_IN, |w, role| Call::to()),
+    row!("setPreferences", LOGGED_IN, |w, role| Call::to().json(json!({"items": [{"kind": "refund_sent", "in_app": true, "email": false}]}))),
     // Money.
     row!("pay", [401, 201, 404, 403, 404, 404, 401], |w, role| Call::to().json(json!({"booking": w.booking().await.id, "payment_method": "pm_card_visa"}))),
     row!("listPayments", PARTIES, |w, role| Call::to().query(format!("booking={}", w.booking().await.id))),

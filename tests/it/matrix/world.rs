@@ -1,8 +1,9 @@
 //! Who and what the cells of the matrix are about.
 
 use latchkey_protocol::rest::{CreateBlock, CreateProperty, ProposeAlteration, Tokens, Visit};
-use latchkey_protocol::view::{Block, Booking, BookingState, Hold, Photo, Property, Sessions};
+use latchkey_protocol::view::{Block, Booking, BookingState, Hold, Message, Photo, Property, Sessions};
 use latchkey_protocol::{BlockId, PhotoId, PropertyId, SessionId};
+use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::Role;
@@ -174,6 +175,12 @@ impl World {
         let booking = self.guest.hold_and_book(home, self.hub.nights_from_today(0, 3)).await;
         self.guest.pay(&booking, "pm_card_visa").await.unwrap();
         self.guest.booking(booking.id).await
+    }
+
+    /// A message from the guest about another booking.
+    pub(super) async fn message(&self) -> Message {
+        let path = format!("/bookings/{}/messages/", self.booking().await.id);
+        self.guest.post(&path, &json!({"text": "Hello"})).send().await.expect_json(201)
     }
 
     /// A booking of the guest that waits for its payment.

@@ -1,4 +1,4 @@
-//! Limits on attempts, by account and by address.
+//! Limits on what one account or one address may try.
 //!
 //! Keys are hashed into a fixed number of slots, by a hash that nobody outside knows: so the memory is bounded whatever is tried, and to
 //! share somebody's slot on purpose one would have to fill them all.
@@ -15,18 +15,18 @@ use crate::service::ServiceError;
 const SLOTS: u64 = 1 << 18;
 
 /// One limit.
-pub(super) struct Throttle {
+pub(in crate::service) struct Throttle {
     slots: DefaultKeyedRateLimiter<u64>,
     hash: RandomState,
 }
 
 impl Throttle {
-    pub(super) fn new(quota: Quota) -> Self {
+    pub(in crate::service) fn new(quota: Quota) -> Self {
         Self { slots: RateLimiter::keyed(quota), hash: RandomState::new() }
     }
 
     /// Counts an attempt.
-    pub(super) fn count(&self, key: &impl Hash) -> Result<(), ServiceError> {
+    pub(in crate::service) fn count(&self, key: &impl Hash) -> Result<(), ServiceError> {
         Ok(self.slots.check_key(&self.slot(key))?)
     }
 
@@ -35,26 +35,26 @@ impl Throttle {
     }
 
     /// Forgets slots that are as good as new.
-    pub(super) fn sweep(&self) {
+    pub(in crate::service) fn sweep(&self) {
         self.slots.retain_recent();
         self.slots.shrink_to_fit();
     }
 }
 
 /// A limit on what fails: success is free, until there were too many failures.
-pub(super) struct FailureThrottle {
+pub(in crate::service) struct FailureThrottle {
     failures: Throttle,
     /// Until when a slot is refused.
     refused: DashMap<u64, Timestamp>,
 }
 
 impl FailureThrottle {
-    pub(super) fn new(quota: Quota) -> Self {
+    pub(in crate::service) fn new(quota: Quota) -> Self {
         Self { failures: Throttle::new(quota), refused: DashMap::new() }
     }
 
     /// Refuses whoever has failed too often.
-    pub(super) fn check(&self, key: &impl Hash, now: Timestamp) -> Result<(), ServiceError> {
+    pub(in crate::service) fn check(&self, key: &impl Hash, now: Timestamp) -> Result<(), ServiceError> {
         let until = self.refused.get(&self.failures.slot(key)).map(|until| *until);
         match until.and_then(|until| u64::try_from(until.epoch_ms() - now.epoch_ms()).ok()) {
             Some(retry_after_ms) if retry_after_ms > 0 => Err(ServiceError::RateLimited { retry_after_ms }),
@@ -63,7 +63,7 @@ impl FailureThrottle {
     }
 
     /// Counts a failure.
-    pub(super) fn count(&self, key: &impl Hash, now: Timestamp) {
+    pub(in crate::service) fn count(&self, key: &impl Hash, now: Timestamp) {
         if let Err(ServiceError::RateLimited { retry_after_ms }) = self.failures.count(key) {
             let until = now.plus_ms(i64::try_from(retry_after_ms).unwrap_or(i64::MAX));
             self.refused.insert(self.failures.slot(key), until);
@@ -71,7 +71,7 @@ impl FailureThrottle {
     }
 
     /// Forgets what no longer matters.
-    pub(super) fn sweep(&self, now: Timestamp) {
+    pub(in crate::service) fn sweep(&self, now: Timestamp) {
         self.failures.sweep();
         self.refused.retain(|_, until| now < *until);
     }
