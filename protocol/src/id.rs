@@ -168,6 +168,10 @@ id!(
     /// An entry of the audit log.
     AuditId
 );
+id!(
+    /// What one side of a completed stay says about the other.
+    ReviewId
+);
 
 /// A hold is named by its claim.
 pub type HoldId = ClaimId;

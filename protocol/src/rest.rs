@@ -14,9 +14,11 @@ use crate::id::PropertyId;
 mod account;
 mod booking;
 mod job;
+mod review;
 pub use account::*;
 pub use booking::*;
 pub use job::*;
+pub use review::*;
 
 /// Query of `GET /properties/{id}/calendar/`; the window is at most 732 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,10 +14,12 @@ mod account;
 mod booking;
 mod job;
 mod payment;
+mod review;
 pub use account::*;
 pub use booking::*;
 pub use job::*;
 pub use payment::*;
+pub use review::*;
 
 /// What one night of a public calendar looks like from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

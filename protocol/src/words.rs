@@ -161,6 +161,28 @@ words! {
     }
 }
 
+words! {
+    /// Why an admin hid a review, or shows it again.
+    ModerationReason {
+        /// Advertising.
+        Spam = "spam",
+        /// Insults, threats, hatred.
+        Offensive = "offensive",
+        /// It names people or tells where they live.
+        PersonalData = "personal_data",
+        /// It is about something else than the stay.
+        OffTopic = "off_topic",
+        /// The stay was not as it says, or was none.
+        Fake = "fake",
+        /// It was written to get, or to get back for, something.
+        Extortion = "extortion",
+        /// An appeal was heard.
+        Appeal = "appeal",
+        /// What was done before was a mistake.
+        Mistake = "mistake",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +199,10 @@ mod tests {
         }
         for policy in CancellationPolicy::ALL {
             assert_eq!(policy.as_str().parse(), Ok(*policy));
+        }
+        for reason in ModerationReason::ALL {
+            assert_eq!(reason.as_str().parse(), Ok(*reason));
+            assert_eq!(serde_json::to_string(reason).unwrap(), format!("\"{}\"", reason.as_str()));
         }
         assert_eq!("wi-fi".parse::<Amenity>(), Err(UnknownWord));
     }

@@ -25,7 +25,7 @@ use super::rest::{Access, Answer, Body, Operation, Rate, operations};
 
 const TOKEN: &str = "token";
 
-const TAGS: [(&str, &str); 11] = [
+const TAGS: [(&str, &str); 12] = [
     ("auth", "Accounts and sessions. An access token lasts 15 minutes and goes into `Authorization: Bearer …`."),
     ("users", "People: one's own account, and what others may see of it."),
     ("admin", "For administrators."),
@@ -34,6 +34,7 @@ const TAGS: [(&str, &str); 11] = [
     ("quotes", "What a stay costs."),
     ("holds", "Nights taken for a short while, to think and to pay."),
     ("bookings", "Stays."),
+    ("reviews", "What guests say about stays, and hosts about guests: sealed until both have, or for 14 days."),
     ("payments", "Paying for a booking."),
     ("webhooks", "For payment providers."),
     ("hub", "The hub itself."),

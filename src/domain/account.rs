@@ -10,7 +10,7 @@ pub mod password;
 pub mod session;
 
 pub use admins::Admins;
-pub use audit::{AuditEntry, AuditKind};
+pub use audit::{AuditEntry, AuditKind, Moderation};
 use latchkey_protocol::{Date, SessionId, UserId};
 pub use one_time::{OneTime, Purpose};
 pub use session::{RefreshFamily, Rotation};

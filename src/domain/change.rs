@@ -12,6 +12,7 @@ use super::ledger::Transfer;
 use super::listing::Listing;
 use super::payment::Payment;
 use super::retention::Outlived;
+use super::review::Review;
 use super::time::Timestamp;
 
 /// A night and who owns it. Its record id is `[property, epoch day]`, so that storing a double booking is impossible (P1).
@@ -82,6 +83,10 @@ pub enum Write {
     AddBlock(Block),
     /// Delete.
     EndBlock(BlockId),
+    /// Insert: each side writes once about a stay.
+    AddReview(Review),
+    /// Replace.
+    SetReview(Review),
 }
 
 /// An event on its way to a topic.

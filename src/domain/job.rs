@@ -3,78 +3,17 @@
 //! Whoever leases a job raises its epoch, and every later replace or delete names the epoch it was decided on; so a worker that was paused
 //! and wakes up with an old lease changes nothing. Transitions consume the job; services lease, run and record.
 
+mod work;
+
 use std::str::FromStr;
 
-use latchkey_protocol::{BookingId, PaymentId};
+use latchkey_protocol::{BookingId, PaymentId, UserId};
 
+pub use self::work::{NoSuchName, Work};
 use super::error::Refusal;
 pub use super::mail::Mail;
 use super::retention::Sweep;
 use super::time::Timestamp;
-
-/// What kind of work, without what it is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Work {
-    /// Sends money back.
-    Refund,
-    /// Sends a mail.
-    Mail,
-    /// Deletes what has outlived its use.
-    Sweep,
-    /// Takes money that was set aside.
-    Capture,
-    /// Lets go of money that was, or may be, set aside.
-    Void,
-    /// Sends money to a host, or takes it back.
-    PayOut,
-    /// Does to a booking what its time has come for.
-    Advance,
-}
-
-impl Work {
-    /// Every kind.
-    pub const ALL: [Self; 7] = [Self::Refund, Self::Mail, Self::Sweep, Self::Capture, Self::Void, Self::PayOut, Self::Advance];
-
-    /// Its name in the job table and on the wire.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Refund => "refund",
-            Self::Mail => "mail",
-            Self::Sweep => "sweep",
-            Self::Capture => "capture",
-            Self::Void => "void",
-            Self::PayOut => "pay_out",
-            Self::Advance => "advance",
-        }
-    }
-
-    /// The kind of that name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|work| work.name() == name)
-    }
-
-    /// How often it is tried before somebody must look at it; `None`: for ever.
-    const fn max_attempts(self) -> Option<u32> {
-        match self {
-            // Money that is owed: with the longest pause, about three weeks. By then no waiting helps.
-            Self::Refund | Self::Capture | Self::Void | Self::PayOut => Some(500),
-            // Almost a day.
-            Self::Mail => Some(12),
-            Self::Sweep | Self::Advance => None,
-        }
-    }
-
-    /// The pause after the first failure, and the longest one, in milliseconds.
-    const fn pauses_ms(self) -> (u64, u64) {
-        match self {
-            Self::Refund | Self::Capture | Self::Void | Self::PayOut | Self::Advance => (1_000, 3_600_000),
-            Self::Mail => (60_000, 6 * 3_600_000),
-            Self::Sweep => (10_000, 3_600_000),
-        }
-    }
-}
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +47,16 @@ pub enum JobKind {
         /// Which.
         booking: BookingId,
     },
+    /// Publish what is sealed of this booking's reviews.
+    PublishReviews {
+        /// Which.
+        booking: BookingId,
+    },
+    /// Take away what a user who was erased has written in reviews.
+    EraseReviews {
+        /// Who.
+        user: UserId,
+    },
 }
 
 impl JobKind {
@@ -122,6 +71,8 @@ impl JobKind {
             Self::Void { .. } => Work::Void,
             Self::PayOut { .. } => Work::PayOut,
             Self::Advance { .. } => Work::Advance,
+            Self::PublishReviews { .. } => Work::PublishReviews,
+            Self::EraseReviews { .. } => Work::EraseReviews,
         }
     }
 }
@@ -138,19 +89,6 @@ pub struct JobId {
 impl std::fmt::Display for JobId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.work.name(), self.key)
-    }
-}
-
-/// Text that names no job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not the name of a job")]
-pub struct NoSuchName;
-
-impl FromStr for Work {
-    type Err = NoSuchName;
-
-    fn from_str(name: &str) -> Result<Self, NoSuchName> {
-        Self::named(name).ok_or(NoSuchName)
     }
 }
 
@@ -281,6 +219,18 @@ impl Job {
         Self::made(booking.to_string(), JobKind::Advance { booking }, now)
     }
 
+    /// The publication of a booking's reviews, one per booking.
+    #[must_use]
+    pub fn publish_reviews(booking: BookingId, now: Timestamp) -> Self {
+        Self::made(booking.to_string(), JobKind::PublishReviews { booking }, now)
+    }
+
+    /// What an erased user wrote in reviews, one per user.
+    #[must_use]
+    pub fn erase_reviews(user: UserId, now: Timestamp) -> Self {
+        Self::made(user.to_string(), JobKind::EraseReviews { user }, now)
+    }
+
     /// A mail; `key` is a fresh UUID, since the same mail may be owed twice.
     #[must_use]
     pub fn mail(mail: Mail, key: [u8; 16], now: Timestamp) -> Self {
@@ -388,6 +338,8 @@ impl Job {
             (Work::Capture | Work::Void, _) => Err(Refusal::InvalidState { state: "payment_open" }),
             (Work::PayOut, _) => Err(Refusal::InvalidState { state: "payout_owed" }),
             (Work::Advance, _) => Err(Refusal::InvalidState { state: "booking_goes_on" }),
+            (Work::PublishReviews, _) => Err(Refusal::InvalidState { state: "reviews_sealed" }),
+            (Work::EraseReviews, _) => Err(Refusal::InvalidState { state: "words_to_erase" }),
             (Work::Sweep, _) => Err(Refusal::InvalidState { state: "recurring" }),
             (Work::Mail, JobState::Running { .. }) => Err(Refusal::InvalidState { state: self.state.name() }),
             (Work::Mail, JobState::Waiting { .. } | JobState::Dead { .. }) => Ok(()),

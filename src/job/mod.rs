@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::Timestamp;
 use crate::domain::job::{Failure, Job, JobId, JobKind, Run, Work};
 use crate::service::Services;
 
@@ -24,7 +25,8 @@ const MAX_RUN: Duration = Duration::from_mins(2);
 const fn places(work: Work) -> usize {
     match work {
         Work::Refund | Work::Mail | Work::Capture => 3,
-        Work::Void | Work::PayOut | Work::Advance => 2,
+        Work::Void | Work::PayOut | Work::Advance | Work::PublishReviews => 2,
+        Work::EraseReviews => 1,
         // They share the database with everybody.
         Work::Sweep => 2,
     }
@@ -131,10 +133,14 @@ async fn perform(services: &Services, job: &Job) -> Run {
         JobKind::Void { payment } => services.payments.void(*payment).await.map(|()| Run::Done).map_err(Failure::from),
         JobKind::PayOut { booking } => services.payments.pay_out(*booking).await.map(|()| Run::Done).map_err(Failure::from),
         JobKind::Advance { booking } => match services.payments.advance(*booking).await {
-            Ok(Some(run_at)) => Ok(Run::Again { kind: job.kind.clone(), run_at }),
-            Ok(None) => Ok(Run::Done),
+            Ok(next) => Ok(again_at(job, next)),
             Err(error) => Err(error.into()),
         },
+        JobKind::PublishReviews { booking } => match services.reviews.publish(*booking).await {
+            Ok(next) => Ok(again_at(job, next)),
+            Err(error) => Err(error.into()),
+        },
+        JobKind::EraseReviews { user } => services.reviews.erase_words(*user).await.map(|()| Run::Done).map_err(Failure::from),
         JobKind::Mail(mail) => match services.accounts.compose(mail).await {
             Ok(Some(letter)) => services.mails.send(job, letter).await.map(|()| Run::Done),
             // Nothing to say any more.
@@ -144,4 +150,9 @@ async fn perform(services: &Services, job: &Job) -> Run {
         JobKind::Sweep(sweep) => services.retention.sweep(sweep.clone()).await.map_err(Failure::from),
     };
     result.unwrap_or_else(Run::Failed)
+}
+
+/// Done, unless there is an instant at which it is to be looked at again.
+fn again_at(job: &Job, next: Option<Timestamp>) -> Run {
+    next.map_or(Run::Done, |run_at| Run::Again { kind: job.kind.clone(), run_at })
 }

@@ -18,6 +18,7 @@ pub mod payments;
 pub mod photos;
 pub mod quota;
 pub mod retention;
+pub mod reviews;
 pub mod search;
 pub mod stays;
 pub mod tokens;
@@ -77,6 +78,8 @@ pub struct Services {
     pub stays: stays::Stays,
     /// Paying, webhooks, refunds, payouts.
     pub payments: std::sync::Arc<payments::Payments>,
+    /// Reviews of completed stays.
+    pub reviews: reviews::Reviews,
     /// Who may follow what, and snapshots.
     pub topics: topics::Topics,
     /// Work for later: leasing, recording, and what an admin may do.

@@ -4,6 +4,7 @@ mod account;
 mod booking;
 mod event;
 mod property;
+mod review;
 mod search;
 
 use latchkey_protocol::view;
@@ -12,6 +13,7 @@ pub use self::account::{audit_entry, me, session, user};
 pub use self::booking::{booking, booking_details, booking_file, cancellation, payment, state_name};
 pub use self::event::new_event;
 pub use self::property::{block, calendar_days, photo, property};
+pub use self::review::{moderated_review, ratings_of, review};
 pub use self::search::found_property;
 use crate::domain::calendar::NightRun;
 use crate::domain::event::NightState;
@@ -116,6 +118,8 @@ pub fn job(job: &Job) -> view::Job {
         JobKind::Void { payment } => ("void", None, Some(*payment), None),
         JobKind::PayOut { booking } => ("pay_out", None, None, Some(*booking)),
         JobKind::Advance { booking } => ("advance", None, None, Some(*booking)),
+        JobKind::PublishReviews { booking } => ("publish_reviews", None, None, Some(*booking)),
+        JobKind::EraseReviews { user } => ("erase_reviews", Some(*user), None, None),
     };
     view::Job {
         kind: job.id.work.name().to_owned(),

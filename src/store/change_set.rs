@@ -80,6 +80,8 @@ impl ChangeSet {
             | Write::AddListing(_)
             | Write::EnsureJob(_) => true,
             Write::Account(write) => self.is_account_write_guarded(write),
+            Write::AddReview(_) => true,
+            Write::SetReview(_) => has_guard,
         })
     }
 

@@ -328,9 +328,8 @@ impl Operation {
     #[must_use]
     pub fn tag(&self) -> &'static str {
         match self.path.trim_start_matches('/').split('/').next().unwrap_or_default() {
-            noun @ ("auth" | "users" | "admin" | "properties" | "photos" | "quotes" | "holds" | "bookings" | "payments" | "webhooks") => {
-                noun
-            }
+            noun @ ("auth" | "users" | "admin" | "properties" | "photos" | "quotes" | "holds" | "bookings" | "reviews" | "payments"
+            | "webhooks") => noun,
             _ => "hub",
         }
     }

@@ -20,6 +20,7 @@ mod money;
 mod pay_out;
 mod report;
 mod request;
+mod review;
 #[cfg(test)]
 mod tests;
 mod visit;
@@ -35,6 +36,7 @@ pub use self::call_off::CallOff;
 pub use self::claim::Claim;
 pub use self::days::{Day, Reason};
 pub use self::hold::HoldDates;
+pub use self::review::{Reviewed, SubmitReview};
 use super::booking::{BookingState, Deal};
 use super::change::{Changes, Night, Write};
 use super::error::Refusal;
@@ -210,7 +212,9 @@ impl Calendar {
                 | Write::Sweep(_)
                 | Write::Account(_)
                 | Write::AddPhoto(..)
-                | Write::RemovePhoto(_) => {}
+                | Write::RemovePhoto(_)
+                | Write::AddReview(_)
+                | Write::SetReview(_) => {}
                 Write::SetListing(listing) => self.listing = listing.as_ref().clone(),
                 Write::AddBlock(block) => {
                     self.claims.insert(block.id, Claim::Blocked(Box::new(block.clone())));

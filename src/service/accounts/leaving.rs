@@ -8,7 +8,7 @@ use super::sessions::live;
 use super::{Accounts, By, Change, Origin};
 use crate::domain::account::{AccountWrite, AuditKind, RefreshFamily, nothing_is_open};
 use crate::domain::booking::Booking;
-use crate::domain::{PaymentId, Refusal, Timestamp};
+use crate::domain::{Job, PaymentId, Refusal, Timestamp, Write};
 use crate::service::{Caller, ServiceError, wire};
 use crate::store::BookingFilter;
 
@@ -62,6 +62,8 @@ impl Accounts {
             change.write(AccountWrite::EndLogin { email: login.email });
             change.write(AccountWrite::Set(person.account.erase()?));
             change.audit(&by, AuditKind::Erased, caller.user, now);
+            // When nothing can be written any more: their sessions have ended by then.
+            change.writes.push(Write::AddJob(Job::erase_reviews(caller.user, now)));
             Ok((change, ()))
         })
         .await
@@ -116,6 +118,8 @@ impl Accounts {
         let party = |id| bookings.iter().find(|booking| booking.id == id).and_then(|booking| booking.party(user));
         let payments = payments.iter().filter_map(|payment| Some(wire::payment(payment, party(payment.booking)?)));
         let homes = self.store.listings_of(user).await?;
+        let reviews = self.store.reviews_around(user).await?;
+        let reviews = reviews.iter().filter(|review| review.is_visible_to(Some(user)));
         let audit = self.store.audit(Some(user), None, u16::MAX, self.now()).await?;
         Ok(view::Export {
             exported_at: Timestamp::epoch_ms(self.now()),
@@ -125,6 +129,7 @@ impl Accounts {
             homes: homes.iter().map(|home| wire::property(home, Some(user))).collect(),
             payments: payments.collect(),
             bookings: bookings.iter().filter_map(|booking| Some(wire::booking_details(booking, booking.party(user)?, None))).collect(),
+            reviews: reviews.map(|review| wire::review(review, Some(user))).collect(),
             audit: audit.iter().map(wire::audit_entry).collect(),
         })
     }

@@ -7,6 +7,7 @@ mod events;
 mod jobs;
 mod listings;
 mod retention;
+mod reviews;
 mod search;
 
 use surrealdb::types::{RecordId, SurrealValue};
@@ -17,6 +18,7 @@ pub use accounts::Person;
 pub use bookings::{BookingFilter, InboxState};
 pub use calendars::{CalendarState, Lease};
 pub use retention::{Found, LoggedBatch};
+pub use reviews::ReviewSubject;
 pub use search::SearchHome;
 
 impl Store {

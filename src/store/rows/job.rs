@@ -63,7 +63,10 @@ impl From<&JobKind> for Payload {
             JobKind::Refund { payment } | JobKind::Capture { payment } | JobKind::Void { payment } => {
                 Self { payment: Some(*payment), ..Self::default() }
             }
-            JobKind::PayOut { booking } | JobKind::Advance { booking } => Self { booking: Some(*booking), ..Self::default() },
+            JobKind::PayOut { booking } | JobKind::Advance { booking } | JobKind::PublishReviews { booking } => {
+                Self { booking: Some(*booking), ..Self::default() }
+            }
+            JobKind::EraseReviews { user } => Self { user: Some(*user), ..Self::default() },
             JobKind::Mail(mail) => Self { mail: Some(mail.name().to_owned()), user: Some(mail.user()), ..Self::default() },
             JobKind::Sweep(sweep) => {
                 let named = Self { sweep: Some(sweep.name().to_owned()), ..Self::default() };
@@ -91,6 +94,8 @@ impl Payload {
             Work::Void => Some(JobKind::Void { payment: self.payment? }),
             Work::PayOut => Some(JobKind::PayOut { booking: self.booking? }),
             Work::Advance => Some(JobKind::Advance { booking: self.booking? }),
+            Work::PublishReviews => Some(JobKind::PublishReviews { booking: self.booking? }),
+            Work::EraseReviews => Some(JobKind::EraseReviews { user: self.user? }),
             Work::Mail => Mail::named(&self.mail?, self.user?).map(JobKind::Mail),
             Work::Sweep => {
                 let walk = self.walk.map(|(from, window_ms)| IdWalk { from: Timestamp::from_epoch_ms(from), window_ms });
@@ -192,6 +197,8 @@ mod tests {
             Sweep::Unnamed { since: at(6) },
         ];
         jobs.extend(sweeps.map(|sweep| Job::sweep(sweep, at(5))));
+        let booking = BookingId::from_bytes([6; 16]);
+        jobs.extend([Job::publish_reviews(booking, at(5)), Job::erase_reviews(user, at(5))]);
         let refund = Job::refund(payment, at(5));
         let running = refund.clone().lease(10, at(6)).unwrap();
         let failure = crate::domain::job::Failure { reason: "smtp 550".to_owned(), is_permanent: true };

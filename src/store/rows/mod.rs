@@ -9,16 +9,18 @@ mod listing;
 mod payment;
 mod quote;
 mod retention;
+mod review;
 
 pub(super) use account::{AdminsRow, AuditRow, FamilyRow, LoginRow, OneTimeRow, UserRow, admins_record};
 pub(super) use block::BlockRow;
 pub(super) use booking::BookingRow;
 pub(super) use hold::{HoldRow, NightRow};
 pub(super) use job::{JobRow, job_record};
-use latchkey_protocol::{AuditId, ClaimId, Date, PaymentId, PhotoId, PropertyId, SessionId, UserId};
+use latchkey_protocol::{AuditId, ClaimId, Date, PaymentId, PhotoId, PropertyId, ReviewId, SessionId, UserId};
 pub(super) use listing::{ListingRow, PhotoOwnerRow};
 pub(super) use payment::{PaymentRow, ledger_row};
 pub(super) use retention::{node_uuid, outlived_record};
+pub(super) use review::{ReviewRow, review_record};
 use surrealdb::types::{Array, RecordId, RecordIdKey, SurrealValue, Uuid, Value};
 
 use super::error::StoreError;
@@ -43,7 +45,7 @@ macro_rules! stored_ids {
     )*};
 }
 
-stored_ids!(AuditId, ClaimId, PaymentId, PhotoId, PropertyId, SessionId, UserId);
+stored_ids!(AuditId, ClaimId, PaymentId, PhotoId, PropertyId, ReviewId, SessionId, UserId);
 
 /// `table:u'…'`.
 pub(super) fn record(table: &str, id: impl StoredId) -> RecordId {

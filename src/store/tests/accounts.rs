@@ -135,6 +135,7 @@ async fn pages_of_users_and_of_the_audit_log_are_newest_first_however_old_the_re
             actor: Some(user),
             session: None,
             address: Some("10.0.0.1".to_owned()),
+            moderation: None,
         };
         commit(&bench, [AccountWrite::Add(account), AccountWrite::AddAudit(entry)]).await.unwrap();
     }
