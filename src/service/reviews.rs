@@ -16,7 +16,7 @@ use super::idempotency::{IdempotencyKey, Keys};
 use super::listings::{Created, Listings};
 use super::{Caller, Expected, ServiceError, wire};
 use crate::clock::Clock;
-use crate::domain::account::{AccountWrite, AuditEntry, AuditKind, Moderation};
+use crate::domain::account::{Account, AccountWrite, AuditEntry, AuditKind, Moderation};
 use crate::domain::calendar::SubmitReview;
 use crate::domain::{AuditId, BookingId, PropertyId, Refusal, Review, ReviewId, Timestamp, UserId, Write};
 use crate::entropy::fresh_id;
@@ -87,7 +87,7 @@ impl Reviews {
         ask: &WriteReview,
     ) -> Result<view::Review, ServiceError> {
         let used = self.keys.begin(caller.user, "submit_review", key, &(booking, ask)).await?;
-        let submit = self.asked(caller, ReviewId::from_bytes(fresh_id(self.clock.now())), ask);
+        let submit = asked(caller, ReviewId::from_bytes(fresh_id(self.clock.now())), ask);
         let submitted = self
             .decisions
             .decide_on_reviews(&used, booking, |calendar, reviewed, now| {
@@ -111,7 +111,7 @@ impl Reviews {
         ask: &WriteReview,
     ) -> Result<view::Review, ServiceError> {
         let booking = self.readable(Some(caller.user), review).await?.booking;
-        let submit = self.asked(caller, review, ask);
+        let submit = asked(caller, review, ask);
         let is_expected = |version| expected.check(version).is_ok();
         let revised = self
             .decisions
@@ -240,7 +240,7 @@ impl Reviews {
         before: Option<Place>,
         limit: u16,
     ) -> Result<Vec<view::Review>, ServiceError> {
-        self.store.account(user).await?.filter(|account| account.is_public()).ok_or(ServiceError::NotFound("user"))?;
+        self.store.account(user).await?.filter(Account::is_public).ok_or(ServiceError::NotFound("user"))?;
         self.page(viewer, ReviewSubject::Guest(user), before, limit).await
     }
 
@@ -276,10 +276,6 @@ impl Reviews {
         Ok(())
     }
 
-    fn asked(&self, caller: &Caller, review: ReviewId, ask: &WriteReview) -> SubmitReview {
-        SubmitReview { review, author: caller.user, ratings: wire::ratings_of(ask.ratings), text: ask.text.clone() }
-    }
-
     async fn page(
         &self,
         viewer: Option<UserId>,
@@ -306,6 +302,11 @@ impl Reviews {
         self.listings.forget(review.property).await;
         Ok(wire::review(&review, Some(caller.user)))
     }
+}
+
+/// What a client writes, as the domain takes it.
+fn asked(caller: &Caller, review: ReviewId, ask: &WriteReview) -> SubmitReview {
+    SubmitReview { review, author: caller.user, ratings: wire::ratings_of(ask.ratings), text: ask.text.clone() }
 }
 
 /// The domain speaks of claims; here it is the booking that is not there.

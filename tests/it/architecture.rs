@@ -25,7 +25,7 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
 ];
 
 /// What the domain may know of the wire: the words of its own language.
-const DOMAIN_MAY_USE: [&str; 17] = [
+const DOMAIN_MAY_USE: [&str; 19] = [
     "Amenity",
     "AuditId",
     "BlockId",
@@ -35,9 +35,11 @@ const DOMAIN_MAY_USE: [&str; 17] = [
     "Date",
     "EpochMs",
     "HoldId",
+    "ModerationReason",
     "PaymentId",
     "PhotoId",
     "PropertyId",
+    "ReviewId",
     "Seq",
     "SessionId",
     "Topic",

@@ -28,5 +28,6 @@ mod race;
 mod rates;
 mod resume;
 mod retention;
+mod reviews;
 mod search;
 mod support;

@@ -19,6 +19,8 @@ pub enum SearchSort {
     Distance,
     /// The cheapest first: by the total of the dates, or by the price of a night without dates. Compares one currency.
     Price,
+    /// The best rated by guests first, those without a review last.
+    Rating,
 }
 
 /// Query of `GET /properties/`; everything may be left out.

@@ -2,6 +2,7 @@
 
 mod history;
 mod host;
+mod reviews;
 
 use jiff::tz::TimeZone;
 use latchkey_protocol::{ClaimId, Date, PaymentId, PropertyId, Topic, UserId};

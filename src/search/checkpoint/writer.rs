@@ -106,7 +106,9 @@ impl Writer {
         }
         let RatingSums { count, stars } = *ratings;
         self.u32(count);
-        stars.into_iter().for_each(|sum| self.u32(sum));
+        for sum in stars {
+            self.u32(sum);
+        }
         self.i64(created_at.epoch_ms());
         self.i64(updated_at.epoch_ms());
     }

@@ -34,7 +34,7 @@ fn everything(review: &Review) -> view::Review {
         guest: review.guest,
         host: review.host,
         state,
-        ratings: ratings(&review.ratings),
+        ratings: ratings(review.ratings),
         text: review.text.clone(),
         reply: review.reply.as_ref().map(|reply| view::ReviewReply { text: reply.text.clone(), created_at: reply.at.epoch_ms() }),
         hidden: review.hidden.map(hidden_review),
@@ -57,8 +57,8 @@ pub(super) const fn side(party: Party) -> view::Side {
     }
 }
 
-const fn ratings(ratings: &Ratings) -> view::Ratings {
-    match *ratings {
+const fn ratings(ratings: Ratings) -> view::Ratings {
+    match ratings {
         Ratings::Stay(StayRatings { overall, cleanliness, accuracy, check_in, communication, location, value }) => {
             view::Ratings::Stay { overall, cleanliness, accuracy, check_in, communication, location, value }
         }
