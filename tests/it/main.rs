@@ -30,4 +30,5 @@ mod resume;
 mod retention;
 mod reviews;
 mod search;
+mod stays;
 mod support;
