@@ -127,7 +127,7 @@ async fn after_fourteen_days_one_review_is_published_by_itself_and_the_other_com
     assert!(published.published_at.unwrap() >= review.sealed_until.unwrap());
     assert_eq!(read_home(&hub, &home).await.review_count, 1);
     let helga = Guest::log_in(hub.address, &helga.email).await;
-    submit(&helga, &booking, &guest(1)).await.expect_problem(409, ErrorCode::Expired);
+    submit(&helga, &booking, &guest(1)).await.expect_problem(410, ErrorCode::Expired);
     let ada = Guest::log_in(hub.address, &ada.email).await;
     let put = ada.rest.request(http::Method::PUT, &format!("/reviews/{}/", review.id)).bearer(&ada.tokens.access_token);
     let refused = put.header(http::header::IF_MATCH, "*").json(&stay(5)).send().await.expect_problem(409, ErrorCode::InvalidState);
@@ -158,12 +158,13 @@ async fn a_review_is_of_a_completed_stay_by_its_parties_once_and_can_be_written_
     submit(&ada, &booking, &stay(2)).await.expect_problem(409, ErrorCode::InvalidState);
 
     let path = format!("/reviews/{}/", review.id);
-    let put = |who: &Guest, tag: &str| {
-        who.rest.request(http::Method::PUT, &path).bearer(&who.tokens.access_token).header(http::header::IF_MATCH, tag).json(&stay(5))
+    let put = async |who: &Guest, tag: &str| {
+        let request = who.rest.request(http::Method::PUT, &path).bearer(&who.tokens.access_token).json(&stay(5));
+        request.header(http::header::IF_MATCH, tag).send().await
     };
-    put(&helga, "*").send().await.expect_problem(404, ErrorCode::NotFound);
-    put(&ada, "\"v7\"").send().await.expect_problem(412, ErrorCode::PreconditionFailed);
-    let revised: Review = put(&ada, "\"v1\"").send().await.expect_json(200);
+    put(&helga, "*").await.expect_problem(404, ErrorCode::NotFound);
+    put(&ada, "\"v7\"").await.expect_problem(412, ErrorCode::PreconditionFailed);
+    let revised: Review = put(&ada, "\"v1\"").await.expect_json(200);
     assert_eq!((revised.version, revised.id), (2, review.id));
     submit(&helga, &booking, &guest(5)).await.expect_json::<Review>(201);
     assert_eq!(read_home(&hub, &home).await.rating.unwrap().overall_hundredths, 500);
