@@ -296,7 +296,7 @@ impl Parts {
             payments,
             jobs: Jobs::new(store(), clock()),
             mails: Mails::new(mailer(args)?, clock()),
-            retention: Retention::new(store(), clock(), Periods::with_events_days(args.retention_days)),
+            retention: Retention::new(store(), clock(), Periods::of_days(args.retention_days, args.audit_days)),
             search: Arc::new(Search::new(store(), clock(), args.data.folder.join("search.checkpoint"), fence)),
             topics: Topics::new(store(), Arc::clone(&availability), clock()),
             expiry: Arc::new(Expiry::new(deadlines, Arc::clone(&availability), store(), clock(), Arc::clone(&quota), &leases)),

@@ -200,6 +200,10 @@ pub struct ServeArgs {
     #[arg(long, env = "LATCHKEY_RETENTION_DAYS", value_name = "N", default_value = "30", value_parser = clap::value_parser!(u16).range(1..=3650))]
     pub retention_days: u16,
 
+    /// For how many days entries of the audit log are kept
+    #[arg(long, env = "LATCHKEY_AUDIT_DAYS", value_name = "N", default_value = "365", value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub audit_days: u16,
+
     /// Log as JSON, one object a line; what is logged is set by RUST_LOG
     #[arg(long, env = "LATCHKEY_LOG_JSON")]
     pub log_json: bool,

@@ -42,7 +42,7 @@ async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     });
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let app = App::start(args, Arc::new(SystemClock), Some(metrics)).await?;
-    println!("latchkey listens on http://{0} and ws://{0}/ws", app.address);
+    println!("latchkey listens on http://{0} and ws://{0}/ws; http://{0}/docs/ shows what it answers", app.address);
     let has_failed = tokio::select! {
         _ = terminate.recv() => {
             tracing::info!("SIGTERM: draining");

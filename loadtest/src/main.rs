@@ -1,7 +1,7 @@
 //! `loadtest`: guests racing for nights, watchers counting sequences, and a verdict on the hub's promises.
 //!
 //! Four scenarios: `race` checks the promises under contention and across crashes, `holds` measures durable holds per
-//! second, `watch` measures connections and fan-out, `search` measures the search index beside a plain scan. Each ends with one
+//! second, `watch` measures connections and fan-out, `search` measures the search index beside a plain scan and over HTTP. Each ends with one
 //! line, `invariants: ok` or `invariants: BROKEN …`, and an exit code to match. Only a hub on this machine is loaded, unless asked otherwise.
 
 #![allow(clippy::disallowed_methods, reason = "a load tester measures real time and makes its own names")]
@@ -70,7 +70,7 @@ enum Scenario {
         #[command(flatten)]
         args: watch::WatchArgs,
     },
-    /// How long a search takes, in this process and without a hub: the index beside a plain scan of the same homes.
+    /// How long a search takes: the index in this process beside a plain scan of the same homes, and a hub with them over HTTP (--fill, --url).
     Search {
         #[command(flatten)]
         args: search::SearchArgs,
@@ -87,13 +87,13 @@ struct Common {
     #[arg(long)]
     allow_remote: bool,
     /// Decides which stays are asked for; drawn and printed if left out.
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Writes the report to this file as JSON.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// How long clients try to come back to a hub that went away, in seconds.
-    #[arg(long, default_value_t = account::PATIENCE.as_secs(), value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    #[arg(long, value_name = "N", default_value_t = account::PATIENCE.as_secs(), value_parser = clap::value_parser!(u64).range(1..=3_600))]
     reconnect_s: u64,
 }
 
@@ -107,11 +107,11 @@ impl Scenario {
         }
     }
 
-    /// The hub it loads, if it loads one.
-    const fn common(&self) -> Option<&Common> {
+    /// The hub it loads, if it loads one, and whether that may be far away.
+    fn hub(&self) -> Option<(&str, bool)> {
         match self {
-            Self::Race { common, .. } | Self::Holds { common, .. } | Self::Watch { common, .. } => Some(common),
-            Self::Search { .. } => None,
+            Self::Race { common, .. } | Self::Holds { common, .. } | Self::Watch { common, .. } => Some((&common.url, common.allow_remote)),
+            Self::Search { args } => args.url.as_deref().map(|url| (url, args.allow_remote)),
         }
     }
 
@@ -134,7 +134,7 @@ impl Scenario {
 #[tokio::main]
 async fn main() -> ExitCode {
     let scenario = Cli::parse().scenario;
-    let target = match scenario.common().map(|common| Target::parse(&common.url, common.allow_remote)).transpose() {
+    let target = match scenario.hub().map(|(url, allow_remote)| Target::parse(url, allow_remote)).transpose() {
         Ok(target) => target,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -172,7 +172,6 @@ async fn run(scenario: &Scenario, target: Option<Target>) -> Result<Report> {
         Scenario::Race { args, common } => race::run(args, link(common)?).await,
         Scenario::Holds { args, common } => holds::run(args, link(common)?).await,
         Scenario::Watch { args, common } => watch::run(args, link(common)?).await,
-        // Nothing else runs beside it, so that nothing disturbs what is measured.
-        Scenario::Search { args } => search::run(args, seed, plan::now_ms()),
+        Scenario::Search { args } => search::run(args, seed, target.clone()).await,
     }
 }

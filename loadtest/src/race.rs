@@ -33,19 +33,19 @@ use guest::Outcome;
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct RaceArgs {
     /// Guests who race in every round.
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     guests: u32,
     /// Races, each for nights nobody asked for before.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rounds: u32,
     /// Anonymous sockets that watch the homes; at least one watches anyway.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     watchers: u32,
     /// Nights at stake in each round.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=30))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=30))]
     nights: u32,
     /// Records what the hub acknowledges in this file; if it holds records already, only checks those against the hub.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     check: Option<PathBuf>,
 }
 

@@ -14,25 +14,25 @@ use crate::session::Link;
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct WatchArgs {
     /// Opens this many authenticated connections, each following one home, and measures the hub's memory for them.
-    #[arg(long, conflicts_with_all = ["watchers", "events"], value_parser = clap::value_parser!(u32).range(1..=19_000))]
+    #[arg(long, value_name = "N", conflicts_with_all = ["watchers", "events"], value_parser = clap::value_parser!(u32).range(1..=19_000))]
     idle: Option<u32>,
     /// Anonymous connections that follow one home.
-    #[arg(long, requires = "events", value_parser = clap::value_parser!(u32).range(1..=19_000))]
+    #[arg(long, value_name = "N", requires = "events", value_parser = clap::value_parser!(u32).range(1..=19_000))]
     watchers: Option<u32>,
     /// Events that each of them must receive.
-    #[arg(long, requires = "watchers", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", requires = "watchers", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     events: Option<u32>,
     /// Events per second; what the hub does not reach is not caught up.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rate: u32,
     /// The hub's process, for its memory and CPU time.
     #[arg(long)]
     pid: Option<u32>,
     /// Users that share the idle connections.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     users: u32,
     /// Seconds of silence before memory is measured: the hub gives back what logging in took after about ten.
-    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(0..=600))]
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(0..=600))]
     settle_s: u32,
 }
 

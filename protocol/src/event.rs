@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::EpochMs;
-use crate::id::{BookingId, HoldId, PaymentId, PropertyId, ReviewId};
+use crate::id::{BookingId, HoldId, PaymentId, PropertyId, ReviewId, SessionId, UserId};
 use crate::view::{AlterationEnd, AlterationState, BookingState, Dispute, NightRange, PaymentState, Side};
 
 /// An event's type and its data, as `{"type":"hold.expired","data":{…}}`.
@@ -21,10 +21,10 @@ pub enum Event {
     /// On `property:{id}`: something about the home is otherwise; read it again.
     #[serde(rename = "property.updated")]
     PropertyUpdated(PropertyVersion),
-    /// On `property:{id}`: the home's host alone can see it.
+    /// On `property:{id}`: the home's host alone can see it. For everybody else the topic ends with it, see [`crate::server::Ended`].
     #[serde(rename = "property.unlisted")]
     PropertyUnlisted(PropertyVersion),
-    /// On `property:{id}`: the home is gone.
+    /// On `property:{id}`: the home is gone, and its topic ends for everybody.
     #[serde(rename = "property.deleted")]
     PropertyDeleted(PropertyVersion),
     /// On `property:{id}`: nights changed their state. It never says who did it.
@@ -90,6 +90,12 @@ pub enum Event {
     /// On both inboxes and the booking: money goes or went back, for the reason that `state` of the booking gives.
     #[serde(rename = "payment.refunded")]
     PaymentRefunded(PaymentNotice),
+    /// On the user's inbox: their profile, address, roles or standing changed; read it again.
+    #[serde(rename = "account.updated")]
+    AccountUpdated(AccountVersion),
+    /// On the user's inbox: a session was logged out, revoked or ended as stolen. One that runs out by itself is not told.
+    #[serde(rename = "session.ended")]
+    SessionEnded(SessionRef),
     /// On the booking and the other side's inbox: one side has written its review. What it says is told when both have, or when the time is over.
     #[serde(rename = "review.submitted")]
     ReviewSubmitted(ReviewSubmitted),
@@ -138,6 +144,8 @@ impl Event {
             Self::PaymentUpdated(_) => "payment.updated",
             Self::PaymentSucceeded(_) => "payment.succeeded",
             Self::PaymentRefunded(_) => "payment.refunded",
+            Self::AccountUpdated(_) => "account.updated",
+            Self::SessionEnded(_) => "session.ended",
             Self::ReviewSubmitted(_) => "review.submitted",
             Self::ReviewPublished(_) => "review.published",
             Self::ReviewReplied(_) => "review.replied",
@@ -161,6 +169,22 @@ pub struct PropertyVersion {
     pub property: PropertyId,
     /// Its version then.
     pub version: i64,
+}
+
+/// Names an account as it was after a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountVersion {
+    /// Whose.
+    pub user: UserId,
+    /// Its version then: that of its `ETag`.
+    pub version: i64,
+}
+
+/// Names a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRef {
+    /// Which one.
+    pub session: SessionId,
 }
 
 /// What became of a hold.

@@ -1,6 +1,6 @@
 //! What happened, past tense, by ids: the public contract of every committed change.
 
-use latchkey_protocol::{BookingId, Date, HoldId, PropertyId, ReviewId};
+use latchkey_protocol::{BookingId, Date, HoldId, PropertyId, ReviewId, SessionId, UserId};
 
 use super::booking::{AlterationEnd, AlterationState, BookingState, Party};
 use super::money::Currency;
@@ -127,6 +127,18 @@ pub enum Event {
     PaymentRefunded(Payment),
     /// The guest's bank disputes a payment, or has decided.
     PaymentDisputed(Payment),
+    /// What somebody's profile shows of them, or may do, is otherwise.
+    AccountUpdated {
+        /// Whose.
+        user: UserId,
+        /// The profile's edition now.
+        edition: i64,
+    },
+    /// A session ended before its time.
+    SessionEnded {
+        /// Which.
+        session: SessionId,
+    },
     /// One side has written its review, which nobody else sees yet.
     ReviewSubmitted {
         /// Of which booking.

@@ -25,7 +25,7 @@ pub enum JobKind {
     },
     /// Send a mail.
     Mail(Mail),
-    /// Delete what has outlived its use; recurs.
+    /// Delete what has outlived its use; most recur.
     Sweep(Sweep),
     /// Take the money that was set aside for this payment.
     Capture {
@@ -82,7 +82,7 @@ impl JobKind {
 pub struct JobId {
     /// The kind of work.
     pub work: Work,
-    /// The payment or booking it is about, the name of a sweep, a fresh UUID of a mail.
+    /// The payment or booking it is about, the key of a sweep, a fresh UUID of a mail.
     pub key: String,
 }
 
@@ -122,6 +122,9 @@ pub enum JobState {
 }
 
 impl JobState {
+    /// Every state's name.
+    pub const NAMES: [&str; 3] = ["waiting", "running", "dead"];
+
     /// The state's name on the wire and in the database.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -238,10 +241,10 @@ impl Job {
         Self::made(PaymentId::from_bytes(key).to_string(), JobKind::Mail(mail), now)
     }
 
-    /// A recurring sweep, one of each.
+    /// A sweep, one of each key.
     #[must_use]
     pub fn sweep(sweep: Sweep, now: Timestamp) -> Self {
-        Self::made(sweep.name().to_owned(), JobKind::Sweep(sweep), now)
+        Self::made(sweep.key(), JobKind::Sweep(sweep), now)
     }
 
     fn made(key: String, kind: JobKind, now: Timestamp) -> Self {

@@ -23,20 +23,21 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::BoxFuture;
 use governor::Quota;
-use latchkey_protocol::{SessionId, UserId};
+use latchkey_protocol::{SessionId, Topic, UserId};
 use tokio::sync::Semaphore;
 
 use self::hashing::Hashing;
 pub use self::revocations::OnRevoked;
 use self::revocations::Revocations;
 use self::throttle::Throttle;
+use super::roles::Roles;
 use super::tokens::{ACCESS_TTL_MS, AccessTokens, TokenKey};
-use super::{Caller, ServiceError};
+use super::{Caller, ServiceError, wire};
 use crate::clock::Clock;
 use crate::digest::{hex, sha256};
 use crate::domain::account::{Account, AccountWrite, AuditEntry, AuditKind, RefreshFamily};
 use crate::domain::mail::Mail;
-use crate::domain::{AuditId, Job, Timestamp, Write};
+use crate::domain::{AuditId, Event, Job, Timestamp, TopicEvent, Write};
 use crate::entropy::{self, fresh_id};
 use crate::store::{ChangeSet, CommitError, Contended, Lane, Person, Store};
 
@@ -90,6 +91,7 @@ pub struct Origin {
 /// Accounts.
 pub struct Accounts {
     store: Arc<Store>,
+    roles: Roles,
     clock: Arc<dyn Clock>,
     tokens: AccessTokens,
     refresh_key: hmac::Key,
@@ -130,10 +132,11 @@ impl Throttles {
     }
 }
 
-/// What is to be written about a user, and which sessions are over when it is.
+/// What is to be written about a user, what they are told of it, and which sessions are over when it is.
 #[derive(Default)]
 struct Change {
     writes: Vec<Write>,
+    events: Vec<TopicEvent>,
     ended: Vec<SessionId>,
 }
 
@@ -176,10 +179,27 @@ impl Change {
         let until = now.plus_ms(ACCESS_TTL_MS);
         for family in sessions {
             let session = family.session;
+            self.tell(family.user, Event::SessionEnded { session }, now);
             self.write(AccountWrite::SetFamily(family.end()));
             self.write(AccountWrite::Revoke { session, until });
             self.ended.push(session);
         }
+    }
+
+    /// Tells the user if what their profile shows is no longer that of `edition`.
+    fn tell_of_account(&mut self, edition: i64, now: Timestamp) {
+        let replaced = self.writes.iter().find_map(|write| match write {
+            Write::Account(AccountWrite::Set(account)) => Some((account.user, account.edition)),
+            _ => None,
+        });
+        if let Some((user, edition)) = replaced.filter(|(_, replaced)| *replaced != edition) {
+            self.tell(user, Event::AccountUpdated { user, edition }, now);
+        }
+    }
+
+    /// Tells the user, in their inbox.
+    fn tell(&mut self, user: UserId, event: Event, at: Timestamp) {
+        self.events.push(TopicEvent { topic: Topic::User(user), seq: None, at, event });
     }
 
     /// Owes the user a mail.
@@ -195,6 +215,7 @@ impl Accounts {
     /// `Internal` if the system gives no random numbers.
     pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, config: AccountsConfig, on_revoked: OnRevoked) -> Result<Self, ServiceError> {
         Ok(Self {
+            roles: Roles::new(Arc::clone(&store)),
             store,
             clock,
             tokens: AccessTokens::new(&config.token_keys),
@@ -244,7 +265,9 @@ impl Accounts {
     ) -> Result<T, ServiceError> {
         for _ in 0..MAX_TRIES {
             let person = self.person(user).await?;
-            let (change, outcome) = decide(person, self.now())?;
+            let (edition, now) = (person.account.edition, self.now());
+            let (mut change, outcome) = decide(person, now)?;
+            change.tell_of_account(edition, now);
             match self.commit(change).await {
                 Ok(()) => return Ok(outcome),
                 Err(CommitError::Contended(Contended::Login)) => return Err(ServiceError::AlreadyRegistered),
@@ -262,7 +285,8 @@ impl Accounts {
             return Ok(());
         }
         let lane = if change.ended.is_empty() { Lane::Normal } else { Lane::Reserved };
-        let set = ChangeSet { writes: change.writes, ..ChangeSet::default() };
+        let events = change.events.iter().map(wire::new_event).collect();
+        let set = ChangeSet { writes: change.writes, events, ..ChangeSet::default() };
         let (store, revocations, until) = (Arc::clone(&self.store), Arc::clone(&self.revocations), self.now().plus_ms(ACCESS_TTL_MS));
         let task = tokio::spawn(async move {
             store.commit(set, lane).await?;

@@ -15,6 +15,7 @@ use super::availability::Availability;
 use super::cache::Cache;
 use super::decisions::Decisions;
 use super::idempotency::{IdempotencyKey, Keys};
+use super::roles::Roles;
 use super::{Caller, Expected, ServiceError, wire};
 use crate::clock::Clock;
 use crate::domain::booking::BookingTerms;
@@ -28,6 +29,7 @@ const CACHED_LISTINGS: u64 = 10_000;
 /// Homes.
 pub struct Listings {
     store: Arc<Store>,
+    roles: Roles,
     keys: Arc<Keys>,
     decisions: Arc<Decisions>,
     availability: Arc<Availability>,
@@ -56,14 +58,15 @@ impl Listings {
         service_fee_bp: u16,
     ) -> Self {
         let cache = Cache::new("listings", CACHED_LISTINGS);
-        Self { store, keys, decisions, availability, clock, service_fee_bp, cache }
+        Self { roles: Roles::new(Arc::clone(&store)), store, keys, decisions, availability, clock, service_fee_bp, cache }
     }
 
     /// Makes a home, a draft unless it is to be published at once; the caller becomes its host. Its topic begins with this.
     ///
     /// # Errors
-    /// `Invalid`, `KeyReused`, `Busy`.
+    /// `Forbidden` for who is no host, `Invalid`, `KeyReused`, `Busy`.
     pub async fn create(&self, caller: &Caller, key: IdempotencyKey, ask: CreateProperty) -> Result<view::Property, ServiceError> {
+        self.roles.require_host(caller).await?;
         let used = self.keys.begin(caller.user, "create_property", key, &ask).await?;
         let now = Timestamp::from_epoch_ms(self.clock.now());
         let (description, terms) = fields::created(&ask, self.service_fee_bp)?;
@@ -83,30 +86,29 @@ impl Listings {
             Ok(()) => Ok(wire::property(&listing, Some(caller.user))),
             Err(CommitError::Contended(Contended::Key)) => {
                 let first: Created<PropertyId> = self.keys.first_answer(&used).await?.ok_or(ServiceError::Busy)?;
-                self.find(Some(caller.user), first.id).await
+                self.find(Some(caller), first.id).await
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// A home, as `viewer` or somebody unknown sees it.
+    /// A home, as the caller or somebody unknown sees it. What is not there for others is there for whoever looks after the hub, as its
+    /// host sees it, unless it is deleted.
     ///
     /// # Errors
     /// `NotFound`, also for what is not theirs to see.
-    pub async fn find(&self, viewer: Option<UserId>, property: PropertyId) -> Result<view::Property, ServiceError> {
-        let listing = self.listing(property).await?.filter(|listing| listing.is_visible_to(viewer));
-        let listing = listing.ok_or(ServiceError::NotFound("property"))?;
-        Ok(wire::property(&listing, viewer))
-    }
-
-    /// A home as an administrator sees it, in whatever state it is but deleted.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    pub async fn find_any(&self, property: PropertyId) -> Result<view::Property, ServiceError> {
-        let listing = self.listing(property).await?.filter(|listing| listing.state != ListingState::Deleted);
-        let listing = listing.ok_or(ServiceError::NotFound("property"))?;
-        Ok(wire::property(&listing, Some(listing.host)))
+    pub async fn find(&self, caller: Option<&Caller>, property: PropertyId) -> Result<view::Property, ServiceError> {
+        let listing = self.listing(property).await?.ok_or(ServiceError::NotFound("property"))?;
+        let viewer = caller.map(|caller| caller.user);
+        if listing.is_visible_to(viewer) {
+            return Ok(wire::property(&listing, viewer));
+        }
+        match caller {
+            Some(caller) if listing.state != ListingState::Deleted && self.roles.is_admin(caller).await? => {
+                Ok(wire::property(&listing, Some(listing.host)))
+            }
+            Some(_) | None => Err(ServiceError::NotFound("property")),
+        }
     }
 
     async fn listing(&self, property: PropertyId) -> Result<Option<Arc<Listing>>, ServiceError> {

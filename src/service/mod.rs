@@ -19,6 +19,7 @@ pub mod photos;
 pub mod quota;
 pub mod retention;
 pub mod reviews;
+pub mod roles;
 pub mod search;
 pub mod stays;
 pub mod tokens;

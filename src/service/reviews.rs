@@ -14,6 +14,7 @@ use super::accounts::Origin;
 use super::decisions::{Decisions, reply};
 use super::idempotency::{IdempotencyKey, Keys};
 use super::listings::{Created, Listings};
+use super::roles::Roles;
 use super::{Caller, Expected, ServiceError, wire};
 use crate::clock::Clock;
 use crate::domain::account::{Account, AccountWrite, AuditEntry, AuditKind, Moderation};
@@ -65,6 +66,7 @@ pub struct Reviews {
     keys: Arc<Keys>,
     decisions: Arc<Decisions>,
     listings: Arc<Listings>,
+    roles: Roles,
     clock: Arc<dyn Clock>,
 }
 
@@ -72,7 +74,7 @@ impl Reviews {
     /// In this store.
     #[must_use]
     pub fn new(store: Arc<Store>, keys: Arc<Keys>, decisions: Arc<Decisions>, listings: Arc<Listings>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, keys, decisions, listings, clock }
+        Self { roles: Roles::new(Arc::clone(&store)), store, keys, decisions, listings, clock }
     }
 
     /// The caller reviews a stay that is completed, as its guest or its host.
@@ -110,7 +112,7 @@ impl Reviews {
         expected: &Expected,
         ask: &WriteReview,
     ) -> Result<view::Review, ServiceError> {
-        let booking = self.readable(Some(caller.user), review).await?.booking;
+        let booking = self.readable(caller, review).await?.booking;
         let submit = asked(caller, review, ask);
         let is_expected = |version| expected.check(version).is_ok();
         let revised = self
@@ -134,7 +136,7 @@ impl Reviews {
         ask: &ReplyToReview,
     ) -> Result<view::Review, ServiceError> {
         let used = self.keys.begin(caller.user, "reply_to_review", key, &(review, ask)).await?;
-        let booking = self.readable(Some(caller.user), review).await?.booking;
+        let booking = self.readable(caller, review).await?.booking;
         let answered = self
             .decisions
             .decide_on_reviews(&used, booking, |calendar, reviewed, now| {
@@ -146,10 +148,10 @@ impl Reviews {
         self.changed(caller, self.find_any(id).await?).await
     }
 
-    /// An admin hides a published review, or shows it again; both are in the audit log of its author. Who may is decided by the caller of this.
+    /// An admin hides a published review, or shows it again; both are in the audit log of its author.
     ///
     /// # Errors
-    /// `NotFound`, `InvalidState`, `Busy`.
+    /// `Forbidden`, `NotFound`, `InvalidState`, `Busy`.
     pub async fn moderate(
         &self,
         admin: &Caller,
@@ -158,6 +160,7 @@ impl Reviews {
         ask: ModerateReview,
         origin: &Origin,
     ) -> Result<view::Review, ServiceError> {
+        self.roles.require_admin(admin).await?;
         let known = self.find_any(review).await?;
         let moderated = self
             .decisions
@@ -185,21 +188,20 @@ impl Reviews {
         Ok(wire::moderated_review(&moderated))
     }
 
-    /// A review that `viewer`, or somebody unknown, may see.
+    /// A review that the caller, or somebody unknown, may see; admins see hidden ones too. What is sealed is its author's alone.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn find(&self, viewer: Option<UserId>, review: ReviewId) -> Result<view::Review, ServiceError> {
-        Ok(wire::review(&self.readable(viewer, review).await?, viewer))
-    }
-
-    /// A published review as an admin sees it, hidden or not. What is sealed is its author's alone.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    pub async fn find_moderated(&self, review: ReviewId) -> Result<view::Review, ServiceError> {
+    pub async fn find(&self, caller: Option<&Caller>, review: ReviewId) -> Result<view::Review, ServiceError> {
         let known = self.find_any(review).await?;
-        if known.hidden.is_some() { Ok(wire::moderated_review(&known)) } else { self.find(None, review).await }
+        let viewer = caller.map(|caller| caller.user);
+        if known.is_visible_to(viewer) {
+            return Ok(wire::review(&known, viewer));
+        }
+        match caller {
+            Some(caller) if known.hidden.is_some() && self.roles.is_admin(caller).await? => Ok(wire::moderated_review(&known)),
+            Some(_) | None => Err(ServiceError::NotFound("review")),
+        }
     }
 
     /// Of the reviews of a stay those that the caller, one of its parties, may see.
@@ -217,16 +219,16 @@ impl Reviews {
     /// What guests say about a home, newest first, published before `before`.
     ///
     /// # Errors
-    /// `NotFound` for a home that `viewer` does not see.
+    /// `NotFound` for a home that the caller does not see.
     pub async fn of_home(
         &self,
-        viewer: Option<UserId>,
+        caller: Option<&Caller>,
         property: PropertyId,
         before: Option<Place>,
         limit: u16,
     ) -> Result<Vec<view::Review>, ServiceError> {
-        self.listings.find(viewer, property).await?;
-        self.page(viewer, ReviewSubject::Home(property), before, limit).await
+        self.listings.find(caller, property).await?;
+        self.page(caller, ReviewSubject::Home(property), before, limit).await
     }
 
     /// What hosts say about a guest, newest first, published before `before`.
@@ -235,13 +237,13 @@ impl Reviews {
     /// `NotFound` for a user whom others do not see.
     pub async fn of_guest(
         &self,
-        viewer: Option<UserId>,
+        caller: Option<&Caller>,
         user: UserId,
         before: Option<Place>,
         limit: u16,
     ) -> Result<Vec<view::Review>, ServiceError> {
         self.store.account(user).await?.filter(Account::is_public).ok_or(ServiceError::NotFound("user"))?;
-        self.page(viewer, ReviewSubject::Guest(user), before, limit).await
+        self.page(caller, ReviewSubject::Guest(user), before, limit).await
     }
 
     /// Publishes what is sealed of a booking's reviews and whose time is over; gives when that is, if it is still to come.
@@ -278,13 +280,14 @@ impl Reviews {
 
     async fn page(
         &self,
-        viewer: Option<UserId>,
+        caller: Option<&Caller>,
         subject: ReviewSubject,
         before: Option<Place>,
         limit: u16,
     ) -> Result<Vec<view::Review>, ServiceError> {
         let before = before.map(|place| (Timestamp::from_epoch_ms(place.published_at), place.id));
         let reviews = self.store.published_reviews(subject, before, limit).await?;
+        let viewer = caller.map(|caller| caller.user);
         Ok(reviews.iter().map(|review| wire::review(review, viewer)).collect())
     }
 
@@ -292,9 +295,9 @@ impl Reviews {
         self.store.review(review).await?.ok_or(ServiceError::NotFound("review"))
     }
 
-    async fn readable(&self, viewer: Option<UserId>, review: ReviewId) -> Result<Review, ServiceError> {
+    async fn readable(&self, caller: &Caller, review: ReviewId) -> Result<Review, ServiceError> {
         let known = self.find_any(review).await?;
-        if known.is_visible_to(viewer) { Ok(known) } else { Err(ServiceError::NotFound("review")) }
+        if known.is_visible_to(Some(caller.user)) { Ok(known) } else { Err(ServiceError::NotFound("review")) }
     }
 
     /// The answer to a change: nobody reads of the home what was true before it.

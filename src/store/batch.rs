@@ -74,6 +74,8 @@ struct Rows {
     ensured: Vec<Value>,
     /// Topics and the first event of each that stays.
     swept: Vec<Value>,
+    /// Entries of the audit log whose address goes.
+    addresses: Vec<Value>,
 }
 
 /// The transaction that commits `sets` with `events` numbered as given.
@@ -146,6 +148,7 @@ impl Rows {
             Write::Sweep(Outlived::Events { topic, below }) => {
                 self.swept.push(row([("topic", topic.to_string().into_value()), ("below", int(*below).into_value())]));
             }
+            Write::Sweep(Outlived::Address(entry)) => self.addresses.push(record("audit", *entry).into_value()),
             Write::Sweep(outlived) => self.deletes.extend(outlived_record(outlived).map(SurrealValue::into_value)),
             Write::Account(write) => self.add_account_write(write, number),
             Write::AddReview(review) => self.insert("review", ReviewRow::from(review).into_value()),
@@ -210,6 +213,10 @@ impl Rows {
         if !self.swept.is_empty() {
             variables.insert("swept", self.swept);
             push(&mut text, SWEEP_EVENTS);
+        }
+        if !self.addresses.is_empty() {
+            variables.insert("addresses", self.addresses);
+            push(&mut text, "UPDATE $addresses SET address = NONE RETURN NONE");
         }
         for (table, rows) in self.inserts {
             variables.insert(table, rows);

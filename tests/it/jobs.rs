@@ -124,7 +124,7 @@ async fn what_recurs_is_there_once_however_often_the_hub_starts() {
         let jobs = hub.store().jobs(None, None, 100).await.unwrap();
         let mut names: Vec<String> = jobs.into_iter().map(|job| job.id.to_string()).collect();
         names.retain(|name| name.starts_with("sweep/"));
-        assert_eq!(names, ["sweep/events", "sweep/holds", "sweep/keys", "sweep/log", "sweep/sessions", "sweep/tokens"]);
+        assert_eq!(names, ["sweep/audit", "sweep/events", "sweep/holds", "sweep/keys", "sweep/log", "sweep/sessions", "sweep/tokens"]);
         hub.restart().await;
     }
 }
@@ -152,7 +152,7 @@ async fn an_admin_sees_what_was_given_up_retries_one_and_discards_another() {
     assert_eq!((found.what.as_str(), found.user, found.last_error.as_deref()), ("password_changed", Some(ada.user), Some("smtp 550")));
     assert!(seen.iter().any(|job| job.key == two.key));
     let sweeps: Page<view::Job> = admin.get("/admin/jobs/?state=waiting").send().await.expect_json(200);
-    assert_eq!(sweeps.items.iter().filter(|job| job.kind == "sweep").count(), 6, "{sweeps:?}");
+    assert_eq!(sweeps.items.iter().filter(|job| job.kind == "sweep").count(), 7, "{sweeps:?}");
 
     server.behaves(Manner::Takes);
     let retried: view::Job = admin.post(&format!("/admin/jobs/{one}/retry/"), &()).send().await.expect_json(200);

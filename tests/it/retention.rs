@@ -21,7 +21,7 @@ async fn swept(hub: &Hub) {
     let probe = || async {
         let jobs = store.jobs(None, None, 100).await.unwrap();
         let sweeps: Vec<_> = jobs.iter().filter(|job| job.id.work == Work::Sweep).collect();
-        assert_eq!(sweeps.len(), 6, "one of each: {sweeps:?}");
+        assert_eq!(sweeps.len(), 7, "one of each: {sweeps:?}");
         let is_done = |state| matches!(state, JobState::Waiting { run_at } if run_at.epoch_ms() > now + 1_800_000);
         sweeps.iter().all(|job| is_done(job.state)).then_some(())
     };
@@ -163,6 +163,24 @@ async fn p7_a_key_is_remembered_for_a_week_and_then_forgotten() {
     pass_and_sweep(&hub, 2 * DAY_S).await;
     assert_eq!(hub.store().find_key(&used).await.unwrap(), None);
     drop(ada);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_audit_log_forgets_what_is_older_than_its_days_and_nothing_else() {
+    let hub = Hub::with("--audit-days 3").await;
+    let ada = hub.guest("ada").await;
+    let audit = || async {
+        let entries = hub.store().audit(None, None, 100, Timestamp::from_epoch_ms(hub.now())).await.unwrap();
+        entries.into_iter().rev().map(|entry| entry.kind.name()).collect::<Vec<_>>()
+    };
+    assert_eq!(audit().await, ["registered", "logged_in"]);
+    pass_and_sweep(&hub, 2 * DAY_S).await;
+    Guest::log_in(hub.address, &ada.email).await.become_host().await;
+    assert_eq!(audit().await, ["registered", "logged_in", "logged_in", "became_host"], "none is old enough");
+    pass_and_sweep(&hub, 2 * DAY_S).await;
+    assert_eq!(audit().await, ["logged_in", "became_host"]);
+    pass_and_sweep(&hub, 2 * DAY_S).await;
+    assert_eq!(audit().await, Vec::<&str>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

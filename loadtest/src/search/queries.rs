@@ -26,7 +26,7 @@ pub(super) const SHAPES: [Shape; 18] = [
     shape("500 km, dates", |random, now| Query { sort: Sort::Distance, ..in_city(random, now, 500_000) }),
     shape("500 km, flexible, price", |random, now| Query { sort: Sort::Price, ..flexible(in_city(random, now, 500_000)) }),
     shape("world, dates", week),
-    shape("world, price of a night", |_, _| Query { sort: Sort::Price, ..Query::everything() }),
+    shape("world, price of a night", |_, _| checked(Query { sort: Sort::Price, ..Query::everything() })),
     shape("world, dates, price", |random, now| Query { sort: Sort::Price, ..week(random, now) }),
     shape("world, flexible, price", |random, now| Query { sort: Sort::Price, ..flexible(week(random, now)) }),
     shape("world, flexible, price, 6 amenities", |random, now| Query {

@@ -1,9 +1,11 @@
 //! A made-up market: homes in crowded cities all over the world, and a year of stays in each.
 
+use latchkey::domain::booking::BookingTerms;
 use latchkey::domain::calendar::NightRun;
 use latchkey::domain::event::NightState;
 use latchkey::domain::listing::{Description, Hours, HouseRules};
 use latchkey::domain::pricing::Rates;
+use latchkey::domain::review::RatingSums;
 use latchkey::domain::terms::{Season, Seasons, StayRules, Terms, Weekdays};
 use latchkey::domain::{Amenity, Date, Listing, ListingState, Location, PropertyId, Timestamp, UserId, Weekday};
 use latchkey::search::Home;
@@ -52,8 +54,24 @@ fn is_one_in(random: &mut SplitMix64, many: u64) -> bool {
     random.below(many) == 0
 }
 
-/// The home of that number: the same for the same seed.
-pub(super) fn home(seed: u64, number: u32, now: Timestamp) -> Home {
+/// A number of homes with a year of stays from a day on: always the same ones for the same three.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Market {
+    pub(super) seed: u64,
+    pub(super) homes: u32,
+    pub(super) day: Date,
+}
+
+impl Market {
+    /// Every home.
+    pub(super) fn homes(self) -> impl Iterator<Item = Home> {
+        let midnight = Timestamp::from_epoch_ms(i64::from(self.day.epoch_day()) * 86_400_000);
+        (0..self.homes).map(move |number| home(self.seed, number, midnight))
+    }
+}
+
+/// The home of that number.
+fn home(seed: u64, number: u32, now: Timestamp) -> Home {
     let mut random = SplitMix64::lane(seed, u64::from(number));
     let (latitude, longitude, zone) = city(popular(&mut random));
     let mut id = [0; 16];
@@ -82,11 +100,15 @@ pub(super) fn home(seed: u64, number: u32, now: Timestamp) -> Home {
         version: 1,
         description,
         terms,
+        booking_terms: BookingTerms::DEFAULT,
         photos: Vec::new(),
+        ratings: RatingSums::NONE,
         created_at: now,
         updated_at: now,
     };
-    Home { listing, seq: 500, taken: stays(&mut random, now.utc_date()) }
+    let taken = stays(&mut random, now.utc_date());
+    // One event listed it, and one changed each run of nights.
+    Home { listing, seq: 1 + taken.len() as u64, taken }
 }
 
 fn terms(random: &mut SplitMix64, zone: &str, now: Timestamp) -> Terms {

@@ -1,4 +1,4 @@
-//! The load tester against a small hub of our own that can lie: an honest hub must pass, and every lie must be caught.
+//! The load tester against a small hub of our own that can lie: an honest hub must pass, and every lie must be caught. `search` asks a real one.
 //!
 //! The verdict of `loadtest` is what we trust about the real hub, so it is tested like one: the binary runs as a process,
 //! and its last line and exit code are read as a script would read them.
@@ -8,6 +8,7 @@
 mod fake_hub;
 mod holds;
 mod race;
+mod search;
 mod watch;
 
 use std::process::Stdio;
@@ -45,8 +46,12 @@ async fn loadtest(hub: &FakeHub, args: &str) -> Outcome {
 }
 
 async fn loadtest_at(url: &str, args: &str) -> Outcome {
+    loadtest_with(&format!("{args} --url {url}")).await
+}
+
+async fn loadtest_with(args: &str) -> Outcome {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
-    command.args(args.split_whitespace()).args(["--url", url]).stdin(Stdio::null()).kill_on_drop(true);
+    command.args(args.split_whitespace()).stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(Duration::from_mins(2), command.output()).await.expect("loadtest ends").unwrap();
     Outcome { text: String::from_utf8(output.stdout).unwrap(), code: output.status.code() }
 }

@@ -22,7 +22,7 @@ use crate::api::request::Ask;
 /// Largest JSON body, in bytes.
 pub(super) const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// Who may call an operation. What of it is theirs is the service's decision.
+/// Who may call an operation, as the document says. The router asks for a token; the role, and what of it is theirs, are the service's decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Anybody; a token, if there is one, must be valid and may show more.

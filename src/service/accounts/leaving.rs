@@ -8,12 +8,16 @@ use super::sessions::live;
 use super::{Accounts, By, Change, Origin};
 use crate::domain::account::{AccountWrite, AuditKind, RefreshFamily, nothing_is_open};
 use crate::domain::booking::Booking;
+use crate::domain::retention::Sweep;
 use crate::domain::{Job, PaymentId, Refusal, Timestamp, Write};
 use crate::service::{Caller, ServiceError, wire};
 use crate::store::BookingFilter;
 
 /// Bookings read at once.
 const PAGE: u16 = 500;
+
+/// How long after an erasure its addresses are looked for: entries that were being written beside it are there by then.
+const LOOK_FOR_ADDRESSES_AFTER_MS: i64 = 60_000;
 
 impl Accounts {
     /// Leaves until the next log-in: homes go off sale, every session ends, and to others the user is not there.
@@ -37,7 +41,7 @@ impl Accounts {
     }
 
     /// Takes away everything personal for good; bookings and money stay, of a user without a name. Homes go off sale first, so that
-    /// no booking comes in behind what is looked at here.
+    /// no booking comes in behind what is looked at here. A job takes network addresses from the audit log soon after.
     ///
     /// # Errors
     /// `BadCredentials`; `InvalidState` of admins, with an unpaid or future booking on either side, and with homes that cannot be taken
@@ -62,6 +66,8 @@ impl Accounts {
             change.write(AccountWrite::EndLogin { email: login.email });
             change.write(AccountWrite::Set(person.account.erase()?));
             change.audit(&by, AuditKind::Erased, caller.user, now);
+            let addresses = Job::sweep(Sweep::Addresses(caller.user), now).delayed_until(now.plus_ms(LOOK_FOR_ADDRESSES_AFTER_MS));
+            change.writes.push(Write::AddJob(addresses));
             // When nothing can be written any more: their sessions have ended by then.
             change.writes.push(Write::AddJob(Job::erase_reviews(caller.user, now)));
             Ok((change, ()))

@@ -26,7 +26,7 @@ impl Accounts {
         let account = self.account(user).await?;
         let may_see_all = match caller {
             Some(caller) if caller.user == user => true,
-            Some(caller) => self.require_admin(caller).await.is_ok(),
+            Some(caller) => self.roles.is_admin(caller).await?,
             None => false,
         };
         if !may_see_all && !account.is_public() {

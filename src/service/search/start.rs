@@ -1,12 +1,13 @@
 //! How the index comes to be at start: from the checkpoint and the commit log after it, or from every home in the store.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use futures_util::{StreamExt as _, stream};
 
-use super::{IDLE, READ_AT_ONCE, Search, file, indexed};
-use crate::domain::{PropertyId, Topic};
+use super::{IDLE, READ_AT_ONCE, Search, file, indexed, night_run};
+use crate::domain::{PropertyId, Seq, Topic};
 use crate::search::Index;
 use crate::search::checkpoint::Head;
 use crate::store::StoreError;
@@ -19,6 +20,9 @@ const READS: usize = 2;
 
 /// Progress is logged whenever so many homes have been read.
 const TELL_EVERY: usize = 10_000;
+
+/// A home with so many events or more after the checkpoint is read again: an event costs about as much as a night.
+const FOLDED_AT_MOST: Seq = 256;
 
 impl Search {
     /// Fills the index; when this returns, it contains whatever was committed before the process started, and since.
@@ -50,8 +54,10 @@ impl Search {
             Some((head, index)) => {
                 tracing::info!(homes = index.len(), "search starts from its checkpoint");
                 *self.index_mut() = index;
+                let pending = head.pending.iter().copied().collect();
                 self.await_again(head);
-                self.follow_logs().await
+                self.follow_logs().await?;
+                self.fold_in(&pending).await
             }
             None => self.read_all().await,
         }
@@ -87,6 +93,40 @@ impl Search {
             }
         }
         tracing::info!(batches, homes = self.stale().homes.len(), "search has followed the commit logs");
+        Ok(())
+    }
+
+    /// Brings the homes that the logs name up to date by their events, where these change nothing but nights: what a crash left to do, which may
+    /// concern every home, is then a few rows of each and not a year of nights. The others stay on the list of those that are read again as a
+    /// whole, and so does what the checkpoint said was `pending`.
+    async fn fold_in(&self, pending: &HashSet<PropertyId>) -> Result<(), StoreError> {
+        let behind: Vec<(Topic, Seq, Seq)> = {
+            let stale = self.stale();
+            let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+            let named = stale.homes.iter().filter(|(property, _)| !pending.contains(property));
+            let range = |(property, needed): (&PropertyId, &Seq)| Some((Topic::Property(*property), index.seq(*property)? + 1, *needed));
+            named.filter_map(range).filter(|(_, from, to)| to.saturating_sub(*from) < FOLDED_AT_MOST).collect()
+        };
+        for ranges in behind.chunks(READ_AT_ONCE) {
+            let missing: Vec<_> = ranges.iter().filter(|(_, from, to)| from <= to).copied().collect();
+            let events = self.store.events_of(&missing).await?;
+            let mut stale = self.stale();
+            let mut index = self.index_mut();
+            for event in &events {
+                if let (Topic::Property(property), Some(run)) = (event.topic, night_run(event)) {
+                    // After an event of another kind, or one that retention has deleted, there is a gap: then the home is not up to date below.
+                    index.apply(property, event.seq, Some(run));
+                }
+            }
+            // More may have happened meanwhile, and is on the list.
+            for (topic, ..) in ranges {
+                let Topic::Property(property) = topic else { continue };
+                if index.seq(*property) >= stale.homes.get(property).copied() {
+                    stale.homes.remove(property);
+                }
+            }
+        }
+        tracing::info!(homes = behind.len(), to_read = self.stale().homes.len(), "search has folded in what the logs name");
         Ok(())
     }
 

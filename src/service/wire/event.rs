@@ -47,6 +47,8 @@ fn data(event: &wire_event::Event) -> Arc<str> {
         | wire_event::Event::PaymentRefunded(data)
         | wire_event::Event::PaymentDisputed(data) => serde_json::to_string(data),
         wire_event::Event::PayoutUpdated(data) => serde_json::to_string(data),
+        wire_event::Event::AccountUpdated(data) => serde_json::to_string(data),
+        wire_event::Event::SessionEnded(data) => serde_json::to_string(data),
         wire_event::Event::ReviewSubmitted(data) => serde_json::to_string(data),
         wire_event::Event::ReviewPublished(data)
         | wire_event::Event::ReviewReplied(data)
@@ -105,6 +107,10 @@ fn wire(event: &Event) -> wire_event::Event {
         Event::PaymentUpdated(payment) => wire_event::Event::PaymentUpdated(payment_notice(payment)),
         Event::PaymentSucceeded(payment) => wire_event::Event::PaymentSucceeded(payment_notice(payment)),
         Event::PaymentRefunded(payment) => wire_event::Event::PaymentRefunded(payment_notice(payment)),
+        Event::AccountUpdated { user, edition } => {
+            wire_event::Event::AccountUpdated(wire_event::AccountVersion { user: *user, version: *edition })
+        }
+        Event::SessionEnded { session } => wire_event::Event::SessionEnded(wire_event::SessionRef { session: *session }),
         Event::PaymentDisputed(payment) => wire_event::Event::PaymentDisputed(payment_notice(payment)),
         Event::ReviewSubmitted { booking, property, by } => {
             wire_event::Event::ReviewSubmitted(wire_event::ReviewSubmitted { booking: *booking, property: *property, by: side(*by) })

@@ -1,9 +1,10 @@
 //! The event log.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
-use surrealdb::types::{RecordId, SurrealValue};
+use surrealdb::types::{RecordId, SurrealValue, Variables};
 
 use crate::domain::{Seq, Topic};
 use crate::store::database::variables;
@@ -17,6 +18,13 @@ struct EventRow {
     kind: String,
     at: i64,
     data: String,
+}
+
+impl EventRow {
+    fn into_event(self, topic: Topic) -> Result<StoredEvent, StoreError> {
+        let seq = narrow(number_of(&self.id)?, "event.seq")?;
+        Ok(StoredEvent { topic, seq, at: self.at, kind: Cow::Owned(self.kind), data: Arc::from(self.data) })
+    }
 }
 
 impl Store {
@@ -38,11 +46,34 @@ impl Store {
         let bounds = variables([("topic", topic.to_string().into_value()), ("from", int(from).into_value()), ("to", int(to).into_value())]);
         let rows: Vec<EventRow> = self.database().read("SELECT * FROM event:[$topic, $from]..=[$topic, $to]", bounds).await?;
         self.settled().await;
-        rows.into_iter()
-            .map(|row| {
-                let seq = narrow(number_of(&row.id)?, "event.seq")?;
-                Ok(StoredEvent { topic, seq, at: row.at, kind: Cow::Owned(row.kind), data: Arc::from(row.data) })
-            })
-            .collect()
+        rows.into_iter().map(|row| row.into_event(topic)).collect()
+    }
+
+    /// The same of several topics, one after the other, in one query.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn events_of(&self, ranges: &[(Topic, Seq, Seq)]) -> Result<Vec<StoredEvent>, StoreError> {
+        if ranges.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (mut text, mut bound) = (String::new(), Variables::new());
+        for (number, (topic, from, to)) in ranges.iter().enumerate() {
+            bound.insert(format!("t{number}"), topic.to_string());
+            bound.insert(format!("f{number}"), int(*from));
+            bound.insert(format!("u{number}"), int(*to));
+            // Writing to a String cannot fail.
+            let _ = write!(text, "SELECT * FROM event:[$t{number}, $f{number}]..=[$t{number}, $u{number}];");
+        }
+        let mut answers = self.database().query(text, bound).await?.check()?;
+        self.settled().await;
+        let mut events = Vec::new();
+        for (number, (topic, ..)) in ranges.iter().enumerate() {
+            let rows: Vec<EventRow> = answers.take(number)?;
+            for row in rows {
+                events.push(row.into_event(*topic)?);
+            }
+        }
+        Ok(events)
     }
 }

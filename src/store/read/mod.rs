@@ -4,7 +4,7 @@ mod accounts;
 mod bookings;
 mod calendars;
 mod events;
-mod jobs;
+pub(super) mod jobs;
 mod listings;
 mod retention;
 mod reviews;
@@ -17,7 +17,7 @@ use super::{Store, StoreError};
 pub use accounts::Person;
 pub use bookings::{BookingFilter, InboxState};
 pub use calendars::{CalendarState, Lease};
-pub use retention::{Found, LoggedBatch};
+pub use retention::{Aged, Found, LoggedBatch};
 pub use reviews::ReviewSubject;
 pub use search::SearchHome;
 

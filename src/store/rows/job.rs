@@ -2,7 +2,7 @@
 
 use latchkey_protocol::{BookingId, PaymentId, UserId};
 use serde::{Deserialize, Serialize};
-use surrealdb::types::{RecordId, RecordIdKey, SurrealValue};
+use surrealdb::types::{RecordId, SurrealValue};
 
 use super::{array_record, narrow, unknown};
 use crate::domain::Timestamp;
@@ -18,6 +18,7 @@ const NEVER: i64 = (1 << 53) - 1;
 pub(in crate::store) struct JobRow {
     id: RecordId,
     kind: String,
+    key: String,
     payload: String,
     state: String,
     at: i64,
@@ -52,6 +53,13 @@ struct Payload {
     since: Option<i64>,
 }
 
+impl JobRow {
+    /// The part of its id that names it among those of its kind.
+    pub(in crate::store) fn key(&self) -> &str {
+        &self.key
+    }
+}
+
 /// `job:[kind, key]`.
 pub(in crate::store) fn job_record(id: &JobId) -> RecordId {
     array_record("job", [id.work.name().into_value(), id.key.as_str().into_value()])
@@ -71,7 +79,7 @@ impl From<&JobKind> for Payload {
             JobKind::Sweep(sweep) => {
                 let named = Self { sweep: Some(sweep.name().to_owned()), ..Self::default() };
                 match sweep {
-                    Sweep::Holds(walk) | Sweep::Sessions(walk) => {
+                    Sweep::Holds(walk) | Sweep::Sessions(walk) | Sweep::Audit(walk) => {
                         Self { walk: walk.map(|walk| (walk.from.epoch_ms(), walk.window_ms)), ..named }
                     }
                     Sweep::Tokens => named,
@@ -79,6 +87,7 @@ impl From<&JobKind> for Payload {
                         let text = |position: &LogPosition| (uuid::Uuid::from_bytes(position.node).to_string(), position.next);
                         Self { log: log.iter().map(text).collect(), ..named }
                     }
+                    Sweep::Addresses(user) => Self { user: Some(*user), ..named },
                     Sweep::Unnamed { since } => Self { since: Some(since.epoch_ms()), ..named },
                 }
             }
@@ -104,15 +113,17 @@ impl Payload {
                     Some(LogPosition { node, next: *next })
                 };
                 let log: Vec<LogPosition> = self.log.iter().map(position).collect::<Option<_>>()?;
-                let known = [
+                let mut known = vec![
                     Sweep::Holds(walk),
                     Sweep::Sessions(walk),
+                    Sweep::Audit(walk),
                     Sweep::Tokens,
                     Sweep::Keys(log.clone()),
                     Sweep::Events(log.clone()),
                     Sweep::Log(log),
                     Sweep::Unnamed { since: Timestamp::from_epoch_ms(self.since.unwrap_or(0)) },
                 ];
+                known.extend(self.user.map(Sweep::Addresses));
                 let name = self.sweep?;
                 known.into_iter().find(|sweep| sweep.name() == name).map(JobKind::Sweep)
             }
@@ -128,6 +139,7 @@ impl From<&Job> for JobRow {
         Self {
             id: job_record(&job.id),
             kind: job.id.work.name().to_owned(),
+            key: job.id.key.clone(),
             payload: serde_json::to_string(&Payload::from(&job.kind)).expect("texts and numbers are JSON"),
             state: job.state.name().to_owned(),
             at,
@@ -155,7 +167,7 @@ impl TryFrom<JobRow> for Job {
             word => return Err(unknown("job.state", word)),
         };
         Ok(Self {
-            id: JobId { work, key: key_of(&row.id)? },
+            id: JobId { work, key: row.key },
             kind,
             state,
             attempts: narrow(row.attempts, "job.attempts")?,
@@ -164,14 +176,6 @@ impl TryFrom<JobRow> for Job {
             created_at: Timestamp::from_epoch_ms(row.created_at),
         })
     }
-}
-
-fn key_of(record: &RecordId) -> Result<String, StoreError> {
-    let last = match &record.key {
-        RecordIdKey::Array(parts) => parts.iter().last().cloned(),
-        _ => None,
-    };
-    last.and_then(|key| String::from_value(key).ok()).ok_or_else(|| StoreError::Corrupt("job without a key".to_owned()))
 }
 
 #[cfg(test)]
@@ -195,6 +199,8 @@ mod tests {
             Sweep::Events(vec![]),
             Sweep::Log(log),
             Sweep::Unnamed { since: at(6) },
+            Sweep::Audit(walk),
+            Sweep::Addresses(user),
         ];
         jobs.extend(sweeps.map(|sweep| Job::sweep(sweep, at(5))));
         let booking = BookingId::from_bytes([6; 16]);

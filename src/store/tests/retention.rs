@@ -119,8 +119,8 @@ async fn ended_holds_are_found_by_the_time_in_their_ids_and_live_ones_stay() {
             };
             bench.store.commit(set, Lane::Normal).await.unwrap();
         }
-        assert_eq!(bench.store.first_hold_or_session(true).await.unwrap(), Some(taken[0]), "{engine}");
-        assert_eq!(bench.store.first_hold_or_session(false).await.unwrap(), None);
+        assert_eq!(bench.store.first_of(Aged::Holds).await.unwrap(), Some(taken[0]), "{engine}");
+        assert_eq!(bench.store.first_of(Aged::Sessions).await.unwrap(), None);
         let at = Timestamp::from_epoch_ms;
         for (from, to, ended, stays) in
             [(0, 10_000, 0, None), (0, 10_001, 1, None), (10_000, 30_000, 1, Some(taken[1])), (0, 40_000, 2, Some(taken[1]))]
