@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::guest::PASSWORD;
 use crate::support::hub::list_home;
 use crate::support::rest::Answer;
-use crate::support::{Guest, Hub, eventually, fresh_key};
+use crate::support::{Client, Guest, Hub, eventually, fresh_key};
 
 /// Seconds of 14 days.
 const WRITING_S: i64 = 14 * 86_400;
@@ -63,7 +63,7 @@ async fn p8_neither_side_learns_anything_of_the_others_review_before_both_are_in
     let told = helga.hears("review.submitted").await;
     assert_eq!(told.data, json!({"booking": booking.id, "property": home.id, "by": "guest"}));
     helga.live.event_of(Topic::Booking(booking.id), "review.submitted").await;
-    assert_eq!(of_booking(&ada, &booking).await, [review.clone()]);
+    assert_eq!(of_booking(&ada, &booking).await, std::slice::from_ref(&review));
     assert_eq!(of_booking(&helga, &booking).await, []);
     for request in [helga.get(&path), root.get(&path), hub.rest.get(&path)] {
         request.send().await.expect_problem(404, ErrorCode::NotFound);
@@ -101,7 +101,7 @@ async fn p8_neither_side_learns_anything_of_the_others_review_before_both_are_in
         ((found.items[0].review_count, found.items[0].rating_hundredths) == (1, Some(400))).then_some(())
     })
     .await;
-    for frame in [&watcher.client, &helga.live, &ada.live].into_iter().flat_map(|client| client.frames()) {
+    for frame in [&watcher.client, &helga.live, &ada.live].into_iter().flat_map(Client::frames) {
         assert!(!frame.contains(CANARY), "{frame}");
     }
     for frame in watcher.client.frames() {

@@ -9,7 +9,7 @@ use super::*;
 use crate::domain::booking::Party;
 use crate::domain::event::ReviewChange;
 use crate::domain::job::{Job, JobKind};
-use crate::domain::review::{GuestRatings, RatingSums, Ratings, Review, ReviewState, StayRatings, WRITING_MS};
+use crate::domain::review::{BookingReviews, GuestRatings, RatingSums, Ratings, Review, ReviewState, StayRatings, WRITING_MS};
 
 /// What the database would hold besides the home.
 struct World {
@@ -196,12 +196,12 @@ fn only_the_parties_of_a_completed_stay_in_somebody_elses_home_review_it_once() 
     assert_eq!(refuse(Reviewed::default(), &by(1, Party::Guest, 5)), Refusal::NotFound);
     let host_as_guest = SubmitReview { author: HOST, ..by(1, Party::Guest, 5) };
     assert!(matches!(refuse(world.reviewed(1), &host_as_guest), Refusal::Invalid { field: "ratings", .. }));
-    let mut own = Reviewed { reviews: Default::default(), ..world.reviewed(1) };
+    let mut own = Reviewed { reviews: BookingReviews::default(), ..world.reviewed(1) };
     own.ended.as_mut().unwrap().booking.guest = HOST;
     let praise = SubmitReview { author: HOST, ..by(1, Party::Guest, 5) };
     assert_eq!(refuse(own, &praise), Refusal::InvalidState { state: "own_home" });
     for state in [BookingState::CancelledByGuest { at: START }, BookingState::NoShow { at: START }] {
-        let mut unstayed = Reviewed { reviews: Default::default(), ..world.reviewed(1) };
+        let mut unstayed = Reviewed { reviews: BookingReviews::default(), ..world.reviewed(1) };
         unstayed.ended.as_mut().unwrap().booking.state = state;
         assert_eq!(refuse(unstayed, &by(1, Party::Guest, 5)), Refusal::InvalidState { state: state.name() });
     }
