@@ -180,7 +180,7 @@ impl By {
 
     fn entry(&self, kind: AuditKind, user: UserId, at: Timestamp) -> AuditEntry {
         let id = AuditId::from_bytes(fresh_id(at.epoch_ms()));
-        AuditEntry { id, at, kind, user, actor: self.actor, session: self.session, address: self.address.clone() }
+        AuditEntry { id, at, kind, user, actor: self.actor, session: self.session, address: self.address.clone(), moderation: None }
     }
 }
 

@@ -58,7 +58,12 @@ impl Step {
             | Event::MessageSent(_)
             | Event::MessageRead(_)
             | Event::NotificationCreated(_)
-            | Event::NotificationRead(_) => None,
+            | Event::NotificationRead(_)
+            | Event::ReviewSubmitted(_)
+            | Event::ReviewPublished(_)
+            | Event::ReviewReplied(_)
+            | Event::ReviewHidden(_)
+            | Event::ReviewShown(_) => None,
         }
     }
 }

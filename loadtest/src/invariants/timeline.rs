@@ -74,7 +74,10 @@ impl Timeline {
             | Event::PropertyPublished(_)
             | Event::PropertyUpdated(_)
             | Event::PropertyUnlisted(_)
-            | Event::PropertyDeleted(_) => None,
+            | Event::PropertyDeleted(_)
+            | Event::ReviewPublished(_)
+            | Event::ReviewHidden(_)
+            | Event::ReviewShown(_) => None,
             Event::HoldExpired(_)
             | Event::BookingCreated(_)
             | Event::BookingConfirmed(_)
@@ -100,7 +103,9 @@ impl Timeline {
             | Event::MessageSent(_)
             | Event::MessageRead(_)
             | Event::NotificationCreated(_)
-            | Event::NotificationRead(_) => return Err(format!("event {seq}: {kind} on a public topic")),
+            | Event::NotificationRead(_)
+            | Event::ReviewSubmitted(_)
+            | Event::ReviewReplied(_) => return Err(format!("event {seq}: {kind} on a public topic")),
         };
         let receipts = if is_held(change) && !self.without_receipts { vec![received_at] } else { Vec::new() };
         self.events.insert(seq, Seen { kind: kind.to_owned(), data: data.to_owned(), change, receipts });

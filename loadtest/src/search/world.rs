@@ -5,6 +5,7 @@ use latchkey::domain::calendar::NightRun;
 use latchkey::domain::event::NightState;
 use latchkey::domain::listing::{Description, Hours, HouseRules};
 use latchkey::domain::pricing::Rates;
+use latchkey::domain::review::RatingSums;
 use latchkey::domain::terms::{Season, Seasons, StayRules, Terms, Weekdays};
 use latchkey::domain::{Amenity, Date, Listing, ListingState, Location, PropertyId, Timestamp, UserId, Weekday};
 use latchkey::search::Home;
@@ -101,6 +102,7 @@ fn home(seed: u64, number: u32, now: Timestamp) -> Home {
         terms,
         booking_terms: BookingTerms::DEFAULT,
         photos: Vec::new(),
+        ratings: RatingSums::NONE,
         created_at: now,
         updated_at: now,
     };
