@@ -60,6 +60,7 @@ use crate::service::payments::Payments;
 use crate::service::photos::Photos;
 use crate::service::quota::LeaseQuota;
 use crate::service::retention::Retention;
+use crate::service::reviews::Reviews;
 use crate::service::search::{Fence, Search};
 use crate::service::stays::Stays;
 use crate::service::topics::Topics;
@@ -297,6 +298,7 @@ impl Parts {
                 clock(),
                 leases,
             ),
+            reviews: Reviews::new(store(), Arc::clone(&keys), Arc::clone(&decisions), Arc::clone(&listings), clock()),
             stays: Stays::new(
                 Arc::clone(&availability),
                 store(),

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::EpochMs;
-use crate::id::{BookingId, HoldId, NotificationId, PaymentId, PropertyId, SessionId, UserId};
-use crate::view::{AlterationEnd, AlterationState, BookingState, Dispute, NightRange, PaymentState};
+use crate::id::{BookingId, HoldId, NotificationId, PaymentId, PropertyId, ReviewId, SessionId, UserId};
+use crate::view::{AlterationEnd, AlterationState, BookingState, Dispute, NightRange, PaymentState, Side};
 use crate::words::NotificationKind;
 
 /// An event's type and its data, as `{"type":"hold.expired","data":{…}}`.
@@ -109,6 +109,21 @@ pub enum Event {
     /// On the inbox of whose they are: notifications were read, here or on another device.
     #[serde(rename = "notification.read")]
     NotificationRead(NotificationsRead),
+    /// On the booking and the other side's inbox: one side has written its review. What it says is told when both have, or when the time is over.
+    #[serde(rename = "review.submitted")]
+    ReviewSubmitted(ReviewSubmitted),
+    /// On both inboxes, the booking and, of a guest's review, the home: everybody can read it.
+    #[serde(rename = "review.published")]
+    ReviewPublished(ReviewNotice),
+    /// On both inboxes and the booking: the reviewed side has answered.
+    #[serde(rename = "review.replied")]
+    ReviewReplied(ReviewNotice),
+    /// On both inboxes, the booking and, of a guest's review, the home: an admin has hidden it.
+    #[serde(rename = "review.hidden")]
+    ReviewHidden(ReviewNotice),
+    /// On both inboxes, the booking and, of a guest's review, the home: everybody can read it again.
+    #[serde(rename = "review.shown")]
+    ReviewShown(ReviewNotice),
 }
 
 impl Event {
@@ -148,6 +163,11 @@ impl Event {
             Self::MessageRead(_) => "message.read",
             Self::NotificationCreated(_) => "notification.created",
             Self::NotificationRead(_) => "notification.read",
+            Self::ReviewSubmitted(_) => "review.submitted",
+            Self::ReviewPublished(_) => "review.published",
+            Self::ReviewReplied(_) => "review.replied",
+            Self::ReviewHidden(_) => "review.hidden",
+            Self::ReviewShown(_) => "review.shown",
         }
     }
 }
@@ -313,4 +333,46 @@ pub struct NotificationsRead {
     /// These.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notifications: Vec<NotificationId>,
+}
+
+/// That one side has written its review, and nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewSubmitted {
+    /// Of which stay.
+    pub booking: BookingId,
+    /// At which home.
+    pub property: PropertyId,
+    /// Who.
+    pub by: Side,
+}
+
+/// What became of a published review.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewNotice {
+    /// Which.
+    pub review: ReviewId,
+    /// At which home the stay was.
+    pub property: PropertyId,
+    /// Of which stay; not on the home's topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub booking: Option<BookingId>,
+    /// Who wrote it.
+    pub by: Side,
+    /// Its stars altogether, 1 to 5.
+    pub overall: u8,
+    /// What the home's reviews come to now; on the home's topic alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<HomeRating>,
+}
+
+/// What a home's reviews come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HomeRating {
+    /// The home's version now.
+    pub version: i64,
+    /// How many reviews count.
+    pub review_count: u32,
+    /// Their average altogether in hundredths of a star, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rating_hundredths: Option<u16>,
 }

@@ -172,6 +172,10 @@ id!(
     /// A notification of one user; later ones have greater ids.
     NotificationId
 );
+id!(
+    /// What one side of a completed stay says about the other.
+    ReviewId
+);
 
 /// A hold is named by its claim.
 pub type HoldId = ClaimId;

@@ -22,9 +22,9 @@ pub mod words;
 pub use close::CloseCode;
 pub use date::Date;
 pub use error::{ErrorCode, WireError};
-pub use id::{AuditId, BlockId, BookingId, ClaimId, HoldId, NotificationId, PaymentId, PhotoId, PropertyId, SessionId, UserId};
+pub use id::{AuditId, BlockId, BookingId, ClaimId, HoldId, NotificationId, PaymentId, PhotoId, PropertyId, ReviewId, SessionId, UserId};
 pub use topic::Topic;
-pub use words::{Amenity, CancellationPolicy, NotificationKind, Weekday};
+pub use words::{Amenity, CancellationPolicy, ModerationReason, NotificationKind, Weekday};
 
 /// The WebSocket subprotocol a client offers in `Sec-WebSocket-Protocol`.
 pub const SUBPROTOCOL: &str = "latchkey.v1.json";

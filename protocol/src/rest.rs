@@ -16,11 +16,13 @@ mod booking;
 mod job;
 mod message;
 mod notification;
+mod review;
 pub use account::*;
 pub use booking::*;
 pub use job::*;
 pub use message::*;
 pub use notification::*;
+pub use review::*;
 
 /// Query of `GET /properties/{id}/calendar/`; the window is at most 732 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,12 +16,14 @@ mod job;
 mod message;
 mod notification;
 mod payment;
+mod review;
 pub use account::*;
 pub use booking::*;
 pub use job::*;
 pub use message::*;
 pub use notification::*;
 pub use payment::*;
+pub use review::*;
 
 /// What one night of a public calendar looks like from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

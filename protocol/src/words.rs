@@ -156,6 +156,12 @@ words! {
         PayoutSent = "payout_sent",
         /// The guest's bank disputes a payment, or has decided.
         PaymentDisputed = "payment_disputed",
+        /// The other side has written its review of the stay.
+        ReviewReceived = "review_received",
+        /// A review by the other side can be read.
+        ReviewPublished = "review_published",
+        /// The other side answered one's review.
+        ReviewReplied = "review_replied",
     }
 }
 
@@ -195,6 +201,28 @@ words! {
     }
 }
 
+words! {
+    /// Why an admin hid a review, or shows it again.
+    ModerationReason {
+        /// Advertising.
+        Spam = "spam",
+        /// Insults, threats, hatred.
+        Offensive = "offensive",
+        /// It names people or tells where they live.
+        PersonalData = "personal_data",
+        /// It is about something else than the stay.
+        OffTopic = "off_topic",
+        /// The stay was not as it says, or was none.
+        Fake = "fake",
+        /// It was written to get, or to get back for, something.
+        Extortion = "extortion",
+        /// An appeal was heard.
+        Appeal = "appeal",
+        /// What was done before was a mistake.
+        Mistake = "mistake",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,6 +243,10 @@ mod tests {
         for kind in NotificationKind::ALL {
             assert_eq!(kind.as_str().parse(), Ok(*kind));
             assert_eq!(serde_json::to_string(kind).unwrap(), format!("\"{}\"", kind.as_str()));
+        }
+        for reason in ModerationReason::ALL {
+            assert_eq!(reason.as_str().parse(), Ok(*reason));
+            assert_eq!(serde_json::to_string(reason).unwrap(), format!("\"{}\"", reason.as_str()));
         }
         assert_eq!("wi-fi".parse::<Amenity>(), Err(UnknownWord));
     }

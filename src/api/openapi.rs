@@ -25,7 +25,7 @@ use super::rest::{Access, Answer, Body, Operation, Rate, operations};
 
 const TOKEN: &str = "token";
 
-const TAGS: [(&str, &str); 13] = [
+const TAGS: [(&str, &str); 14] = [
     ("auth", "Accounts and sessions. An access token lasts 15 minutes and goes into `Authorization: Bearer …`."),
     ("users", "People: one's own account, and what others may see of it."),
     ("admin", "For administrators."),
@@ -36,6 +36,7 @@ const TAGS: [(&str, &str); 13] = [
     ("bookings", "Stays, and what their two sides write to each other."),
     ("threads", "One's threads of messages, one per booking."),
     ("notifications", "What one should know of one's bookings, and of what one wants to be told how."),
+    ("reviews", "What guests say about stays, and hosts about guests: sealed until both have, or for 14 days."),
     ("payments", "Paying for a booking."),
     ("webhooks", "For payment providers."),
     ("hub", "The hub itself."),
@@ -222,7 +223,12 @@ fn by_status(codes: &[ErrorCode]) -> BTreeMap<StatusCode, Vec<ErrorCode>> {
 
 fn path_parameter(operation: &Operation, name: &str) -> Parameter {
     let text = ObjectBuilder::new().schema_type(Type::String);
-    let schema = if operation.words.contains(&name) { text } else { text.format(Some(SchemaFormat::Custom("uuid".to_owned()))) };
+    let schema = match name {
+        // What is counted within its noun.
+        "number" => ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(u32::MAX)),
+        word if operation.words.contains(&word) => text,
+        _ => text.format(Some(SchemaFormat::Custom("uuid".to_owned()))),
+    };
     ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True).schema(Some(schema.build())).build()
 }
 

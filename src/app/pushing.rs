@@ -46,7 +46,8 @@ pub(super) async fn push_events(mut published: mpsc::Receiver<Published>, bus: L
             Published::Events(batch) => {
                 for event in batch {
                     services.search.apply(&event);
-                    if let (Topic::Property(property), true) = (event.topic, event.kind.starts_with("property.")) {
+                    // Its nights are no part of the document.
+                    if let (Topic::Property(property), true) = (event.topic, event.kind != "availability.changed") {
                         services.listings.forget(property).await;
                     }
                     bus.publish(&[to_hub(event)]);

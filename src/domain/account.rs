@@ -11,7 +11,7 @@ pub mod session;
 mod write;
 
 pub use admins::Admins;
-pub use audit::{AuditEntry, AuditKind};
+pub use audit::{AuditEntry, AuditKind, Moderation};
 use latchkey_protocol::{Date, UserId};
 pub use one_time::{OneTime, Purpose};
 pub use session::{RefreshFamily, Rotation};

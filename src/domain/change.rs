@@ -13,6 +13,7 @@ use super::listing::Listing;
 use super::notification::NotificationWrite;
 use super::payment::Payment;
 use super::retention::Outlived;
+use super::review::Review;
 use super::thread::ThreadWrite;
 use super::time::Timestamp;
 
@@ -88,6 +89,10 @@ pub enum Write {
     Thread(ThreadWrite),
     /// What somebody should know.
     Notification(NotificationWrite),
+    /// Insert: each side writes once about a stay.
+    AddReview(Review),
+    /// Replace.
+    SetReview(Review),
 }
 
 /// An event on its way to a topic.

@@ -1,6 +1,6 @@
 //! What happened, past tense, by ids: the public contract of every committed change.
 
-use latchkey_protocol::{BookingId, Date, HoldId, NotificationId, NotificationKind, PropertyId, SessionId, UserId};
+use latchkey_protocol::{BookingId, Date, HoldId, NotificationId, NotificationKind, PropertyId, ReviewId, SessionId, UserId};
 
 use super::booking::{AlterationEnd, AlterationState, BookingState, Party};
 use super::money::Currency;
@@ -177,4 +177,61 @@ pub enum Event {
         /// These.
         notifications: Vec<NotificationId>,
     },
+    /// One side has written its review, which nobody else sees yet.
+    ReviewSubmitted {
+        /// Of which booking.
+        booking: BookingId,
+        /// Of which home.
+        property: PropertyId,
+        /// Which side.
+        by: Party,
+    },
+    /// Something happened to a review that others see, or saw.
+    ReviewChanged {
+        /// What.
+        change: ReviewChange,
+        /// To which.
+        notice: ReviewNotice,
+    },
+}
+
+/// What happens to a published review.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReviewChange {
+    /// It is that.
+    Published,
+    /// The reviewed side has answered.
+    Replied,
+    /// An admin has hidden it.
+    Hidden,
+    /// An admin shows it again.
+    Shown,
+}
+
+/// What is told of a review: numbers and ids, and no booking where everybody hears it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReviewNotice {
+    /// Which.
+    pub review: ReviewId,
+    /// At which home the stay was.
+    pub property: PropertyId,
+    /// Of which booking, for its parties.
+    pub booking: Option<BookingId>,
+    /// Which side wrote it.
+    pub by: Party,
+    /// Its stars altogether.
+    pub overall: u8,
+    /// What the home's reviews come to now, for whoever looks at the home.
+    pub home: Option<HomeRating>,
+}
+
+/// What a home's reviews come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HomeRating {
+    /// The home's version now.
+    pub version: i64,
+    /// How many count.
+    pub review_count: u32,
+    /// Their average altogether in hundredths of a star, if there are any.
+    pub rating_hundredths: Option<u16>,
 }

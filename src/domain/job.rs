@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use latchkey_protocol::{BookingId, PaymentId, UserId};
 
-pub use self::work::Work;
+pub use self::work::{NoSuchName, Work};
 use super::error::Refusal;
 pub use super::mail::Mail;
 use super::retention::Sweep;
@@ -59,6 +59,16 @@ pub enum JobKind {
         /// Whether it is done for the second time: what was on its way when they were erased has arrived by then.
         is_last: bool,
     },
+    /// Publish what is sealed of this booking's reviews.
+    PublishReviews {
+        /// Which.
+        booking: BookingId,
+    },
+    /// Take away what a user who was erased has written in reviews.
+    EraseReviews {
+        /// Who.
+        user: UserId,
+    },
 }
 
 impl JobKind {
@@ -75,6 +85,8 @@ impl JobKind {
             Self::Advance { .. } => Work::Advance,
             Self::Homes { .. } => Work::Homes,
             Self::Forget { .. } => Work::Forget,
+            Self::PublishReviews { .. } => Work::PublishReviews,
+            Self::EraseReviews { .. } => Work::EraseReviews,
         }
     }
 }
@@ -93,11 +105,6 @@ impl std::fmt::Display for JobId {
         write!(f, "{}/{}", self.work.name(), self.key)
     }
 }
-
-/// Text that names no job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not the name of a job")]
-pub struct NoSuchName;
 
 impl FromStr for JobId {
     type Err = NoSuchName;
@@ -229,6 +236,18 @@ impl Job {
         Self::made(booking.to_string(), JobKind::Advance { booking }, now)
     }
 
+    /// The publication of a booking's reviews, one per booking.
+    #[must_use]
+    pub fn publish_reviews(booking: BookingId, now: Timestamp) -> Self {
+        Self::made(booking.to_string(), JobKind::PublishReviews { booking }, now)
+    }
+
+    /// What an erased user wrote in reviews, one per user.
+    #[must_use]
+    pub fn erase_reviews(user: UserId, now: Timestamp) -> Self {
+        Self::made(user.to_string(), JobKind::EraseReviews { user }, now)
+    }
+
     /// A mail; `key` is a UUID of its own, since the same mail may be owed twice.
     #[must_use]
     pub fn mail(mail: Mail, key: [u8; 16], now: Timestamp) -> Self {
@@ -350,6 +369,8 @@ impl Job {
             (Work::PayOut, _) => Err(Refusal::InvalidState { state: "payout_owed" }),
             (Work::Advance, _) => Err(Refusal::InvalidState { state: "booking_goes_on" }),
             (Work::Homes, _) => Err(Refusal::InvalidState { state: "homes_on_sale" }),
+            (Work::PublishReviews, _) => Err(Refusal::InvalidState { state: "reviews_sealed" }),
+            (Work::EraseReviews, _) => Err(Refusal::InvalidState { state: "words_to_erase" }),
             (Work::Sweep, _) => Err(Refusal::InvalidState { state: "recurring" }),
             (Work::Forget, _) => Err(Refusal::InvalidState { state: "erasure_owed" }),
             (Work::Mail | Work::ResetMail, JobState::Running { .. }) => Err(Refusal::InvalidState { state: self.state.name() }),

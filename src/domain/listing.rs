@@ -7,6 +7,7 @@ use super::booking::BookingTerms;
 use super::error::Refusal;
 use super::photo::{MAX_PHOTOS, Photo};
 use super::place::{Country, Location};
+use super::review::RatingSums;
 use super::stay::Stay;
 use super::terms::Terms;
 use super::time::Timestamp;
@@ -124,6 +125,8 @@ pub struct Listing {
     pub booking_terms: BookingTerms,
     /// Pictures, in order.
     pub photos: Vec<Photo>,
+    /// What its guests' reviews add up to. Changes with them, and with nothing that the host does.
+    pub ratings: RatingSums,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -188,6 +191,7 @@ impl Listing {
             terms,
             booking_terms: BookingTerms::DEFAULT,
             photos: Vec::new(),
+            ratings: RatingSums::NONE,
             created_at: now,
             updated_at: now,
         }

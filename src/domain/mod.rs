@@ -25,6 +25,7 @@ pub mod photo;
 pub mod place;
 pub mod pricing;
 pub mod retention;
+pub mod review;
 pub mod settlement;
 pub mod stay;
 pub mod terms;
@@ -41,8 +42,8 @@ pub use event::Event;
 pub use hold::{Hold, HoldState};
 pub use job::{Job, JobId, JobKind};
 pub use latchkey_protocol::{
-    Amenity, AuditId, BlockId, BookingId, ClaimId, Date, HoldId, NotificationId, NotificationKind, PaymentId, PhotoId, PropertyId, Seq,
-    SessionId, Topic, UserId, Weekday,
+    Amenity, AuditId, BlockId, BookingId, ClaimId, Date, HoldId, ModerationReason, NotificationId, NotificationKind, PaymentId, PhotoId,
+    PropertyId, ReviewId, Seq, SessionId, Topic, UserId, Weekday,
 };
 pub use ledger::Transfer;
 pub use listing::{Listing, ListingState};
@@ -52,6 +53,7 @@ pub use payment::{Payment, PaymentState};
 pub use photo::Photo;
 pub use place::{Country, Location};
 pub use pricing::Quote;
+pub use review::{Review, ReviewState};
 pub use stay::Stay;
 pub use terms::Terms;
 pub use thread::{Message, Thread, ThreadWrite};

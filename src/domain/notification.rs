@@ -11,7 +11,7 @@ use latchkey_protocol::{BookingId, NotificationId, NotificationKind, Topic, User
 use super::booking::{AlterationEnd, AlterationState, BookingState, Party};
 use super::change::{Changes, TopicEvent, Write};
 use super::error::Refusal;
-use super::event::Event;
+use super::event::{Event, ReviewChange};
 use super::payment::{Payment, PaymentState};
 use super::thread::other;
 use super::time::Timestamp;
@@ -101,6 +101,15 @@ pub fn follows(user: UserId, party: Party, event: &Event) -> Option<(Notificatio
             (*pending_minor == 0 && *paid_minor > 0).then_some((NotificationKind::PayoutSent, *booking))
         }
         Event::PaymentDisputed(payment) => (party == Party::Host).then_some((NotificationKind::PaymentDisputed, payment.booking)),
+        Event::ReviewSubmitted { booking, by, .. } => (party != *by).then_some((NotificationKind::ReviewReceived, *booking)),
+        Event::ReviewChanged { change, notice } => {
+            let kind = match change {
+                ReviewChange::Published if party != notice.by => Some(NotificationKind::ReviewPublished),
+                ReviewChange::Replied if party == notice.by => Some(NotificationKind::ReviewReplied),
+                ReviewChange::Published | ReviewChange::Replied | ReviewChange::Hidden | ReviewChange::Shown => None,
+            };
+            kind.zip(notice.booking)
+        }
         // The booking that it confirms says more; if it came too late, it goes back.
         Event::PaymentSucceeded(_)
         // It was theirs to use in time.
@@ -223,8 +232,12 @@ pub const fn default_channels(kind: NotificationKind) -> Channels {
         | NotificationKind::AlterationProposed
         | NotificationKind::AlterationEnded
         | NotificationKind::PayoutSent
-        | NotificationKind::PaymentDisputed => true,
-        NotificationKind::BookingExpired | NotificationKind::BookingWithdrawn => false,
+        | NotificationKind::PaymentDisputed
+        | NotificationKind::ReviewReceived => true,
+        NotificationKind::BookingExpired
+        | NotificationKind::BookingWithdrawn
+        | NotificationKind::ReviewPublished
+        | NotificationKind::ReviewReplied => false,
     };
     Channels { in_app: true, email }
 }

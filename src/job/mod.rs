@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::Timestamp;
 use crate::domain::job::{Failure, Job, JobId, JobKind, Mail, Run, Work};
 use crate::service::Services;
 
@@ -28,7 +29,8 @@ const PAUSES: [Duration; 4] = [Duration::from_millis(50), Duration::from_secs(1)
 const fn places(work: Work) -> usize {
     match work {
         Work::Refund | Work::Mail | Work::Capture => 3,
-        Work::Void | Work::PayOut | Work::Advance => 2,
+        Work::Void | Work::PayOut | Work::Advance | Work::PublishReviews => 2,
+        Work::EraseReviews => 1,
         // They share the database with everybody.
         Work::Sweep => 2,
         Work::Homes | Work::ResetMail | Work::Forget => 1,
@@ -150,11 +152,15 @@ async fn perform(services: &Services, job: &Job) -> Run {
         JobKind::Void { payment } => services.payments.void(*payment).await.map(|()| Run::Done).map_err(Failure::from),
         JobKind::PayOut { booking } => services.payments.pay_out(*booking).await.map(|()| Run::Done).map_err(Failure::from),
         JobKind::Advance { booking } => match services.payments.advance(*booking).await {
-            Ok(Some(run_at)) => Ok(Run::Again { kind: job.kind.clone(), run_at }),
-            Ok(None) => Ok(Run::Done),
+            Ok(next) => Ok(again_at(job, next)),
             Err(error) => Err(error.into()),
         },
         JobKind::Mail(mail) => send(services, job, mail).await.map(|()| Run::Done),
+        JobKind::PublishReviews { booking } => match services.reviews.publish(*booking).await {
+            Ok(next) => Ok(again_at(job, next)),
+            Err(error) => Err(error.into()),
+        },
+        JobKind::EraseReviews { user } => services.reviews.erase_words(*user).await.map(|()| Run::Done).map_err(Failure::from),
         JobKind::Sweep(sweep) => services.retention.sweep(sweep.clone()).await.map_err(Failure::from),
         JobKind::Homes { host } => services.accounts.settle_homes(*host).await.map(|()| Run::Done).map_err(Failure::from),
         JobKind::Forget { user, is_last } => services.messages.forget(*user, *is_last).await.map_err(Failure::from),
@@ -168,6 +174,11 @@ async fn send(services: &Services, job: &Job, mail: &Mail) -> Result<(), Failure
     let to = letter.to.clone();
     services.mails.send(job, letter).await?;
     Ok(services.accounts.sent(mail, &to).await?)
+}
+
+/// Done, unless there is an instant at which it is to be looked at again.
+fn again_at(job: &Job, next: Option<Timestamp>) -> Run {
+    next.map_or(Run::Done, |run_at| Run::Again { kind: job.kind.clone(), run_at })
 }
 
 #[cfg(test)]

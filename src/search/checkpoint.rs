@@ -19,7 +19,7 @@ use crate::domain::retention::NodeId;
 use crate::domain::{Date, PropertyId};
 
 /// The form of the file; another one is not read. To be raised with every change of what is written.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 const MAGIC: &[u8; 8] = b"LKSEARCH";
 

@@ -4,6 +4,7 @@
 //! costs; what is here must only never rule out a home that they would take, and never promise a total they would not reach. A property
 //! test holds that.
 
+use super::find::rating_order;
 use super::query::{Query, Sort};
 use crate::domain::pricing::{MONTHLY_NIGHTS, WEEKLY_NIGHTS, is_weekend};
 use crate::domain::terms::{Season, Weekdays};
@@ -35,6 +36,8 @@ pub(super) struct Facts {
     /// Days of the week, one bit each.
     check_in_days: u8,
     check_out_days: u8,
+    /// What its reviews come to, in hundredths of a star.
+    rating: Option<u16>,
 }
 
 /// The part of a query that facts are compared with, worked out once.
@@ -111,6 +114,7 @@ impl Facts {
             max_guests: u8::try_from(terms.max_guests).unwrap_or(u8::MAX),
             check_in_days: days_in(rules.check_in_days),
             check_out_days: days_in(rules.check_out_days),
+            rating: listing.ratings.overall_hundredths(),
         }
     }
 
@@ -135,6 +139,12 @@ impl Facts {
     /// The ordinary price of a night, as a sort key.
     pub(super) fn nightly(&self) -> u64 {
         u64::from(self.nightly)
+    }
+
+    /// The home's place among ratings.
+    #[inline]
+    pub(super) fn rating(&self) -> u64 {
+        rating_order(self.rating)
     }
 
     /// The lowest and the highest total of any shift of the stay; nothing without dates, or if the query does not compare totals.

@@ -49,6 +49,9 @@ const SPARE_AFTER: usize = 1_000;
 /// If those do not suffice, so many times more are kept in the next round.
 const GROWTH: usize = 8;
 
+/// Five stars.
+const BEST_HUNDREDTHS: u16 = 500;
+
 struct Find<'a> {
     index: &'a Index,
     query: &'a Query,
@@ -74,7 +77,7 @@ impl Index {
         let place = self.ranks[slot as usize];
         match sort {
             Sort::Newest => u32::MAX - place,
-            Sort::Distance | Sort::Price => place + 1,
+            Sort::Distance | Sort::Price | Sort::Rating => place + 1,
         }
     }
 
@@ -85,7 +88,7 @@ impl Index {
         let place = u32::try_from(before).unwrap_or(u32::MAX);
         match sort {
             Sort::Newest => u32::MAX - place,
-            Sort::Distance | Sort::Price => place + u32::from(is_there),
+            Sort::Distance | Sort::Price | Sort::Rating => place + u32::from(is_there),
         }
     }
 }
@@ -209,6 +212,7 @@ impl Find<'_> {
             (Sort::Distance, _) => chord.map(|chord| (chord.order(), chord.order()))?,
             (Sort::Price, Some((low, high))) => (order(low), order(high)),
             (Sort::Price, None) => (facts.nightly(), facts.nightly()),
+            (Sort::Rating, _) => (facts.rating(), facts.rating()),
         };
         let is_after = self.after.is_none_or(|after| (high, rank) > after);
         is_after.then_some(Candidate { key: low, rank, slot })
@@ -225,7 +229,7 @@ impl Find<'_> {
         };
         let key = match (self.query.sort, offer) {
             (Sort::Price, Some((_, total_minor))) => order(total_minor),
-            (Sort::Newest | Sort::Distance | Sort::Price, _) => candidate.key,
+            (Sort::Newest | Sort::Distance | Sort::Price | Sort::Rating, _) => candidate.key,
         };
         Some(Hit { listing: Arc::clone(listing), distance_m, offer, key })
     }
@@ -289,4 +293,9 @@ fn slots_in(block: usize, row: Row) -> impl Iterator<Item = u32> {
 /// An amount as a sort key; bounds may lie below zero, amounts do not.
 pub(super) fn order(minor: i64) -> u64 {
     u64::try_from(minor).unwrap_or(0)
+}
+
+/// A rating as a sort key: the best first, homes without one last.
+pub(super) fn rating_order(hundredths: Option<u16>) -> u64 {
+    hundredths.map_or(u64::from(u16::MAX), |hundredths| u64::from(BEST_HUNDREDTHS.saturating_sub(hundredths)))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::cursor::Cursor;
-use super::find::{Hit, order};
+use super::find::{Hit, order, rating_order};
 use super::geo::{Chord, Point};
 use super::index::Home;
 use super::query::{Query, Sort};
@@ -73,7 +73,7 @@ fn place(sort: Sort, cursor: Cursor) -> (u64, [u8; 16]) {
     let id = *cursor.id.as_bytes();
     match sort {
         Sort::Newest => (cursor.key, id.map(|byte| !byte)),
-        Sort::Distance | Sort::Price => (cursor.key, id),
+        Sort::Distance | Sort::Price | Sort::Rating => (cursor.key, id),
     }
 }
 
@@ -101,6 +101,7 @@ impl Kept {
             Sort::Newest => 0,
             Sort::Distance => chord?.order(),
             Sort::Price => order(offer.map_or(terms.rates.nightly_minor, |(_, total_minor)| total_minor)),
+            Sort::Rating => rating_order(self.listing.ratings.overall_hundredths()),
         };
         Some(Hit { listing: Arc::clone(&self.listing), distance_m: chord.map(Chord::metres), offer, key })
     }

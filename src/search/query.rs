@@ -23,6 +23,8 @@ pub enum Sort {
     Distance,
     /// The cheapest first: by the total of the dates asked, or by the price of a night without dates.
     Price,
+    /// The best rated first, those without a rating last.
+    Rating,
 }
 
 /// A circle on the map.
@@ -212,6 +214,7 @@ mod tests {
             Query { currency: Some("USD".parse().unwrap()), ..all },
             Query { amenities: [crate::domain::Amenity::Pool].into_iter().collect(), ..all },
             Query { sort: Sort::Price, ..all },
+            Query { sort: Sort::Rating, ..all },
         ];
         let prints: std::collections::HashSet<u64> = queries.iter().map(Query::fingerprint).collect();
         assert_eq!(prints.len(), queries.len());

@@ -180,7 +180,7 @@ impl By {
 
     fn entry(&self, kind: AuditKind, user: UserId, at: Timestamp) -> AuditEntry {
         let id = AuditId::from_bytes(fresh_id(at.epoch_ms()));
-        AuditEntry { id, at, kind, user, actor: self.actor, session: self.session, address: self.address.clone() }
+        AuditEntry { id, at, kind, user, actor: self.actor, session: self.session, address: self.address.clone(), moderation: None }
     }
 }
 
@@ -200,6 +200,7 @@ impl Change {
         for family in sessions {
             let session = family.session;
             self.tell(family.user, Event::SessionEnded { session }, now);
+            self.write(AccountWrite::EndFamily { session, version: family.version });
             self.write(AccountWrite::Revoke { session, until });
             self.ended.push(session);
         }

@@ -10,6 +10,7 @@ use super::availability::{Availability, PropertyClaim};
 use super::idempotency::{Keys, Use};
 use crate::clock::Clock;
 use crate::domain::booking::Deal;
+use crate::domain::calendar::Reviewed;
 use crate::domain::{BookingId, Calendar, Claim, Decision, PropertyId, Refusal, Timestamp, Write};
 use crate::store::{CommitError, Contended, Lane, Store};
 
@@ -46,22 +47,9 @@ impl Decisions {
         for _ in 0..MAX_DECISIONS {
             let claim = self.availability.claim(property).await?;
             let now = self.now();
-            let decision = match decide(claim.calendar(), now) {
-                Ok(decision) => decision,
-                Err(refusal) => {
-                    drop(claim);
-                    return self.keys.or_first_answer(used, refusal.into()).await;
-                }
-            };
-            let idempotency = used.record(&decision.outcome, now)?;
-            match claim.commit(decision.changes, Some(idempotency), Lane::Normal).await {
-                Ok(()) => return Ok(decision.outcome),
-                Err(CommitError::Contended(Contended::Key)) => {
-                    return self.keys.first_answer(used).await?.ok_or(ServiceError::Busy);
-                }
-                // Another writer was first, or a lease ran out on the way: decide on what is true now.
-                Err(CommitError::Contended(_) | CommitError::TooLate) => {}
-                Err(error) => return Err(error.into()),
+            let decided = decide(claim.calendar(), now);
+            if let Some(outcome) = self.conclude(used, claim, decided, now).await? {
+                return Ok(outcome);
             }
         }
         Err(ServiceError::Busy)
@@ -80,24 +68,75 @@ impl Decisions {
         for _ in 0..MAX_DECISIONS {
             let (claim, ended) = self.claim_booking(booking).await?;
             let now = self.now();
-            let decision = match decide(claim.calendar(), ended, now) {
-                Ok(decision) => decision,
-                Err(refusal) => {
-                    drop(claim);
-                    return self.keys.or_first_answer(used, refusal.into()).await;
-                }
-            };
-            let idempotency = used.record(&decision.outcome, now)?;
-            match claim.commit(decision.changes, Some(idempotency), Lane::Normal).await {
-                Ok(()) => return Ok(decision.outcome),
-                Err(CommitError::Contended(Contended::Key)) => {
-                    return self.keys.first_answer(used).await?.ok_or(ServiceError::Busy);
-                }
-                Err(CommitError::Contended(_) | CommitError::TooLate) => {}
-                Err(error) => return Err(error.into()),
+            let decided = decide(claim.calendar(), ended, now);
+            if let Some(outcome) = self.conclude(used, claim, decided, now).await? {
+                return Ok(outcome);
             }
         }
         Err(ServiceError::Busy)
+    }
+
+    /// The same for a change of what is written about a booking.
+    ///
+    /// # Errors
+    /// As [`Self::decide_on_booking`].
+    pub async fn decide_on_reviews<T, F>(&self, used: &Use, booking: BookingId, decide: F) -> Result<T, ServiceError>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Fn(&Calendar, Reviewed, Timestamp) -> Result<Decision<T>, Refusal>,
+    {
+        for _ in 0..MAX_DECISIONS {
+            let (claim, reviewed) = self.claim_reviews(booking).await?;
+            let now = self.now();
+            let decided = decide(claim.calendar(), reviewed, now);
+            if let Some(outcome) = self.conclude(used, claim, decided, now).await? {
+                return Ok(outcome);
+            }
+        }
+        Err(ServiceError::Busy)
+    }
+
+    /// The same for what can be said twice without harm, and so needs no key.
+    ///
+    /// # Errors
+    /// `NotFound` for no such booking; what `decide` refuses; `Busy`, `Unavailable`.
+    pub async fn decide_on_reviews_again<T, F>(&self, booking: BookingId, lane: Lane, decide: F) -> Result<T, ServiceError>
+    where
+        F: Fn(&Calendar, Reviewed, Timestamp) -> Result<Decision<T>, Refusal>,
+    {
+        for _ in 0..MAX_DECISIONS {
+            let (claim, reviewed) = self.claim_reviews(booking).await?;
+            let decision = decide(claim.calendar(), reviewed, self.now())?;
+            if let Some(outcome) = commit(claim, decision, lane).await? {
+                return Ok(outcome);
+            }
+        }
+        Err(ServiceError::Busy)
+    }
+
+    /// Commits what was decided under a key, or gives the first answer; nothing if it is to be decided again on what is true now: another
+    /// writer was first, or a lease ran out on the way.
+    async fn conclude<T: Serialize + DeserializeOwned>(
+        &self,
+        used: &Use,
+        claim: PropertyClaim,
+        decided: Result<Decision<T>, Refusal>,
+        now: Timestamp,
+    ) -> Result<Option<T>, ServiceError> {
+        let decision = match decided {
+            Ok(decision) => decision,
+            Err(refusal) => {
+                drop(claim);
+                return self.keys.or_first_answer(used, refusal.into()).await.map(Some);
+            }
+        };
+        let idempotency = used.record(&decision.outcome, now)?;
+        match claim.commit(decision.changes, Some(idempotency), Lane::Normal).await {
+            Ok(()) => Ok(Some(decision.outcome)),
+            Err(CommitError::Contended(Contended::Key)) => self.keys.first_answer(used).await?.ok_or(ServiceError::Busy).map(Some),
+            Err(CommitError::Contended(_) | CommitError::TooLate) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Writes down what happened to a booking by no user's command: what the provider says, or its time. It has room of its own in the
@@ -140,6 +179,14 @@ impl Decisions {
         Ok((claim, ended))
     }
 
+    /// The same, with what both sides have written about it.
+    async fn claim_reviews(&self, booking: BookingId) -> Result<(PropertyClaim, Reviewed), ServiceError> {
+        let (claim, ended) = self.claim_booking(booking).await?;
+        // Read after the booking, whose next event guards them: what came in between makes that append fail.
+        let reviews = self.store.reviews_of_booking(booking).await?;
+        Ok((claim, Reviewed { ended, reviews }))
+    }
+
     fn now(&self) -> Timestamp {
         Timestamp::from_epoch_ms(self.clock.now())
     }
@@ -170,15 +217,20 @@ impl Decisions {
         F: Fn(&Calendar, Timestamp) -> Result<Decision<T>, Refusal>,
     {
         let claim = self.availability.claim(property).await?;
-        let decision = decide(claim.calendar(), Timestamp::from_epoch_ms(self.clock.now()))?;
-        if decision.changes.is_empty() {
-            return Ok(Some(decision.outcome));
-        }
-        match claim.commit(decision.changes, None, Lane::Normal).await {
-            Ok(()) => Ok(Some(decision.outcome)),
-            Err(CommitError::Contended(_) | CommitError::TooLate) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let decision = decide(claim.calendar(), self.now())?;
+        commit(claim, decision, Lane::Normal).await
+    }
+}
+
+/// Commits what was decided without a key; nothing if another writer was first, and it is to be decided again.
+async fn commit<T>(claim: PropertyClaim, decision: Decision<T>, lane: Lane) -> Result<Option<T>, ServiceError> {
+    if decision.changes.is_empty() {
+        return Ok(Some(decision.outcome));
+    }
+    match claim.commit(decision.changes, None, lane).await {
+        Ok(()) => Ok(Some(decision.outcome)),
+        Err(CommitError::Contended(_) | CommitError::TooLate) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -20,6 +20,7 @@ pub mod payments;
 pub mod photos;
 pub mod quota;
 pub mod retention;
+pub mod reviews;
 pub mod roles;
 pub mod search;
 pub mod stays;
@@ -81,6 +82,8 @@ pub struct Services {
     pub stays: stays::Stays,
     /// Paying, webhooks, refunds, payouts.
     pub payments: std::sync::Arc<payments::Payments>,
+    /// Reviews of completed stays.
+    pub reviews: reviews::Reviews,
     /// Who may follow what, and snapshots.
     pub topics: topics::Topics,
     /// Work for later: leasing, recording, and what an admin may do.

@@ -5,6 +5,7 @@ mod booking;
 mod event;
 mod message;
 mod property;
+mod review;
 mod search;
 
 use latchkey_protocol::view;
@@ -14,6 +15,7 @@ pub use self::booking::{booking, booking_details, booking_file, cancellation, pa
 pub use self::event::new_event;
 pub use self::message::{message, notification, preferences, thread};
 pub use self::property::{block, calendar_days, photo, property};
+pub use self::review::{moderated_review, ratings_of, review};
 pub use self::search::found_property;
 use crate::domain::calendar::NightRun;
 use crate::domain::event::NightState;
@@ -120,6 +122,8 @@ pub fn job(job: &Job) -> view::Job {
         JobKind::PayOut { booking } => ("pay_out", None, None, Some(*booking)),
         JobKind::Advance { booking } => ("advance", None, None, Some(*booking)),
         JobKind::Forget { user, .. } => ("forget", Some(*user), None, None),
+        JobKind::PublishReviews { booking } => ("publish_reviews", None, None, Some(*booking)),
+        JobKind::EraseReviews { user } => ("erase_reviews", Some(*user), None, None),
     };
     view::Job {
         kind: job.id.work.name().to_owned(),

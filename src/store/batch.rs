@@ -13,8 +13,8 @@ use surrealdb::types::{Array, RecordId, SurrealValue, ToSql, Uuid, Value, Variab
 use super::change_set::{ChangeSet, StoredEvent};
 use super::database::row;
 use super::rows::{
-    BlockRow, BookingRow, HoldRow, JobRow, ListingRow, NightRow, PaymentRow, PhotoOwnerRow, array_record, event_record, int, job_record,
-    key_record, ledger_row, night_record, outlived_record, record,
+    BlockRow, BookingRow, HoldRow, JobRow, ListingRow, NightRow, PaymentRow, PhotoOwnerRow, ReviewRow, array_record, event_record, int,
+    job_record, key_record, ledger_row, night_record, outlived_record, record, review_record,
 };
 use crate::domain::Write;
 use crate::domain::retention::Outlived;
@@ -163,6 +163,8 @@ impl Rows {
             Write::Account(write) => self.add_account_write(write, number),
             Write::Thread(write) => self.add_thread_write(write),
             Write::Notification(write) => self.add_notification_write(write, number),
+            Write::AddReview(review) => self.insert("review", ReviewRow::from(review).into_value()),
+            Write::SetReview(review) => self.replaces.push(ReviewRow::from(review).into_value()),
         }
     }
 
@@ -314,6 +316,8 @@ pub(super) fn inserted_ids(set: &ChangeSet) -> Vec<(String, Inserted)> {
                     add(id, what);
                 }
             }
+            Write::AddReview(review) => add(review_record(review.booking, review.by()), Inserted::State),
+            Write::SetReview(_) => {}
         }
     }
     if let Some(idempotency) = &set.idempotency {

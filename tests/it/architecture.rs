@@ -25,7 +25,7 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
 ];
 
 /// What the domain may know of the wire: the words of its own language.
-const DOMAIN_MAY_USE: [&str; 19] = [
+const DOMAIN_MAY_USE: [&str; 21] = [
     "Amenity",
     "AuditId",
     "BlockId",
@@ -35,11 +35,13 @@ const DOMAIN_MAY_USE: [&str; 19] = [
     "Date",
     "EpochMs",
     "HoldId",
+    "ModerationReason",
     "NotificationId",
     "NotificationKind",
     "PaymentId",
     "PhotoId",
     "PropertyId",
+    "ReviewId",
     "Seq",
     "SessionId",
     "Topic",

@@ -30,6 +30,7 @@ mod race;
 mod rates;
 mod resume;
 mod retention;
+mod reviews;
 mod search;
 mod stays;
 mod support;

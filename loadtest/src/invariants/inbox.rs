@@ -39,6 +39,18 @@ impl Step {
             | Event::AvailabilityChanged(_)
             | Event::HoldExpired(_)
             | Event::BookingCancelled(_)
+            | Event::BookingRequested(_)
+            | Event::BookingDeclined(_)
+            | Event::BookingWithdrawn(_)
+            | Event::BookingPaymentFailed(_)
+            | Event::BookingCheckedIn(_)
+            | Event::BookingCompleted(_)
+            | Event::BookingNoShow(_)
+            | Event::BookingUpdated(_)
+            | Event::AlterationProposed(_)
+            | Event::AlterationEnded(_)
+            | Event::PaymentDisputed(_)
+            | Event::PayoutUpdated(_)
             | Event::PaymentUpdated(_)
             | Event::PaymentRefunded(_)
             | Event::AccountUpdated(_)
@@ -46,7 +58,12 @@ impl Step {
             | Event::MessageSent(_)
             | Event::MessageRead(_)
             | Event::NotificationCreated(_)
-            | Event::NotificationRead(_) => None,
+            | Event::NotificationRead(_)
+            | Event::ReviewSubmitted(_)
+            | Event::ReviewPublished(_)
+            | Event::ReviewReplied(_)
+            | Event::ReviewHidden(_)
+            | Event::ReviewShown(_) => None,
         }
     }
 }

@@ -74,12 +74,27 @@ impl Timeline {
             | Event::PropertyPublished(_)
             | Event::PropertyUpdated(_)
             | Event::PropertyUnlisted(_)
-            | Event::PropertyDeleted(_) => None,
+            | Event::PropertyDeleted(_)
+            | Event::ReviewPublished(_)
+            | Event::ReviewHidden(_)
+            | Event::ReviewShown(_) => None,
             Event::HoldExpired(_)
             | Event::BookingCreated(_)
             | Event::BookingConfirmed(_)
             | Event::BookingExpired(_)
             | Event::BookingCancelled(_)
+            | Event::BookingRequested(_)
+            | Event::BookingDeclined(_)
+            | Event::BookingWithdrawn(_)
+            | Event::BookingPaymentFailed(_)
+            | Event::BookingCheckedIn(_)
+            | Event::BookingCompleted(_)
+            | Event::BookingNoShow(_)
+            | Event::BookingUpdated(_)
+            | Event::AlterationProposed(_)
+            | Event::AlterationEnded(_)
+            | Event::PaymentDisputed(_)
+            | Event::PayoutUpdated(_)
             | Event::PaymentUpdated(_)
             | Event::PaymentSucceeded(_)
             | Event::PaymentRefunded(_)
@@ -88,7 +103,9 @@ impl Timeline {
             | Event::MessageSent(_)
             | Event::MessageRead(_)
             | Event::NotificationCreated(_)
-            | Event::NotificationRead(_) => return Err(format!("event {seq}: {kind} on a public topic")),
+            | Event::NotificationRead(_)
+            | Event::ReviewSubmitted(_)
+            | Event::ReviewReplied(_) => return Err(format!("event {seq}: {kind} on a public topic")),
         };
         let receipts = if is_held(change) && !self.without_receipts { vec![received_at] } else { Vec::new() };
         self.events.insert(seq, Seen { kind: kind.to_owned(), data: data.to_owned(), change, receipts });

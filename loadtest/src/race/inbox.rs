@@ -84,10 +84,15 @@ impl Observer for Inbox {
         let mut heard = self.heard();
         for booking in &inbox.bookings {
             let steps: &[Step] = match booking.state {
-                BookingState::Confirmed => &Step::WON,
-                BookingState::PendingPayment => &[Step::Created],
+                BookingState::Confirmed | BookingState::CheckedIn | BookingState::Completed => &Step::WON,
+                BookingState::PendingPayment | BookingState::Requested => &[Step::Created],
                 BookingState::Expired => &[Step::Expired],
-                BookingState::CancelledByGuest | BookingState::CancelledByHost => &[],
+                BookingState::PaymentFailed
+                | BookingState::Declined
+                | BookingState::Withdrawn
+                | BookingState::CancelledByGuest
+                | BookingState::CancelledByHost
+                | BookingState::NoShow => &[],
             };
             for step in steps {
                 if !heard.iter().any(|(known, about, _)| known == step && *about == booking.id) {

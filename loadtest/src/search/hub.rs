@@ -114,6 +114,7 @@ fn find(question: &Question) -> FindProperties {
             Sort::Newest => SearchSort::Newest,
             Sort::Distance => SearchSort::Distance,
             Sort::Price => SearchSort::Price,
+            Sort::Rating => SearchSort::Rating,
         }),
         cursor: question.after.map(|cursor| cursor.encode(query.fingerprint())),
         limit: None,

@@ -1,9 +1,11 @@
 //! A made-up market: homes in crowded cities all over the world, and a year of stays in each.
 
+use latchkey::domain::booking::BookingTerms;
 use latchkey::domain::calendar::NightRun;
 use latchkey::domain::event::NightState;
 use latchkey::domain::listing::{Description, Hours, HouseRules};
 use latchkey::domain::pricing::Rates;
+use latchkey::domain::review::RatingSums;
 use latchkey::domain::terms::{Season, Seasons, StayRules, Terms, Weekdays};
 use latchkey::domain::{Amenity, Date, Listing, ListingState, Location, PropertyId, Timestamp, UserId, Weekday};
 use latchkey::search::Home;
@@ -98,7 +100,9 @@ fn home(seed: u64, number: u32, now: Timestamp) -> Home {
         version: 1,
         description,
         terms,
+        booking_terms: BookingTerms::DEFAULT,
         photos: Vec::new(),
+        ratings: RatingSums::NONE,
         created_at: now,
         updated_at: now,
     };

@@ -19,6 +19,8 @@ pub enum SearchSort {
     Distance,
     /// The cheapest first: by the total of the dates, or by the price of a night without dates. Compares one currency.
     Price,
+    /// The best rated by guests first, those without a review last.
+    Rating,
 }
 
 /// Query of `GET /properties/`; everything may be left out.
@@ -110,6 +112,11 @@ pub struct FoundProperty {
     /// The picture to be shown first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub photo: Option<Photo>,
+    /// How many published reviews of guests there are.
+    pub review_count: u32,
+    /// Their average altogether in hundredths of a star (487 is 4.87), if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rating_hundredths: Option<u16>,
     /// When it was made.
     pub created_at: EpochMs,
     /// How far it is from `near`, in metres.

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Booking, Message, Notification, Payment, Preferences, Property};
+use super::{Booking, Message, Notification, Payment, Preferences, Property, Review};
 use crate::EpochMs;
-use crate::id::{AuditId, SessionId, UserId};
+use crate::id::{AuditId, ReviewId, SessionId, UserId};
+use crate::words::ModerationReason;
 
 /// Where an account is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +61,11 @@ pub struct User {
     pub about: String,
     /// Whether they let homes.
     pub is_host: bool,
+    /// How many published reviews of them as a guest there are.
+    pub guest_review_count: u32,
+    /// Their average altogether in hundredths of a star (487 is 4.87), if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guest_rating_hundredths: Option<u16>,
     /// Member since.
     pub created_at: EpochMs,
     /// Everything else, for themselves and for admins.
@@ -115,6 +121,12 @@ pub struct AuditEntry {
     /// From which network address (IPv6: from which /64).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// Which review of theirs was moderated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<ReviewId>,
+    /// Why it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<ModerationReason>,
 }
 
 /// Everything that is held about a user, `GET /users/me/export/`.
@@ -142,6 +154,8 @@ pub struct Export {
     pub notifications: Vec<Notification>,
     /// Of what they want to be notified.
     pub preferences: Preferences,
+    /// The reviews of their stays, as guest and as host, that they may see, newest first.
+    pub reviews: Vec<Review>,
     /// What happened to the account, newest first.
     pub audit: Vec<AuditEntry>,
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{NightRange, NightState};
+use super::{NightRange, NightState, PropertyRating};
 use crate::date::Date;
 use crate::id::{BlockId, BookingId, HoldId, PhotoId, PropertyId, UserId};
 use crate::words::{Amenity, CancellationPolicy, Weekday};
@@ -185,6 +185,11 @@ pub struct Property {
     pub seasons: Vec<Season>,
     /// Pictures, the first to be shown first.
     pub photos: Vec<Photo>,
+    /// How many published reviews of guests there are.
+    pub review_count: u32,
+    /// What they come to, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rating: Option<PropertyRating>,
     /// When it was made.
     pub created_at: EpochMs,
     /// When it was last changed.

@@ -14,6 +14,7 @@ mod page;
 mod payments;
 mod photos;
 mod properties;
+mod reviews;
 mod router;
 mod routes;
 mod users;

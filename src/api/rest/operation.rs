@@ -329,7 +329,7 @@ impl Operation {
     pub fn tag(&self) -> &'static str {
         match self.path.trim_start_matches('/').split('/').next().unwrap_or_default() {
             noun @ ("auth" | "users" | "admin" | "properties" | "photos" | "quotes" | "holds" | "bookings" | "threads"
-            | "notifications" | "payments" | "webhooks") => noun,
+            | "notifications" | "reviews" | "payments" | "webhooks") => noun,
             _ => "hub",
         }
     }

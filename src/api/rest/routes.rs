@@ -11,18 +11,18 @@ use latchkey_protocol::ErrorCode::{
 use latchkey_protocol::client::{AskQuote, BookHold, HoldDates, Pay};
 use latchkey_protocol::rest::{
     AuditQuery, BookingsQuery, CalendarWindow, CaptionPhoto, ChangeEmail, ChangePassword, CreateBlock, CreateProperty, FindProperties,
-    ForgotPassword, FoundProperty, GiveRefund, JobsQuery, Login, NotificationsQuery, OnProperty, OrderPhotos, PageQuery, PaymentsQuery,
-    ProposeAlteration, ReadMessages, ReadNotifications, Refresh, Register, ResetPassword, SendMessage, SetPreferences, SetRoles, Tokens,
-    UpdateMe, UpdateProperty, VerifyEmail, Visit, WithPassword,
+    ForgotPassword, FoundProperty, GiveRefund, JobsQuery, Login, ModerateReview, NotificationsQuery, OnProperty, OrderPhotos, PageQuery,
+    PaymentsQuery, ProposeAlteration, ReadMessages, ReadNotifications, Refresh, Register, ReplyToReview, ResetPassword, SendMessage,
+    SetPreferences, SetRoles, Tokens, UpdateMe, UpdateProperty, VerifyEmail, Visit, WithPassword, WriteReview,
 };
 use latchkey_protocol::view::{
     AuditEntry, Block, Blocks, Booking, CalendarDays, Cancellation, Export, Hold, Job, Me, Message, Notification, Payment, Photo,
-    Preferences, Property, Quote, Sessions, Thread, UnreadCount, User as PublicUser,
+    Preferences, Property, Quote, Review, Reviews, Sessions, Thread, UnreadCount, User as PublicUser,
 };
 
 use super::operation::Access::{Admin, Host, Provider, User};
 use super::operation::{Operation, Rate, delete, get, patch, post, put};
-use super::{admin, auth, bookings, holds, hub, jobs, messages, notifications, payments, photos, properties, users};
+use super::{admin, auth, bookings, holds, hub, jobs, messages, notifications, payments, photos, properties, reviews, users};
 use crate::service::photos::MAX_PHOTO_BYTES;
 
 const TEXT: &[&str] = &["text/plain"];
@@ -31,7 +31,7 @@ const JSON: &[&str] = &["application/json"];
 /// All of REST.
 #[must_use]
 pub fn operations() -> Vec<Operation> {
-    [accounts(), people(), homes(), holds(), bookings(), talk(), money(), work(), around()].into_iter().flatten().collect()
+    [accounts(), people(), homes(), holds(), bookings(), talk(), opinions(), money(), work(), around()].into_iter().flatten().collect()
 }
 
 #[rustfmt::skip]
@@ -208,6 +208,30 @@ fn talk() -> Vec<Operation> {
             .gives::<Preferences>().tagged(),
         put("/notifications/preferences/", "setPreferences", notifications::set_preferences).says("Choose of what one wants to be notified, and how").only(User).conditional()
             .takes::<SetPreferences>().gives::<Preferences>(),
+    ]
+}
+
+#[rustfmt::skip]
+fn opinions() -> Vec<Operation> {
+    vec![
+        post("/bookings/{booking}/reviews/", "submitReview", reviews::submit).says("Review a completed stay within 14 days: the guest the stay, the host the guest; sealed until both are in or the time is over").only(User).keyed()
+            .takes::<WriteReview>().creates::<Review>().tagged().refuses(&[Expired, InvalidState]),
+        get("/bookings/{booking}/reviews/", "listBookingReviews", reviews::of_booking).says("The reviews of a stay: one's own, and the other side's once it is published").only(User)
+            .gives::<Reviews>(),
+        get("/reviews/{review}/", "readReview", reviews::find).says("A published review, or one's own; admins see hidden ones too")
+            .gives::<Review>().tagged(),
+        put("/reviews/{review}/", "reviseReview", reviews::revise).says("Write one's own review anew while it is sealed").only(User).conditional()
+            .takes::<WriteReview>().gives::<Review>().refuses(&[Expired, InvalidState]),
+        post("/reviews/{review}/reply/", "replyToReview", reviews::answer).says("Answer a published review of one's home, or of oneself as a guest, once, within 30 days").only(User).keyed()
+            .takes::<ReplyToReview>().gives::<Review>().refuses(&[Forbidden, Expired, InvalidState]),
+        get("/properties/{property}/reviews/", "listPropertyReviews", reviews::of_home).says("What guests say about a home, the last published first")
+            .query::<PageQuery>().gives_page::<Review>(),
+        get("/users/{user}/reviews/", "listUserReviews", reviews::of_guest).says("What hosts say about somebody as a guest, the last published first")
+            .query::<PageQuery>().gives_page::<Review>(),
+        post("/admin/reviews/{review}/hide/", "hideReview", reviews::hide).says("Hide a published review from everybody but its author; it counts no more").only(Admin)
+            .takes::<ModerateReview>().gives::<Review>().refuses(&[InvalidState]),
+        post("/admin/reviews/{review}/show/", "showReview", reviews::show).says("Show a hidden review again").only(Admin)
+            .takes::<ModerateReview>().gives::<Review>().refuses(&[InvalidState]),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! What happened to an account that its owner, or an admin, may have to know of later: appended, never changed.
 
-use latchkey_protocol::{AuditId, SessionId, UserId};
+use latchkey_protocol::{AuditId, ModerationReason, ReviewId, SessionId, UserId};
 
 use crate::domain::time::Timestamp;
 
@@ -70,6 +70,19 @@ kinds! {
     Erased = "erased",
     /// They took what is held about them.
     Exported = "exported",
+    /// An admin hid a review of theirs.
+    ReviewHidden = "review_hidden",
+    /// An admin shows it again.
+    ReviewShown = "review_shown",
+}
+
+/// What was done to a review.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moderation {
+    /// Which.
+    pub review: ReviewId,
+    /// Why.
+    pub reason: ModerationReason,
 }
 
 /// An entry of the audit log.
@@ -89,4 +102,6 @@ pub struct AuditEntry {
     pub session: Option<SessionId>,
     /// From which network address, as far as limits tell addresses apart.
     pub address: Option<String>,
+    /// To which review of theirs, and why.
+    pub moderation: Option<Moderation>,
 }

@@ -21,6 +21,7 @@ mod money;
 mod pay_out;
 mod report;
 mod request;
+mod review;
 mod talk;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub use self::call_off::CallOff;
 pub use self::claim::Claim;
 pub use self::days::{Day, Reason};
 pub use self::hold::HoldDates;
+pub use self::review::{Reviewed, SubmitReview};
 pub use self::talk::Conversation;
 use super::booking::{BookingState, Deal};
 use super::change::{Changes, Night, Write};
@@ -216,6 +218,7 @@ impl Calendar {
                 | Write::RemovePhoto(_)
                 | Write::Thread(_)
                 | Write::Notification(_) => {}
+                Write::AddReview(_) | Write::SetReview(_) => {}
                 Write::SetListing(listing) => self.listing = listing.as_ref().clone(),
                 Write::AddBlock(block) => {
                     self.claims.insert(block.id, Claim::Blocked(Box::new(block.clone())));

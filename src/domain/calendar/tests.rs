@@ -2,6 +2,7 @@
 
 mod history;
 mod host;
+mod reviews;
 mod talk;
 
 use jiff::tz::TimeZone;

@@ -2,8 +2,6 @@
 
 use std::str::FromStr;
 
-use super::NoSuchName;
-
 /// What kind of work, without what it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Work {
@@ -27,11 +25,15 @@ pub enum Work {
     ResetMail,
     /// Takes out what an erased user wrote.
     Forget,
+    /// Publishes reviews when the time to write them is over.
+    PublishReviews,
+    /// Takes away what an erased user has written.
+    EraseReviews,
 }
 
 impl Work {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Refund,
         Self::Mail,
         Self::Sweep,
@@ -42,6 +44,8 @@ impl Work {
         Self::PayOut,
         Self::Advance,
         Self::Forget,
+        Self::PublishReviews,
+        Self::EraseReviews,
     ];
 
     /// Its name in the job table and on the wire.
@@ -58,6 +62,8 @@ impl Work {
             Self::Homes => "homes",
             Self::ResetMail => "reset_mail",
             Self::Forget => "forget",
+            Self::PublishReviews => "publish_reviews",
+            Self::EraseReviews => "erase_reviews",
         }
     }
 
@@ -74,19 +80,31 @@ impl Work {
             Self::Refund | Self::Capture | Self::Void | Self::PayOut => Some(500),
             // Almost a day.
             Self::Mail | Self::ResetMail => Some(12),
-            Self::Sweep | Self::Homes | Self::Advance | Self::Forget => None,
+            Self::Sweep | Self::Homes | Self::Advance | Self::Forget | Self::PublishReviews | Self::EraseReviews => None,
         }
     }
 
     /// The pause after the first failure, and the longest one, in milliseconds.
     pub(super) const fn pauses_ms(self) -> (u64, u64) {
         match self {
-            Self::Refund | Self::Capture | Self::Void | Self::PayOut | Self::Advance | Self::Homes => (1_000, 3_600_000),
+            Self::Refund
+            | Self::Capture
+            | Self::Void
+            | Self::PayOut
+            | Self::Advance
+            | Self::Homes
+            | Self::PublishReviews
+            | Self::EraseReviews => (1_000, 3_600_000),
             Self::Mail | Self::ResetMail => (60_000, 6 * 3_600_000),
             Self::Sweep | Self::Forget => (10_000, 3_600_000),
         }
     }
 }
+
+/// Text that names no job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not the name of a job")]
+pub struct NoSuchName;
 
 impl FromStr for Work {
     type Err = NoSuchName;

@@ -11,6 +11,7 @@ use crate::domain::event::NightState;
 use crate::domain::listing::{Description, Hours, HouseRules};
 use crate::domain::photo::{ImageKind, Photo};
 use crate::domain::pricing::Rates;
+use crate::domain::review::RatingSums;
 use crate::domain::terms::{Season, Seasons, StayRules, Terms, Weekdays};
 use crate::domain::{Amenities, Amenity, Date, Listing, ListingState, Location, PhotoId, PropertyId, Timestamp, UserId, Weekday};
 
@@ -125,9 +126,18 @@ impl<'a> Reader<'a> {
             terms: self.terms()?,
             booking_terms: BookingTerms { policy: self.word()?, is_instant: self.flag()? },
             photos: self.list(Self::photo)?,
+            ratings: self.ratings()?,
             created_at: self.timestamp()?,
             updated_at: self.timestamp()?,
         })
+    }
+
+    fn ratings(&mut self) -> Read<RatingSums> {
+        let mut sums = RatingSums { count: self.u32()?, ..RatingSums::NONE };
+        for sum in &mut sums.stars {
+            *sum = self.u32()?;
+        }
+        Ok(sums)
     }
 
     fn description(&mut self) -> Read<Description> {

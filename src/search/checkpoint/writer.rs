@@ -8,6 +8,7 @@ use crate::domain::event::NightState;
 use crate::domain::listing::{Description, Hours, HouseRules};
 use crate::domain::photo::Photo;
 use crate::domain::pricing::Rates;
+use crate::domain::review::RatingSums;
 use crate::domain::terms::{Season, StayRules, Terms};
 use crate::domain::{Date, Listing};
 
@@ -90,7 +91,7 @@ impl Writer {
 
     /// A home of the index: published, without its long texts and its address.
     pub(super) fn listing(&mut self, listing: &Listing) {
-        let Listing { id, host, state: _, version, description, terms, booking_terms, photos, created_at, updated_at } = listing;
+        let Listing { id, host, state: _, version, description, terms, booking_terms, photos, ratings, created_at, updated_at } = listing;
         let BookingTerms { policy, is_instant } = booking_terms;
         self.raw(id.as_bytes());
         self.raw(host.as_bytes());
@@ -102,6 +103,11 @@ impl Writer {
         self.length(photos.len());
         for photo in photos {
             self.photo(photo);
+        }
+        let RatingSums { count, stars } = *ratings;
+        self.u32(count);
+        for sum in stars {
+            self.u32(sum);
         }
         self.i64(created_at.epoch_ms());
         self.i64(updated_at.epoch_ms());

@@ -7,6 +7,7 @@ use crate::domain::calendar::NightRun;
 use crate::domain::event::NightState;
 use crate::domain::listing::{Description, Hours, HouseRules};
 use crate::domain::pricing::Rates;
+use crate::domain::review::RatingSums;
 use crate::domain::terms::{Season, Seasons, StayRules, Terms};
 use crate::domain::{Amenity, Currency, Date, Listing, ListingState, Location, PropertyId, Seq, Stay, Timestamp, UserId, Weekday};
 use crate::search::index::bit_of;
@@ -119,6 +120,7 @@ prop_compose! {
         location in prop::option::weighted(0.9, location()),
         amenities in prop::collection::vec(prop_oneof![Just(Amenity::Wifi), Just(Amenity::Kitchen), Just(Amenity::Waterfront)], 0..4),
         terms in terms().boxed(),
+        (count, stars) in (0..1_000_u32, 1..6_u32),
     ) -> Listing {
         let description = Description {
             title: format!("Home {number}"),
@@ -143,6 +145,7 @@ prop_compose! {
             terms,
             booking_terms: crate::domain::booking::BookingTerms::DEFAULT,
             photos: Vec::new(),
+            ratings: RatingSums { count, stars: [count * stars, count, 2 * count, 3 * count, 4 * count, 5 * count, count] },
             created_at: START,
             updated_at: START,
         }
@@ -185,11 +188,12 @@ prop_compose! {
         most in prop::option::weighted(0.3, 0i64..200_000),
         currency in prop_oneof![2 => Just(None), 1 => Just(Some("EUR")), 1 => Just(Some("JPY"))],
         amenities in prop::collection::vec(prop_oneof![Just(Amenity::Wifi), Just(Amenity::Kitchen)], 0..3),
-        sort in 0u8..3,
+        sort in 0u8..4,
     ) -> Query {
         let sort = match sort {
             0 => Sort::Newest,
             1 if near.is_some() => Sort::Distance,
+            2 => Sort::Rating,
             _ => Sort::Price,
         };
         let currency: Option<Currency> = currency.map(|code| code.parse().unwrap());

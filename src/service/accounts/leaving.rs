@@ -154,6 +154,8 @@ impl Accounts {
         let messages = self.messages_by(user).await?;
         let notifications = self.store.notifications(user, None, false, u16::MAX, self.now()).await?;
         let preferences = self.store.preferences(user).await?.unwrap_or_else(|| Preferences::unchosen(user));
+        let reviews = self.store.reviews_around(user).await?;
+        let reviews = reviews.iter().filter(|review| review.is_visible_to(Some(user)));
         let audit = self.store.audit(Some(user), None, u16::MAX, self.now()).await?;
         Ok(view::Export {
             exported_at: Timestamp::epoch_ms(self.now()),
@@ -166,6 +168,7 @@ impl Accounts {
             messages: messages.iter().map(wire::message).collect(),
             notifications: notifications.iter().map(wire::notification).collect(),
             preferences: wire::preferences(&preferences),
+            reviews: reviews.map(|review| wire::review(review, Some(user))).collect(),
             audit: audit.iter().map(wire::audit_entry).collect(),
         })
     }
@@ -186,6 +189,8 @@ fn erasure(person: Person, verified: &LoginRecord, by: &By, now: Timestamp) -> R
     change.settle_homes(user, now);
     let addresses = Job::sweep(Sweep::Addresses(user), now).delayed_until(now.plus_ms(LOOK_FOR_ADDRESSES_AFTER_MS));
     change.writes.push(Write::AddJob(addresses));
+    // When nothing can be written any more: their sessions have ended by then.
+    change.writes.push(Write::AddJob(Job::erase_reviews(user, now)));
     change.writes.push(Write::AddJob(Job::forget(user, now)));
     Ok(change)
 }

@@ -108,6 +108,12 @@ impl Accounts {
             NotificationKind::AlterationProposed => ("A stay is to be changed", "a change of a stay waits for you."),
             NotificationKind::AlterationEnded => ("A change of a stay was decided", "a change of a stay was decided."),
             NotificationKind::PayoutSent => ("Money was sent to you", "what you earned with a stay was sent to you."),
+            NotificationKind::ReviewReceived => (
+                "You were reviewed",
+                "the other side has written its review. You can read it once you have written yours, or when the time is over.",
+            ),
+            NotificationKind::ReviewPublished => ("A review can be read", "the other side's review can be read."),
+            NotificationKind::ReviewReplied => ("Your review was answered", "the other side answered your review."),
             NotificationKind::PaymentDisputed => ("A payment is disputed", "the guest's bank disputes a payment, or has decided about it."),
         };
         let messages = if kind == NotificationKind::MessageReceived { "messages/" } else { "" };

@@ -32,7 +32,7 @@ impl Accounts {
         if !may_see_all && !account.is_public() {
             return Err(ServiceError::NotFound("user"));
         }
-        Ok(wire::user(&account, may_see_all))
+        Ok(wire::user(&account, self.store.guest_stars(user).await?, may_see_all))
     }
 
     /// Changes the caller's profile.

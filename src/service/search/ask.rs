@@ -33,6 +33,7 @@ pub(super) fn query(ask: &FindProperties) -> Result<Asked, Refusal> {
         (Some(SearchSort::Newest), _) | (None, None) => Sort::Newest,
         (Some(SearchSort::Distance), _) | (None, Some(_)) => Sort::Distance,
         (Some(SearchSort::Price), _) => Sort::Price,
+        (Some(SearchSort::Rating), _) => Sort::Rating,
     };
     let query = Query {
         near,

@@ -4,6 +4,7 @@ use latchkey_protocol::{SessionId, view};
 
 use crate::domain::Timestamp;
 use crate::domain::account::{Account, AccountState, AuditEntry, RefreshFamily};
+use crate::domain::review::average_hundredths;
 
 /// A user as they and admins see them.
 #[must_use]
@@ -27,14 +28,17 @@ pub fn me(account: &Account) -> view::Me {
     }
 }
 
-/// A user as everybody sees them, and the rest for whoever may see it.
+/// A user as everybody sees them, with how many reviews of them as a guest count and the sum of their stars, and the rest for whoever may
+/// see it.
 #[must_use]
-pub fn user(account: &Account, may_see_all: bool) -> view::User {
+pub fn user(account: &Account, (review_count, stars): (u64, u64), may_see_all: bool) -> view::User {
     view::User {
         id: account.user,
         name: account.name.clone(),
         about: account.about.clone(),
         is_host: account.is_host,
+        guest_review_count: u32::try_from(review_count).unwrap_or(u32::MAX),
+        guest_rating_hundredths: average_hundredths(stars, review_count),
         created_at: account.created_at.epoch_ms(),
         private: may_see_all.then(|| me(account)),
     }
@@ -64,5 +68,7 @@ pub fn audit_entry(entry: &AuditEntry) -> view::AuditEntry {
         actor: entry.actor,
         session: entry.session,
         address: entry.address.clone(),
+        review: entry.moderation.map(|moderation| moderation.review),
+        reason: entry.moderation.map(|moderation| moderation.reason),
     }
 }

@@ -3,6 +3,7 @@
 use latchkey_protocol::view;
 
 use super::quote;
+use super::review::side;
 use crate::domain::booking::{Alteration, AlterationEnd, AlterationState, Deal, Party, Visit};
 use crate::domain::calendar::CallOff;
 use crate::domain::cancellation::Tier;
@@ -125,10 +126,7 @@ fn payout(booking: &Booking) -> view::Payout {
 fn alteration(alteration: &Alteration, booking: &Booking) -> view::Alteration {
     view::Alteration {
         number: alteration.number,
-        by: match alteration.by {
-            Party::Guest => view::Side::Guest,
-            Party::Host => view::Side::Host,
-        },
+        by: side(alteration.by),
         state: alteration_state(alteration.state),
         quote: quote(&alteration.quote),
         difference_minor: alteration.quote.total.minor - booking.quote.total.minor,

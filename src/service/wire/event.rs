@@ -6,6 +6,8 @@ use latchkey_protocol::{event as wire_event, view};
 
 use super::booking::{alteration_end, alteration_state, booking_state, dispute, payment_state};
 use super::night_state;
+use super::review::side;
+use crate::domain::event::{ReviewChange, ReviewNotice};
 use crate::domain::{BookingState, Event, Payment, PropertyId, Timestamp, TopicEvent};
 use crate::store::NewEvent;
 
@@ -51,6 +53,11 @@ fn data(event: &wire_event::Event) -> Arc<str> {
         wire_event::Event::MessageRead(data) => serde_json::to_string(data),
         wire_event::Event::NotificationCreated(data) => serde_json::to_string(data),
         wire_event::Event::NotificationRead(data) => serde_json::to_string(data),
+        wire_event::Event::ReviewSubmitted(data) => serde_json::to_string(data),
+        wire_event::Event::ReviewPublished(data)
+        | wire_event::Event::ReviewReplied(data)
+        | wire_event::Event::ReviewHidden(data)
+        | wire_event::Event::ReviewShown(data) => serde_json::to_string(data),
     };
     json.expect("plain structs of ids, numbers and words are always JSON").into()
 }
@@ -122,6 +129,34 @@ fn wire(event: &Event) -> wire_event::Event {
         Event::NotificationRead { up_to, notifications } => {
             wire_event::Event::NotificationRead(wire_event::NotificationsRead { up_to: *up_to, notifications: notifications.clone() })
         }
+        Event::ReviewSubmitted { booking, property, by } => {
+            wire_event::Event::ReviewSubmitted(wire_event::ReviewSubmitted { booking: *booking, property: *property, by: side(*by) })
+        }
+        Event::ReviewChanged { change, notice } => review_changed(*change, review_notice(notice)),
+    }
+}
+
+const fn review_changed(change: ReviewChange, notice: wire_event::ReviewNotice) -> wire_event::Event {
+    match change {
+        ReviewChange::Published => wire_event::Event::ReviewPublished(notice),
+        ReviewChange::Replied => wire_event::Event::ReviewReplied(notice),
+        ReviewChange::Hidden => wire_event::Event::ReviewHidden(notice),
+        ReviewChange::Shown => wire_event::Event::ReviewShown(notice),
+    }
+}
+
+fn review_notice(notice: &ReviewNotice) -> wire_event::ReviewNotice {
+    wire_event::ReviewNotice {
+        review: notice.review,
+        property: notice.property,
+        booking: notice.booking,
+        by: side(notice.by),
+        overall: notice.overall,
+        home: notice.home.map(|home| wire_event::HomeRating {
+            version: home.version,
+            review_count: home.review_count,
+            rating_hundredths: home.rating_hundredths,
+        }),
     }
 }
 

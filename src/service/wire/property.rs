@@ -2,6 +2,7 @@
 
 use latchkey_protocol::view;
 
+use super::review::property_rating;
 use super::{night_range, night_state};
 use crate::domain::calendar::{Day, Reason};
 use crate::domain::terms::Season;
@@ -58,6 +59,8 @@ pub fn property(listing: &Listing, viewer: Option<UserId>) -> view::Property {
         cancellation_policy: listing.booking_terms.policy,
         seasons: terms.seasons.as_slice().iter().map(season).collect(),
         photos: listing.photos.iter().map(photo).collect(),
+        review_count: listing.ratings.count,
+        rating: property_rating(&listing.ratings),
         created_at: listing.created_at.epoch_ms(),
         updated_at: listing.updated_at.epoch_ms(),
     }

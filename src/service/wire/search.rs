@@ -26,6 +26,8 @@ pub fn found_property(hit: &Hit) -> FoundProperty {
         currency: terms.currency.code().to_owned(),
         nightly_minor: terms.rates.nightly_minor,
         photo: hit.listing.photos.first().map(photo),
+        review_count: hit.listing.ratings.count,
+        rating_hundredths: hit.listing.ratings.overall_hundredths(),
         created_at: hit.listing.created_at.epoch_ms(),
         distance_m: hit.distance_m,
         check_in: hit.offer.map(|(stay, _)| stay.check_in()),

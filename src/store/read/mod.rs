@@ -8,6 +8,7 @@ pub(super) mod jobs;
 mod listings;
 mod notifications;
 mod retention;
+mod reviews;
 mod search;
 mod threads;
 
@@ -19,6 +20,7 @@ pub use accounts::Person;
 pub use bookings::{BookingFilter, InboxState};
 pub use calendars::{CalendarState, Lease};
 pub use retention::{Aged, Found, LoggedBatch};
+pub use reviews::ReviewSubject;
 pub use search::SearchHome;
 
 impl Store {

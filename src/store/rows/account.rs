@@ -4,7 +4,7 @@ use surrealdb::types::{RecordId, RecordIdKey, SurrealValue, Uuid};
 
 use super::{StoredId, id_of, record, unknown};
 use crate::domain::account::{
-    Account, AccountState, Admins, AuditEntry, AuditKind, LoginRecord, OneTime, PreviousEmail, Purpose, RefreshFamily,
+    Account, AccountState, Admins, AuditEntry, AuditKind, LoginRecord, Moderation, OneTime, PreviousEmail, Purpose, RefreshFamily,
 };
 use crate::domain::{Timestamp, UserId};
 use crate::store::error::StoreError;
@@ -203,6 +203,8 @@ pub(in crate::store) struct AuditRow {
     actor: Option<Uuid>,
     session: Option<Uuid>,
     address: Option<String>,
+    review: Option<Uuid>,
+    reason: Option<String>,
 }
 
 impl From<&AuditEntry> for AuditRow {
@@ -215,6 +217,8 @@ impl From<&AuditEntry> for AuditRow {
             actor: entry.actor.map(StoredId::to_uuid),
             session: entry.session.map(StoredId::to_uuid),
             address: entry.address.clone(),
+            review: entry.moderation.map(|moderation| moderation.review.to_uuid()),
+            reason: entry.moderation.map(|moderation| moderation.reason.as_str().to_owned()),
         }
     }
 }
@@ -223,6 +227,10 @@ impl TryFrom<AuditRow> for AuditEntry {
     type Error = StoreError;
 
     fn try_from(row: AuditRow) -> Result<Self, StoreError> {
+        let moderation = row.review.zip(row.reason).map(|(review, reason)| {
+            let reason = reason.parse().map_err(|_| unknown("audit.reason", &reason))?;
+            Ok::<_, StoreError>(Moderation { review: StoredId::from_uuid(review), reason })
+        });
         Ok(Self {
             id: id_of(&row.id)?,
             at: Timestamp::from_epoch_ms(row.at),
@@ -231,6 +239,7 @@ impl TryFrom<AuditRow> for AuditEntry {
             actor: row.actor.map(StoredId::from_uuid),
             session: row.session.map(StoredId::from_uuid),
             address: row.address,
+            moderation: moderation.transpose()?,
         })
     }
 }

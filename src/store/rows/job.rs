@@ -75,7 +75,6 @@ impl From<&JobKind> for Payload {
             JobKind::Refund { payment } | JobKind::Capture { payment } | JobKind::Void { payment } => {
                 Self { payment: Some(*payment), ..Self::default() }
             }
-            JobKind::PayOut { booking } | JobKind::Advance { booking } => Self { booking: Some(*booking), ..Self::default() },
             JobKind::Mail(mail) => {
                 let (notice, booking) = match mail {
                     Mail::Notification { kind, booking, .. } => (Some(*kind), Some(*booking)),
@@ -87,6 +86,10 @@ impl From<&JobKind> for Payload {
             }
             JobKind::Forget { user, is_last } => Self { user: Some(*user), is_last: *is_last, ..Self::default() },
             JobKind::Homes { host } => Self { user: Some(*host), ..Self::default() },
+            JobKind::PayOut { booking } | JobKind::Advance { booking } | JobKind::PublishReviews { booking } => {
+                Self { booking: Some(*booking), ..Self::default() }
+            }
+            JobKind::EraseReviews { user } => Self { user: Some(*user), ..Self::default() },
             JobKind::Sweep(sweep) => {
                 let named = Self { sweep: Some(sweep.name().to_owned()), ..Self::default() };
                 match sweep {
@@ -124,6 +127,8 @@ impl Payload {
             }
             Work::Forget => Some(JobKind::Forget { user: self.user?, is_last: self.is_last }),
             Work::Homes => Some(JobKind::Homes { host: self.user? }),
+            Work::PublishReviews => Some(JobKind::PublishReviews { booking: self.booking? }),
+            Work::EraseReviews => Some(JobKind::EraseReviews { user: self.user? }),
             Work::Sweep => {
                 let walk = self.walk.map(|(from, window_ms)| IdWalk { from: Timestamp::from_epoch_ms(from), window_ms });
                 let position = |(node, next): &(String, i64)| {
@@ -223,6 +228,8 @@ mod tests {
             Sweep::Notifications(walk),
         ];
         jobs.extend(sweeps.map(|sweep| Job::sweep(sweep, at(5))));
+        let booking = BookingId::from_bytes([6; 16]);
+        jobs.extend([Job::publish_reviews(booking, at(5)), Job::erase_reviews(user, at(5))]);
         let refund = Job::refund(payment, at(5));
         let running = refund.clone().lease(10, at(6)).unwrap();
         let failure = crate::domain::job::Failure { reason: "smtp 550".to_owned(), is_permanent: true };

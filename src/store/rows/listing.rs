@@ -3,11 +3,13 @@
 use jiff::tz::TimeZone;
 use surrealdb::types::{RecordId, SurrealValue, Uuid};
 
+use super::review::RatingSumsRow;
 use super::{StoredId, date, id_of, narrow, record, refused, unknown};
 use crate::domain::booking::BookingTerms;
 use crate::domain::listing::{Description, Hours, HouseRules};
 use crate::domain::photo::ImageKind;
 use crate::domain::pricing::Rates;
+use crate::domain::review::RatingSums;
 use crate::domain::terms::{Season, Seasons, StayRules, Terms, Weekdays};
 use crate::domain::{Amenity, Listing, ListingState, Location, Photo, PhotoId, PropertyId, Timestamp, Weekday};
 use crate::store::error::StoreError;
@@ -33,6 +35,7 @@ pub(in crate::store) struct ListingRow {
     rules: Option<RulesRow>,
     seasons: Option<Vec<SeasonRow>>,
     photos: Option<Vec<PhotoRow>>,
+    ratings: Option<RatingSumsRow>,
     cancellation_policy: Option<String>,
     instant_book: Option<bool>,
     created_at: i64,
@@ -138,6 +141,7 @@ impl From<&Listing> for ListingRow {
             rules: Some(RulesRow::from(rules)),
             seasons: Some(seasons.as_slice().iter().map(SeasonRow::from).collect()),
             photos: Some(listing.photos.iter().map(PhotoRow::from).collect()),
+            ratings: Some(listing.ratings.into()),
             cancellation_policy: Some(listing.booking_terms.policy.as_str().to_owned()),
             instant_book: Some(listing.booking_terms.is_instant),
             created_at: listing.created_at.epoch_ms(),
@@ -188,6 +192,7 @@ impl TryFrom<ListingRow> for Listing {
                 is_instant: row.instant_book.unwrap_or(BookingTerms::DEFAULT.is_instant),
             },
             photos: row.photos.unwrap_or_default().into_iter().map(PhotoRow::into_photo).collect::<Result<_, _>>()?,
+            ratings: row.ratings.map_or(Ok(RatingSums::NONE), RatingSums::try_from)?,
             created_at: Timestamp::from_epoch_ms(row.created_at),
             updated_at: Timestamp::from_epoch_ms(row.updated_at.unwrap_or(row.created_at)),
         })

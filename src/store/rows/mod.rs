@@ -10,6 +10,7 @@ mod notification;
 mod payment;
 mod quote;
 mod retention;
+mod review;
 mod thread;
 
 pub(super) use account::{AdminsRow, AuditRow, FamilyRow, LoginRow, OneTimeRow, UserRow, admins_record};
@@ -17,11 +18,12 @@ pub(super) use block::BlockRow;
 pub(super) use booking::BookingRow;
 pub(super) use hold::{HoldRow, NightRow};
 pub(super) use job::{JobRow, job_record};
-use latchkey_protocol::{AuditId, ClaimId, Date, NotificationId, PaymentId, PhotoId, PropertyId, SessionId, UserId};
+use latchkey_protocol::{AuditId, ClaimId, Date, NotificationId, PaymentId, PhotoId, PropertyId, ReviewId, SessionId, UserId};
 pub(super) use listing::{ListingRow, PhotoOwnerRow};
 pub(super) use notification::{NotificationRow, PreferencesRow, notification_ids, notification_record};
 pub(super) use payment::{PaymentRow, ledger_row};
 pub(super) use retention::{key_record, node_uuid, outlived_record};
+pub(super) use review::{ReviewRow, review_record};
 use surrealdb::types::{Array, RecordId, RecordIdKey, SurrealValue, Uuid, Value};
 pub(super) use thread::{MessageRow, ThreadRow, message_record};
 
@@ -47,7 +49,7 @@ macro_rules! stored_ids {
     )*};
 }
 
-stored_ids!(AuditId, ClaimId, NotificationId, PaymentId, PhotoId, PropertyId, SessionId, UserId);
+stored_ids!(AuditId, ClaimId, NotificationId, PaymentId, PhotoId, PropertyId, ReviewId, SessionId, UserId);
 
 /// `table:u'…'`.
 pub(super) fn record(table: &str, id: impl StoredId) -> RecordId {

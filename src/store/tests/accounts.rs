@@ -161,6 +161,7 @@ async fn pages_of_users_and_of_the_audit_log_are_newest_first_however_old_the_re
             actor: Some(user),
             session: None,
             address: Some("10.0.0.1".to_owned()),
+            moderation: None,
         };
         commit(&bench, [AccountWrite::Add(account), AccountWrite::AddAudit(entry)]).await.unwrap();
     }
@@ -227,6 +228,7 @@ async fn addresses_of_those_who_were_erased_before_are_gone_after_the_migration(
         actor: actor.map(|actor| UserId::from_bytes(id(actor))),
         session: None,
         address: Some("192.0.2.1".to_owned()),
+        moderation: None,
     };
     let person = |number: u16| Account::register(UserId::from_bytes(id(number)), format!("{number}@example.test"), "Ada", now()).unwrap();
     let writes = [

@@ -135,6 +135,16 @@ pub(super) const ROWS: &[Row] = &[
     row!("readNotifications", LOGGED_IN, |w, role| Call::to().json(json!({"notifications": ["01890a5d-ac96-774b-bcce-b302099a8057"]}))),
     row!("readPreferences", LOGGED_IN, |w, role| Call::to()),
     row!("setPreferences", LOGGED_IN, |w, role| Call::to().json(json!({"items": [{"kind": "refund_sent", "in_app": true, "email": false}]}))),
+    // Reviews.
+    row!("submitReview", [401, 201, 404, 201, 404, 404, 401], |w, role| Call::to().part(w.completed_stay().await.id).json(w.words(role))),
+    row!("listBookingReviews", PARTIES, |w, role| Call::to().part(w.completed_stay().await.id)),
+    row!("readReview", [404, 200, 404, 404, 404, 404, 401], |w, role| Call::to().part(w.sealed_review().await)),
+    row!("reviseReview", GUEST, |w, role| Call::to().part(w.sealed_review().await).json(w.words(Role::Guest))),
+    row!("replyToReview", [401, 403, 403, 200, 403, 403, 401], |w, role| Call::to().part(w.published_review().await).json(json!({"text": "Thank you!"}))),
+    row!("listPropertyReviews", ANYBODY, |w, role| Call::to().part(w.home.id)),
+    row!("listUserReviews", ANYBODY, |w, role| Call::to().part(w.newcomer().await.user)),
+    row!("hideReview", ADMIN, |w, role| Call::to().part(w.published_review().await).json(json!({"reason": "spam"}))),
+    row!("showReview", ADMIN, |w, role| Call::to().part(w.hidden_review().await).json(json!({"reason": "appeal"}))),
     // Money.
     row!("pay", [401, 201, 404, 403, 404, 404, 401], |w, role| Call::to().json(json!({"booking": w.booking().await.id, "payment_method": "pm_card_visa"}))),
     row!("listPayments", PARTIES, |w, role| Call::to().query(format!("booking={}", w.booking().await.id))),

@@ -1,8 +1,8 @@
 //! Who and what the cells of the matrix are about.
 
 use latchkey_protocol::rest::{CreateBlock, CreateProperty, ProposeAlteration, Tokens, Visit};
-use latchkey_protocol::view::{Block, Booking, BookingState, Hold, Message, Photo, Property, Sessions};
-use latchkey_protocol::{BlockId, PhotoId, PropertyId, SessionId};
+use latchkey_protocol::view::{Block, Booking, BookingState, Hold, Message, Photo, Property, Review, Sessions};
+use latchkey_protocol::{BlockId, PhotoId, PropertyId, ReviewId, SessionId};
 use serde_json::json;
 use tokio::sync::Mutex;
 
@@ -137,6 +137,49 @@ impl World {
         let other = Guest::log_in(self.hub.address, &self.guest.email).await;
         let sessions: Sessions = other.get("/users/me/sessions/").send().await.expect_json(200);
         sessions.items.into_iter().find(|session| session.is_current).unwrap().id
+    }
+
+    /// A stay of the guest's that is over.
+    pub(super) async fn completed_stay(&self) -> Booking {
+        self.guest.completed_stay(&self.home).await
+    }
+
+    /// What somebody in that role writes about a stay.
+    #[allow(clippy::unused_self, reason = "called as the others are")]
+    pub(super) fn words(&self, role: Role) -> serde_json::Value {
+        let ratings = match role {
+            Role::Host => json!({"of": "guest", "overall": 5, "cleanliness": 5, "communication": 5, "house_rules": 5}),
+            _ => {
+                json!({"of": "stay", "overall": 5, "cleanliness": 5, "accuracy": 5, "check_in": 5, "communication": 5, "location": 5, "value": 5})
+            }
+        };
+        json!({"ratings": ratings, "text": "As it was."})
+    }
+
+    async fn write_review(&self, booking: &Booking, role: Role) -> ReviewId {
+        let author = self.person(role).expect("one of the parties");
+        let path = format!("/bookings/{}/reviews/", booking.id);
+        author.post(&path, &self.words(role)).send().await.expect_json::<Review>(201).id
+    }
+
+    /// The guest's review of a stay, which its host has not reviewed.
+    pub(super) async fn sealed_review(&self) -> ReviewId {
+        self.write_review(&self.completed_stay().await, Role::Guest).await
+    }
+
+    /// The guest's review of a stay, which its host has reviewed.
+    pub(super) async fn published_review(&self) -> ReviewId {
+        let booking = self.completed_stay().await;
+        let review = self.write_review(&booking, Role::Guest).await;
+        self.write_review(&booking, Role::Host).await;
+        review
+    }
+
+    /// The same, hidden by an admin.
+    pub(super) async fn hidden_review(&self) -> ReviewId {
+        let review = self.published_review().await;
+        let path = format!("/admin/reviews/{review}/hide/");
+        self.admin.post(&path, &json!({"reason": "spam"})).send().await.expect_json::<Review>(200).id
     }
 
     /// A hold of the guest.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use latchkey_protocol::client::{AskQuote, BookHold, BookingRef, Command, HoldRef, Pay};
 use latchkey_protocol::rest::{Login, Page, Register, Tokens};
 use latchkey_protocol::server::Resumption;
-use latchkey_protocol::view::{Booking, Calendar, Hold, Me, Payment, Property, Quote};
+use latchkey_protocol::view::{Booking, BookingState, Calendar, Hold, Me, Payment, Property, Quote};
 use latchkey_protocol::{BookingId, PropertyId, Topic, UserId, WireError};
 use serde::Serialize;
 
@@ -132,6 +132,20 @@ impl Guest {
     pub(crate) async fn hold_and_book(&self, home: &Property, dates: Dates) -> Booking {
         let hold = self.hold(home, dates).await.unwrap();
         self.book(&hold).await.unwrap()
+    }
+
+    /// A stay that began today and is over already: they left early, so its nights are free again.
+    pub(crate) async fn completed_stay(&self, home: &Property) -> Booking {
+        let check_in = calendar(&self.rest, home.id).await.from;
+        let booking = self.hold_and_book(home, Dates { check_in, check_out: check_in.saturating_add(3) }).await;
+        self.pay(&booking, "pm_card_visa").await.unwrap();
+        for step in ["check-in", "early-departure"] {
+            let path = format!("/bookings/{}/{step}/", booking.id);
+            self.post(&path, &serde_json::json!({})).send().await.expect_json::<Booking>(200);
+        }
+        let booking = self.booking(booking.id).await;
+        assert_eq!(booking.state, BookingState::Completed);
+        booking
     }
 
     /// The booking as it is now.
