@@ -27,8 +27,9 @@ use tokio_util::task::TaskTracker;
 use self::keys::ring::TokenKeys;
 use self::lock::FolderLock;
 use self::pushing::{MAX_BATCHES_UNDER_WAY, Outlet, fence, push_events, to_hub};
-use self::settings::{allowances, database_config, leases, ws_limits};
+use self::settings::{allowances, database_config, leases, registrations_per_hour, ws_limits};
 use self::vital::Vital;
+use crate::api::body::UploadRoom;
 use crate::api::layers::{self, Origins};
 use crate::api::limits::Limits;
 use crate::api::rest::Context;
@@ -58,6 +59,7 @@ use crate::service::photos::Photos;
 use crate::service::quota::LeaseQuota;
 use crate::service::retention::Retention;
 use crate::service::search::{Fence, Search};
+use crate::service::stays::Stays;
 use crate::service::topics::Topics;
 use crate::store::{PhotoFiles, Store};
 use crate::{demo, job};
@@ -65,8 +67,8 @@ use crate::{demo, job};
 /// How often idle calendars, feeds and limiters are dropped.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
-/// How often photo files that nothing names are looked for.
-const SWEEP_PHOTOS_EVERY: Duration = Duration::from_hours(1);
+/// How often photo files that nothing names are looked for, and mails that were sent as files long ago.
+const SWEEP_FILES_EVERY: Duration = Duration::from_hours(1);
 
 /// A running node.
 pub struct App {
@@ -130,7 +132,8 @@ impl App {
             .context("cannot open the sandbox provider's journal")?;
         let edge_cell: Arc<OnceLock<Arc<Edge>>> = Arc::default();
         let token_keys = TokenKeys::open(args.token_secret.as_deref(), &args.data.folder, clock.as_ref())?;
-        let accounts = token_keys.for_accounts(&args.data.folder, public_url(args, address), clock.as_ref())?;
+        let accounts =
+            token_keys.for_accounts(&args.data.folder, public_url(args, address), registrations_per_hour(args), clock.as_ref())?;
         let parts = Parts::new(args, &store, &clock, &sandbox, Arc::clone(&edge_cell), accounts, fence)?;
         let edge = Arc::new(Edge::new(Arc::clone(&parts.services), Arc::clone(&hub), Arc::clone(&clock), ws_limits(args)));
         let _ = edge_cell.set(Arc::clone(&edge));
@@ -142,6 +145,7 @@ impl App {
             ready: AtomicBool::new(false),
             metrics,
             limits: Limits::new(allowances(args)),
+            uploads: UploadRoom::default(),
             trusted_proxies: args.trusted_proxies.clone(),
         });
         parts.restore(args).await?;
@@ -166,7 +170,7 @@ impl App {
         app.keep("token keys", token_keys.keep(Arc::clone(&parts.services), Arc::clone(&clock)));
         app.jobs = Some(app.run_jobs(args));
         app.keep("watch over sockets", ws::keep_watch(Arc::clone(&edge)));
-        app.keep("sweeping photos", sweep_photos(Arc::clone(&parts.services)));
+        app.keep("sweeping files", sweep_files(Arc::clone(&parts.services)));
         app.keep("sweep", sweep(parts, Arc::clone(&hub), clock, Arc::clone(&app.context)));
         app.serve(listener, edge, &origins, args);
         Ok(app)
@@ -250,7 +254,7 @@ impl Parts {
         let deadlines: Arc<Deadlines> = Arc::default();
         let availability = Arc::new(Availability::new(store(), clock(), leases, Arc::clone(&deadlines)));
         let keys = Arc::new(Keys::new(store()));
-        let decisions = Arc::new(Decisions::new(Arc::clone(&availability), Arc::clone(&keys), clock()));
+        let decisions = Arc::new(Decisions::new(Arc::clone(&availability), store(), Arc::clone(&keys), clock()));
         let quota = LeaseQuota::new(args.max_active_holds);
         let close_sockets = move |session: SessionId| {
             if let Some(edge) = edge.get() {
@@ -260,6 +264,14 @@ impl Parts {
         let listings =
             Listings::new(store(), Arc::clone(&keys), Arc::clone(&decisions), Arc::clone(&availability), clock(), args.service_fee_bp);
         let listings = Arc::new(listings);
+        let payments = Arc::new(Payments::new(
+            store(),
+            Arc::clone(&keys),
+            Arc::clone(&decisions),
+            Arc::clone(sandbox) as _,
+            Arc::clone(&quota),
+            clock(),
+        ));
         let services = Services {
             photos: Photos::new(
                 PhotoFiles::open(&args.data.folder.join("photos"))?,
@@ -281,24 +293,17 @@ impl Parts {
                 clock(),
                 leases,
             ),
-            payments: Payments::new(
-                Arc::clone(&availability),
-                store(),
-                keys,
-                decisions,
-                Arc::clone(sandbox) as _,
-                Arc::clone(&quota),
-                clock(),
-            ),
+            stays: Stays::new(Arc::clone(&availability), store(), keys, decisions, Arc::clone(&payments), Arc::clone(&quota), clock()),
+            payments,
             jobs: Jobs::new(store(), clock()),
             mails: Mails::new(mailer(args)?, clock()),
-            retention: Retention::new(store(), clock(), Periods::with_events_days(args.retention_days)),
+            retention: Retention::new(store(), clock(), Periods::of_days(args.retention_days, args.audit_days)),
             search: Arc::new(Search::new(store(), clock(), args.data.folder.join("search.checkpoint"), fence)),
             topics: Topics::new(store(), Arc::clone(&availability), clock()),
             expiry: Arc::new(Expiry::new(deadlines, Arc::clone(&availability), store(), clock(), Arc::clone(&quota), &leases)),
         };
-        let take_off_sale = move |host| Box::pin(Arc::clone(&listings).take_off_sale(host)) as BoxFuture<'static, _>;
-        services.accounts.on_leaving(Box::new(take_off_sale));
+        let let_go = move |host, departure| Box::pin(Arc::clone(&listings).let_go(host, departure)) as BoxFuture<'static, _>;
+        services.accounts.on_leaving(Box::new(let_go));
         Ok(Self { services: Arc::new(services), availability, quota })
     }
 
@@ -349,13 +354,18 @@ async fn sweep(parts: Parts, hub: Arc<Hub>, clock: Arc<dyn Clock>, context: Arc<
 }
 
 /// Files are this node's own, so this is no job of the database's.
-async fn sweep_photos(services: Arc<Services>) {
+async fn sweep_files(services: Arc<Services>) {
     loop {
         match services.photos.sweep().await {
             Ok(removed) if removed > 0 => tracing::info!(removed, "photos that nothing names are gone"),
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "photos could not be swept"),
         }
-        tokio::time::sleep(SWEEP_PHOTOS_EVERY).await;
+        match services.mails.sweep().await {
+            Ok(removed) if removed > 0 => tracing::info!(removed, "mails as files that were a week old are gone"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "mails as files could not be swept"),
+        }
+        tokio::time::sleep(SWEEP_FILES_EVERY).await;
     }
 }

@@ -117,6 +117,10 @@ pub struct ServeArgs {
     #[arg(long, env = "LATCHKEY_PAYMENT_SECONDS", value_name = "N", default_value = "900", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub payment_seconds: u32,
 
+    /// How long a request waits for its host's answer, and a proposed alteration for the other side's, in seconds
+    #[arg(long, env = "LATCHKEY_REQUEST_SECONDS", value_name = "N", default_value = "86400", value_parser = clap::value_parser!(u32).range(60..=604_800))]
+    pub request_seconds: u32,
+
     /// How long a guest whose hold ended must leave the same nights to others, in seconds
     #[arg(long, env = "LATCHKEY_HOLD_COOLDOWN_SECONDS", value_name = "N", default_value = "30", value_parser = clap::value_parser!(u32).range(0..=86_400))]
     pub hold_cooldown_seconds: u32,
@@ -129,7 +133,8 @@ pub struct ServeArgs {
     #[arg(long, env = "LATCHKEY_MAX_ACTIVE_HOLDS", value_name = "N", default_value = "5")]
     pub max_active_holds: usize,
 
-    /// Register, log-in and refresh requests per address and minute [default: 600, with --demo 60000]
+    /// Register, log-in and refresh requests per address and minute; twice as many registrations per address and hour
+    /// [default: 600, with --demo 60000]
     #[arg(long, env = "LATCHKEY_AUTH_PER_MINUTE", value_name = "N")]
     pub auth_per_minute: Option<NonZeroU32>,
 
@@ -195,6 +200,10 @@ pub struct ServeArgs {
     /// For how many days events are kept: who resumes from longer ago is given a fresh snapshot
     #[arg(long, env = "LATCHKEY_RETENTION_DAYS", value_name = "N", default_value = "30", value_parser = clap::value_parser!(u16).range(1..=3650))]
     pub retention_days: u16,
+
+    /// For how many days entries of the audit log are kept
+    #[arg(long, env = "LATCHKEY_AUDIT_DAYS", value_name = "N", default_value = "365", value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub audit_days: u16,
 
     /// Log as JSON, one object a line; what is logged is set by RUST_LOG
     #[arg(long, env = "LATCHKEY_LOG_JSON")]

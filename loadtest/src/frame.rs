@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use anyhow::{Result, bail};
 use latchkey_protocol::error::WireError;
 use latchkey_protocol::event::Event;
-use latchkey_protocol::server::{GoAway, Hello};
+use latchkey_protocol::server::{Ended, GoAway, Hello};
 use latchkey_protocol::{EpochMs, Seq, Topic};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -25,6 +25,8 @@ pub(crate) enum Frame<'a> {
     Hello(Hello),
     /// The hub will close.
     GoAway(GoAway),
+    /// A topic is followed no longer.
+    Ended(Ended),
 }
 
 /// An event as it was pushed.
@@ -74,6 +76,7 @@ struct Fields<'a> {
     error: Option<WireError>,
     hello: Option<Hello>,
     goaway: Option<GoAway>,
+    ended: Option<Ended>,
 }
 
 impl<'a> Frame<'a> {
@@ -91,6 +94,7 @@ impl<'a> Frame<'a> {
             Fields { id: Some(id), ok: None, error: Some(error), .. } => Ok(Self::Reply { id, outcome: Err(error) }),
             Fields { hello: Some(hello), .. } => Ok(Self::Hello(hello)),
             Fields { goaway: Some(goaway), .. } => Ok(Self::GoAway(goaway)),
+            Fields { ended: Some(ended), .. } => Ok(Self::Ended(ended)),
             _ => bail!("unexpected frame {}", excerpt(text)),
         }
     }
@@ -141,6 +145,10 @@ mod tests {
 
         let text = written(&ServerMessage::GoAway { goaway: GoAway { after_ms: 5 } });
         assert!(matches!(Frame::parse(&text).unwrap(), Frame::GoAway(GoAway { after_ms: 5 })));
+
+        let ended = Ended { topic: "property:01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap(), error };
+        let text = written(&ServerMessage::Ended { ended: ended.clone() });
+        assert!(matches!(Frame::parse(&text).unwrap(), Frame::Ended(read) if read == ended));
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub enum ErrorCode {
     HoldLimit,
     /// The same nights again too soon; `details.retry_after_ms` says when.
     HoldCooldown,
+    /// Not before its time; `details.from` says when.
+    TooEarly,
     /// The payment method was declined; `details.reason` is the provider's word.
     PaymentDeclined,
     /// More subscriptions than one connection may have; `details.limit`.
@@ -73,7 +75,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in order of precedence.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Malformed,
         Self::UnknownCommand,
         Self::MethodNotAllowed,
@@ -97,6 +99,7 @@ impl ErrorCode {
         Self::InvalidState,
         Self::HoldLimit,
         Self::HoldCooldown,
+        Self::TooEarly,
         Self::PaymentDeclined,
         Self::TooManySubscriptions,
         Self::TooManyInFlight,
@@ -140,6 +143,7 @@ impl ErrorCode {
             Self::InvalidState => "The thing is in a state that does not allow this; `details.state` names it.",
             Self::HoldLimit => "Too many active holds; `details.limit` says how many are allowed.",
             Self::HoldCooldown => "The same nights again too soon; `details.retry_after_ms` says when.",
+            Self::TooEarly => "Not before its time; `details.from` says when.",
             Self::PaymentDeclined => "The payment method was declined; `details.reason` is the provider's word.",
             Self::TooManySubscriptions => "More subscriptions than one connection may have; `details.limit`.",
             Self::TooManyInFlight => "More unanswered commands than one connection may have; `details.limit`.",
@@ -178,6 +182,7 @@ impl ErrorCode {
             Self::InvalidState => "invalid_state",
             Self::HoldLimit => "hold_limit",
             Self::HoldCooldown => "hold_cooldown",
+            Self::TooEarly => "too_early",
             Self::PaymentDeclined => "payment_declined",
             Self::TooManySubscriptions => "too_many_subscriptions",
             Self::TooManyInFlight => "too_many_in_flight",

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::EpochMs;
-use crate::id::{BookingId, HoldId, PaymentId, PropertyId};
-use crate::view::{BookingState, NightRange, PaymentState};
+use crate::id::{BookingId, HoldId, PaymentId, PropertyId, SessionId, UserId};
+use crate::view::{AlterationEnd, AlterationState, BookingState, Dispute, NightRange, PaymentState};
 
 /// An event's type and its data, as `{"type":"hold.expired","data":{…}}`.
 ///
@@ -21,10 +21,10 @@ pub enum Event {
     /// On `property:{id}`: something about the home is otherwise; read it again.
     #[serde(rename = "property.updated")]
     PropertyUpdated(PropertyVersion),
-    /// On `property:{id}`: the home's host alone can see it.
+    /// On `property:{id}`: the home's host alone can see it. For everybody else the topic ends with it, see [`crate::server::Ended`].
     #[serde(rename = "property.unlisted")]
     PropertyUnlisted(PropertyVersion),
-    /// On `property:{id}`: the home is gone.
+    /// On `property:{id}`: the home is gone, and its topic ends for everybody.
     #[serde(rename = "property.deleted")]
     PropertyDeleted(PropertyVersion),
     /// On `property:{id}`: nights changed their state. It never says who did it.
@@ -45,6 +45,42 @@ pub enum Event {
     /// On both inboxes and the booking: one side called it off.
     #[serde(rename = "booking.cancelled")]
     BookingCancelled(BookingNotice),
+    /// On both inboxes and the booking: the money is set aside, the host is asked.
+    #[serde(rename = "booking.requested")]
+    BookingRequested(BookingNotice),
+    /// On both inboxes and the booking: the host said no.
+    #[serde(rename = "booking.declined")]
+    BookingDeclined(BookingNotice),
+    /// On both inboxes and the booking: the guest took the request back.
+    #[serde(rename = "booking.withdrawn")]
+    BookingWithdrawn(BookingNotice),
+    /// On both inboxes and the booking: the money that was set aside did not come in; the nights are free again.
+    #[serde(rename = "booking.payment_failed")]
+    BookingPaymentFailed(BookingNotice),
+    /// On both inboxes and the booking: the guest is there.
+    #[serde(rename = "booking.checked_in")]
+    BookingCheckedIn(BookingNotice),
+    /// On both inboxes and the booking: the stay is over.
+    #[serde(rename = "booking.completed")]
+    BookingCompleted(BookingNotice),
+    /// On both inboxes and the booking: the guest never came.
+    #[serde(rename = "booking.no_show")]
+    BookingNoShow(BookingNotice),
+    /// On the booking: something about it is otherwise; read it again.
+    #[serde(rename = "booking.updated")]
+    BookingUpdated(BookingRef),
+    /// On both inboxes and the booking: a change of the stay is proposed, or accepted and to be paid.
+    #[serde(rename = "alteration.proposed")]
+    AlterationProposed(AlterationNotice),
+    /// On both inboxes and the booking: a proposal is no more.
+    #[serde(rename = "alteration.ended")]
+    AlterationEnded(AlterationEnded),
+    /// On both inboxes and the booking: the guest's bank disputes a payment, or has decided.
+    #[serde(rename = "payment.disputed")]
+    PaymentDisputed(PaymentNotice),
+    /// On the host's inbox: money is on its way, back, or has arrived.
+    #[serde(rename = "payout.updated")]
+    PayoutUpdated(PayoutNotice),
     /// On the guest's inbox and the booking: the payment waits for the guest, the bank or another method.
     #[serde(rename = "payment.updated")]
     PaymentUpdated(PaymentNotice),
@@ -54,6 +90,12 @@ pub enum Event {
     /// On both inboxes and the booking: money goes or went back, for the reason that `state` of the booking gives.
     #[serde(rename = "payment.refunded")]
     PaymentRefunded(PaymentNotice),
+    /// On the user's inbox: their profile, address, roles or standing changed; read it again.
+    #[serde(rename = "account.updated")]
+    AccountUpdated(AccountVersion),
+    /// On the user's inbox: a session was logged out, revoked or ended as stolen. One that runs out by itself is not told.
+    #[serde(rename = "session.ended")]
+    SessionEnded(SessionRef),
 }
 
 impl Event {
@@ -72,9 +114,23 @@ impl Event {
             Self::BookingConfirmed(_) => "booking.confirmed",
             Self::BookingExpired(_) => "booking.expired",
             Self::BookingCancelled(_) => "booking.cancelled",
+            Self::BookingRequested(_) => "booking.requested",
+            Self::BookingDeclined(_) => "booking.declined",
+            Self::BookingWithdrawn(_) => "booking.withdrawn",
+            Self::BookingPaymentFailed(_) => "booking.payment_failed",
+            Self::BookingCheckedIn(_) => "booking.checked_in",
+            Self::BookingCompleted(_) => "booking.completed",
+            Self::BookingNoShow(_) => "booking.no_show",
+            Self::BookingUpdated(_) => "booking.updated",
+            Self::AlterationProposed(_) => "alteration.proposed",
+            Self::AlterationEnded(_) => "alteration.ended",
+            Self::PaymentDisputed(_) => "payment.disputed",
+            Self::PayoutUpdated(_) => "payout.updated",
             Self::PaymentUpdated(_) => "payment.updated",
             Self::PaymentSucceeded(_) => "payment.succeeded",
             Self::PaymentRefunded(_) => "payment.refunded",
+            Self::AccountUpdated(_) => "account.updated",
+            Self::SessionEnded(_) => "session.ended",
         }
     }
 }
@@ -93,6 +149,22 @@ pub struct PropertyVersion {
     pub property: PropertyId,
     /// Its version then.
     pub version: i64,
+}
+
+/// Names an account as it was after a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountVersion {
+    /// Whose.
+    pub user: UserId,
+    /// Its version then: that of its `ETag`.
+    pub version: i64,
+}
+
+/// Names a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRef {
+    /// Which one.
+    pub session: SessionId,
 }
 
 /// What became of a hold.
@@ -118,6 +190,52 @@ pub struct BookingNotice {
     pub expires_at: Option<EpochMs>,
 }
 
+/// Names a booking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BookingRef {
+    /// Which one.
+    pub booking: BookingId,
+    /// Of which home.
+    pub property: PropertyId,
+}
+
+/// A proposal to change a stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlterationNotice {
+    /// Of which booking.
+    pub booking: BookingId,
+    /// Which of its alterations.
+    pub number: u32,
+    /// Where it is.
+    pub state: AlterationState,
+    /// When it ends by itself.
+    pub expires_at: EpochMs,
+}
+
+/// What became of a proposal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlterationEnded {
+    /// Of which booking.
+    pub booking: BookingId,
+    /// Which of its alterations.
+    pub number: u32,
+    /// How it ended.
+    pub end: AlterationEnd,
+}
+
+/// What became of a payout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayoutNotice {
+    /// For which booking.
+    pub booking: BookingId,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// What the host has of it, in minor units.
+    pub paid_minor: i64,
+    /// What is on its way, in minor units; negative: back.
+    pub pending_minor: i64,
+}
+
 /// What became of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentNotice {
@@ -131,4 +249,7 @@ pub struct PaymentNotice {
     pub captured_minor: i64,
     /// How much went back, in minor units.
     pub refunded_minor: i64,
+    /// Whether the guest's bank disputes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dispute: Option<Dispute>,
 }

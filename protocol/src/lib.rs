@@ -24,7 +24,7 @@ pub use date::Date;
 pub use error::{ErrorCode, WireError};
 pub use id::{AuditId, BlockId, BookingId, ClaimId, HoldId, PaymentId, PhotoId, PropertyId, SessionId, UserId};
 pub use topic::Topic;
-pub use words::{Amenity, Weekday};
+pub use words::{Amenity, CancellationPolicy, Weekday};
 
 /// The WebSocket subprotocol a client offers in `Sec-WebSocket-Protocol`.
 pub const SUBPROTOCOL: &str = "latchkey.v1.json";

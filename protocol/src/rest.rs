@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 pub use self::property::{CaptionPhoto, CreateBlock, CreateProperty, OrderPhotos, UpdateProperty};
 pub use self::search::{FindProperties, FoundProperty, SearchSort};
 use crate::date::Date;
-use crate::id::{BookingId, PropertyId};
+use crate::id::PropertyId;
 
 mod account;
+mod booking;
 mod job;
 pub use account::*;
+pub use booking::*;
 pub use job::*;
 
 /// Query of `GET /properties/{id}/calendar/`; the window is at most 732 days.
@@ -62,15 +64,6 @@ pub struct Page<T> {
     /// The cursor of the next page; left out on the last one.
     #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
-}
-
-/// Query of `GET /payments/`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
-#[serde(deny_unknown_fields)]
-pub struct PaymentsOf {
-    /// For which booking.
-    pub booking: BookingId,
 }
 
 /// An error body: RFC 9457 problem details, `application/problem+json`.

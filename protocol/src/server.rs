@@ -41,6 +41,11 @@ pub enum ServerMessage<B> {
         /// The notice.
         goaway: GoAway,
     },
+    /// `{"ended":{"topic":"property:…","error":{…}}}`.
+    Ended {
+        /// The notice.
+        ended: Ended,
+    },
 }
 
 /// A command was done.
@@ -75,6 +80,18 @@ pub struct Push<B> {
     pub at: EpochMs,
     /// To what.
     pub data: B,
+}
+
+/// A topic is followed no longer, though nobody unsubscribed: it is not this client's to see any more.
+///
+/// A home that its host took back, that is gone, or whose host was suspended or left: `property.unlisted` or `property.deleted` came before.
+/// It is the topic's last frame; subscribe anew to find out whether it can be followed again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Which topic.
+    pub topic: Topic,
+    /// What a `subscribe` would be told now.
+    pub error: WireError,
 }
 
 /// The server will close this connection; reconnect elsewhere after the delay.

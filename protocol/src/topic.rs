@@ -12,7 +12,7 @@ use crate::id::{BookingId, InvalidId, PropertyId, UserId};
 pub enum Topic {
     /// `property:{id}`, public: what can be booked. It never shows who holds or books.
     Property(PropertyId),
-    /// `user:{id}`, private inbox: that user's bookings and payments, as guest and as host.
+    /// `user:{id}`, private inbox: that user's bookings and payments, as guest and as host, their account and sessions.
     User(UserId),
     /// `booking:{id}`, for its two parties.
     Booking(BookingId),

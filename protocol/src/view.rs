@@ -7,13 +7,17 @@ use serde::{Deserialize, Serialize};
 pub use self::property::{Block, Blocks, CalendarDays, Coordinates, Day, DayReason, Photo, Property, PropertyState, Season};
 
 use crate::date::Date;
-use crate::id::{BookingId, HoldId, PaymentId, PropertyId, UserId};
+use crate::id::{HoldId, PropertyId};
 use crate::{EpochMs, Seq};
 
 mod account;
+mod booking;
 mod job;
+mod payment;
 pub use account::*;
+pub use booking::*;
 pub use job::*;
+pub use payment::*;
 
 /// What one night of a public calendar looks like from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -150,102 +154,6 @@ pub struct Hold {
     pub seq: Seq,
 }
 
-/// Where a booking is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum BookingState {
-    /// Waits for its payment until `expires_at`.
-    PendingPayment,
-    /// Paid; the nights are the guest's.
-    Confirmed,
-    /// The payment did not come in time.
-    Expired,
-    /// Called off by the guest.
-    CancelledByGuest,
-    /// Called off by the host.
-    CancelledByHost,
-}
-
-/// A booking as its two parties see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Booking {
-    /// Its id, which was the hold's.
-    pub id: BookingId,
-    /// Of which home.
-    pub property: PropertyId,
-    /// Who stays.
-    pub guest: UserId,
-    /// Who lets.
-    pub host: UserId,
-    /// First night.
-    pub check_in: Date,
-    /// Morning of departure.
-    pub check_out: Date,
-    /// How many people.
-    pub guests: u16,
-    /// Where it is in its life.
-    pub state: BookingState,
-    /// While it waits for its payment: when it ends by itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<EpochMs>,
-    /// Its payment.
-    pub payment: PaymentId,
-    /// The price, frozen when it was booked.
-    pub quote: Quote,
-    /// When it was made.
-    pub created_at: EpochMs,
-    /// The booking topic's sequence at which this was true.
-    pub seq: Seq,
-}
-
-/// Where a payment is: Stripe's names for the states of a PaymentIntent, and what becomes of its money.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum PaymentState {
-    /// Waits for a payment method (again, after a declined one).
-    RequiresPaymentMethod,
-    /// A method was given; the provider is being asked.
-    RequiresConfirmation,
-    /// The guest must authenticate with their bank.
-    RequiresAction,
-    /// The bank takes its time.
-    Processing,
-    /// Authorised, to be captured.
-    RequiresCapture,
-    /// The money is ours.
-    Succeeded,
-    /// Will not happen.
-    Canceled,
-}
-
-/// A payment as the booking's parties see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Payment {
-    /// Its id.
-    pub id: PaymentId,
-    /// For which booking.
-    pub booking: BookingId,
-    /// ISO 4217 code.
-    pub currency: String,
-    /// How much is asked, in minor units.
-    pub amount_minor: i64,
-    /// How much has come in.
-    pub captured_minor: i64,
-    /// How much went back.
-    pub refunded_minor: i64,
-    /// Where it is.
-    pub state: PaymentState,
-    /// Why the last method was declined, in the provider's words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub decline_reason: Option<String>,
-    /// When it was asked for.
-    pub created_at: EpochMs,
-}
-
 /// Snapshot of `user:{id}`: the newest bookings of that user, as guest and as host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -260,6 +168,9 @@ pub struct Inbox {
 pub struct BookingFile {
     /// The booking.
     pub booking: Booking,
-    /// Its payment.
+    /// Its first payment.
     pub payment: Payment,
+    /// Payments of what alterations cost more, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_payments: Vec<Payment>,
 }

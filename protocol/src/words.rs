@@ -145,6 +145,22 @@ words! {
     }
 }
 
+words! {
+    /// What a guest gets back who calls a confirmed booking off; listing-local times.
+    CancellationPolicy {
+        /// Everything until 24 hours before check-in.
+        Flexible = "flexible",
+        /// Everything until 5 days before check-in.
+        Moderate = "moderate",
+        /// Everything until 14 days before check-in, half of the nights until 7 days before.
+        Limited = "limited",
+        /// Everything until 30 days before check-in, half of the nights until 7 days before.
+        Firm = "firm",
+        /// Half of the nights until 7 days before check-in.
+        Strict = "strict",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +174,9 @@ mod tests {
         for day in Weekday::ALL {
             assert_eq!(day.as_str().parse(), Ok(*day));
             assert_eq!(serde_json::to_string(day).unwrap(), format!("\"{}\"", day.as_str()));
+        }
+        for policy in CancellationPolicy::ALL {
+            assert_eq!(policy.as_str().parse(), Ok(*policy));
         }
         assert_eq!("wi-fi".parse::<Amenity>(), Err(UnknownWord));
     }

@@ -1,6 +1,6 @@
 //! Whose address a request comes from, and how many connections each has: one customer must not take every slot.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use dashmap::DashMap;
@@ -27,13 +27,20 @@ pub(super) fn behind(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Ip
     let fields = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
     let hops: Vec<&str> = fields.flat_map(|field| field.split(',')).map(str::trim).collect();
     for hop in hops.into_iter().rev() {
-        let Ok(address) = hop.parse::<IpAddr>() else { break };
+        let Some(address) = address_of(hop) else { break };
         known = address.to_canonical();
         if !is_trusted(&known) {
             break;
         }
     }
     known
+}
+
+/// The address of a hop, which some proxies write with its port, or in brackets as RFC 7239 has it.
+fn address_of(hop: &str) -> Option<IpAddr> {
+    let bracketed = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
+    let with_port = || hop.parse::<SocketAddr>().ok().map(|address| address.ip());
+    hop.parse().ok().or_else(with_port).or_else(bracketed)
 }
 
 /// Connections by customer.
@@ -113,6 +120,10 @@ mod tests {
             ("10.0.0.1", &["203.0.113.9", "198.51.100.7"], "198.51.100.7"),
             ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
             ("10.0.0.1", &["198.51.100.7, nonsense"], "10.0.0.1"),
+            ("10.0.0.1", &["203.0.113.9, 198.51.100.7:4711, 10.0.0.2:80"], "198.51.100.7"),
+            ("10.0.0.1", &["[2001:db8:1::7]:4711"], "2001:db8:1::7"),
+            ("10.0.0.1", &["[2001:db8:1::7]"], "2001:db8:1::7"),
+            ("10.0.0.1", &["198.51.100.7:4711:1"], "10.0.0.1"),
         ] {
             let mut headers = HeaderMap::new();
             for field in forwarded {

@@ -1,9 +1,10 @@
 //! How many requests each caller and each address may make, and telling them where they stand.
 //!
-//! `RateLimit` and `RateLimit-Policy` are draft-ietf-httpapi-ratelimit-headers-10. The number of keys is bounded: when too many addresses are
-//! known at once, those that are not share one allowance until the next sweep.
+//! `RateLimit` and `RateLimit-Policy` are draft-ietf-httpapi-ratelimit-headers-10. Callers are hashed into a fixed number of slots, by a hash that
+//! nobody outside knows: so the memory is bounded however many there are, and nobody's allowance is anybody else's but by chance.
 
-use std::hash::Hash;
+use std::hash::{BuildHasher as _, Hash, RandomState};
+use std::marker::PhantomData;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -11,7 +12,6 @@ use std::time::Duration;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
-use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use latchkey_protocol::UserId;
@@ -20,8 +20,8 @@ use super::problem::Problem;
 use super::rest::Rate;
 use crate::service::ServiceError;
 
-/// Keys remembered by one limiter.
-const MAX_KEYS: usize = 100_000;
+/// Slots of one limiter.
+const SLOTS: u64 = 1 << 18;
 
 /// The window that the header fields speak of, in seconds.
 const WINDOW_S: u64 = 60;
@@ -44,11 +44,12 @@ pub struct Limits {
     auth: Limiter<IpAddr>,
 }
 
-struct Limiter<K: Hash + Eq + Clone> {
+struct Limiter<K> {
     policy: &'static str,
     per_minute: NonZeroU32,
-    keyed: RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock, StateInformationMiddleware>,
-    others: RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>,
+    slots: RateLimiter<u64, DefaultKeyedStateStore<u64>, DefaultClock, StateInformationMiddleware>,
+    hash: RandomState,
+    keys: PhantomData<fn(&K)>,
 }
 
 /// Where a request leaves its caller.
@@ -61,20 +62,14 @@ pub(super) struct Standing {
     wait: Option<Duration>,
 }
 
-impl<K: Hash + Eq + Clone> Limiter<K> {
+impl<K: Hash> Limiter<K> {
     fn new(policy: &'static str, per_minute: NonZeroU32) -> Self {
-        let quota = Quota::per_minute(per_minute);
-        Self {
-            policy,
-            per_minute,
-            keyed: RateLimiter::keyed(quota).with_middleware(),
-            others: RateLimiter::direct(quota).with_middleware(),
-        }
+        let slots = RateLimiter::keyed(Quota::per_minute(per_minute)).with_middleware();
+        Self { policy, per_minute, slots, hash: RandomState::new(), keys: PhantomData }
     }
 
     fn count(&self, key: &K) -> Standing {
-        let checked = if self.keyed.len() < MAX_KEYS { self.keyed.check_key(key) } else { self.others.check() };
-        let (remaining, wait) = match checked {
+        let (remaining, wait) = match self.slots.check_key(&(self.hash.hash_one(key) % SLOTS)) {
             Ok(state) => (state.remaining_burst_capacity(), None),
             Err(until) => (0, Some(until.wait_time_from(DefaultClock::default().now()))),
         };
@@ -82,8 +77,8 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
     }
 
     fn sweep(&self) {
-        self.keyed.retain_recent();
-        self.keyed.shrink_to_fit();
+        self.slots.retain_recent();
+        self.slots.shrink_to_fit();
     }
 }
 
@@ -177,5 +172,22 @@ mod tests {
         assert_eq!(headers["ratelimit"], "\"user\";r=90;t=15");
         let refused = Standing { policy: "user", per_minute: 1, remaining: 0, wait: Some(Duration::from_secs(7)) }.refuse().unwrap_err();
         assert_eq!(refused.code(), latchkey_protocol::ErrorCode::RateLimited);
+    }
+
+    /// Beyond a hundred thousand callers all of them, known ones too, shared the allowance of one.
+    #[test]
+    fn p10_however_many_callers_there_are_each_has_their_own_allowance_and_their_number_is_bounded() {
+        let limits = limits(1_000);
+        let user = |number: u64| {
+            let mut id = [0; 16];
+            id[..8].copy_from_slice(&number.to_be_bytes());
+            UserId::from_bytes(id)
+        };
+        for number in 0..SLOTS + 50_000 {
+            let standing = limits.count(Rate::Usual, Some(user(number)), None).unwrap();
+            // A slot has one or two of them, a few at the most.
+            assert!(standing.wait.is_none() && standing.remaining > 900, "{number}: {standing:?}");
+        }
+        assert!(limits.user.slots.len() <= usize::try_from(SLOTS).unwrap());
     }
 }

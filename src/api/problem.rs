@@ -57,7 +57,7 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::Unauthenticated | ErrorCode::BadCredentials => StatusCode::UNAUTHORIZED,
         ErrorCode::Forbidden => StatusCode::FORBIDDEN,
         ErrorCode::Invalid | ErrorCode::RuleViolated | ErrorCode::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-        ErrorCode::AlreadyRegistered | ErrorCode::DatesUnavailable | ErrorCode::InvalidState => StatusCode::CONFLICT,
+        ErrorCode::AlreadyRegistered | ErrorCode::DatesUnavailable | ErrorCode::InvalidState | ErrorCode::TooEarly => StatusCode::CONFLICT,
         ErrorCode::Expired => StatusCode::GONE,
         ErrorCode::PaymentDeclined => StatusCode::PAYMENT_REQUIRED,
         ErrorCode::Busy | ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

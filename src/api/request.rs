@@ -4,15 +4,14 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
-use futures_util::{Stream, StreamExt as _};
-use http::{HeaderMap, header};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header};
 use latchkey_protocol::ErrorCode;
 use serde::de::DeserializeOwned;
 
 use super::address::{behind, customer};
+use super::body::Received;
 use super::json;
 use super::problem::Problem;
 use super::rest::{Context, Head};
@@ -29,7 +28,7 @@ pub struct Ask {
     has_last_slash: bool,
     query: String,
     headers: HeaderMap,
-    body: Result<Bytes, Problem>,
+    body: Result<Received, Problem>,
     address: Option<IpAddr>,
     caller: Option<Caller>,
 }
@@ -49,14 +48,14 @@ impl Ask {
             has_last_slash,
             query: head.query,
             headers: head.headers,
-            body: Ok(Bytes::new()),
+            body: Ok(Received::default()),
             address,
             caller: None,
         }
     }
 
     /// Its caller is known and its body has been read.
-    pub(super) fn admit(&mut self, caller: Option<Caller>, body: Result<Bytes, Problem>) {
+    pub(super) fn admit(&mut self, caller: Option<Caller>, body: Result<Received, Problem>) {
         self.caller = caller;
         self.body = body;
     }
@@ -106,6 +105,12 @@ impl Ask {
         Ok(Expected::OneOf(tags.split(',').filter_map(version).collect()))
     }
 
+    /// Whether the client says with `If-None-Match` that it has what that `ETag` names: an answer with it would be sent as 304.
+    #[must_use]
+    pub fn has_already(&self, tag: &str) -> bool {
+        self.headers.get(header::IF_NONE_MATCH).is_some_and(|known| names_tag(known, tag))
+    }
+
     /// What stands in the path for `name`.
     ///
     /// # Errors
@@ -135,30 +140,17 @@ impl Ask {
     pub fn query<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         serde_urlencoded::from_str(&self.query).map_err(|error| {
             let message = error.to_string();
-            let field = json::named_field(&message).map_or_else(|| self.faulty_parameter::<T>(), str::to_owned);
-            Problem::invalid(&field, message)
+            let field = json::named_field(&message).or_else(|| faulty_parameter::<T>(&self.query)).unwrap_or("query");
+            Problem::invalid(field, message.as_str())
         })
-    }
-
-    /// The parameter without which the query has another fault, or none: serde does not name it.
-    fn faulty_parameter<T: DeserializeOwned>(&self) -> String {
-        let pairs: Vec<&str> = self.query.split('&').collect();
-        let fault = |query: &str| serde_urlencoded::from_str::<T>(query).err().map(|error| error.to_string());
-        let whole = fault(&self.query);
-        let culprit = pairs.iter().enumerate().find(|(at, _)| {
-            let others: Vec<&str> = pairs.iter().enumerate().filter(|(other, _)| other != at).map(|(_, pair)| *pair).collect();
-            fault(&others.join("&")) != whole
-        });
-        let name = culprit.and_then(|(_, pair)| pair.split('=').next());
-        name.filter(|name| !name.is_empty()).unwrap_or("query").to_owned()
     }
 
     /// The body.
     ///
     /// # Errors
-    /// `TooLarge`, or `Malformed` if it broke off.
+    /// `TooLarge`; `Malformed` if it broke off; `Busy` if too much is being uploaded.
     pub fn bytes(&self) -> Result<&Bytes, Problem> {
-        self.body.as_ref().map_err(Clone::clone)
+        self.body.as_ref().map(|body| &body.bytes).map_err(Clone::clone)
     }
 
     /// The body as JSON of that type.
@@ -188,47 +180,82 @@ impl Ask {
     }
 }
 
-/// How long a body may take to come.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A request's body, bounded by `max_bytes` and ten seconds.
-pub(super) async fn collect<B: Buf, E>(body: impl Stream<Item = Result<B, E>>, max_bytes: usize) -> Result<Bytes, Problem> {
-    collect_within(body, max_bytes, BODY_TIMEOUT).await
+/// Whether an `If-None-Match` names a tag; compared weakly (RFC 9110, 13.1.2).
+pub(super) fn names_tag(known: &HeaderValue, tag: &str) -> bool {
+    let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    known.to_str().unwrap_or_default().split(',').any(|known| known.trim() == "*" || strong(known) == strong(tag))
 }
 
-async fn collect_within<B: Buf, E>(body: impl Stream<Item = Result<B, E>>, max_bytes: usize, within: Duration) -> Result<Bytes, Problem> {
-    let late = |_| Err(Problem::new(ErrorCode::Malformed, "the body did not come in time"));
-    tokio::time::timeout(within, read_all(body, max_bytes)).await.unwrap_or_else(late)
-}
+/// Parameters that are looked at for the one at fault: more than any operation has.
+const MAX_SUSPECTS: usize = 50;
 
-async fn read_all<B: Buf, E>(body: impl Stream<Item = Result<B, E>>, max_bytes: usize) -> Result<Bytes, Problem> {
-    let mut body = std::pin::pin!(body);
-    let mut collected = BytesMut::new();
-    while let Some(chunk) = body.next().await {
-        let mut chunk = chunk.map_err(|_| Problem::new(ErrorCode::Malformed, "the body broke off"))?;
-        if collected.len() + chunk.remaining() > max_bytes {
-            return Err(Problem::new(ErrorCode::TooLarge, format!("the body is longer than {max_bytes} bytes")));
-        }
-        collected.extend_from_slice(&chunk.copy_to_bytes(chunk.remaining()));
-    }
-    Ok(collected.freeze())
+/// The parameter whose value cannot be read: serde does not name it. Each is tried alone, which takes no more than reading the query once;
+/// that others are missing then is no fault of this one.
+fn faulty_parameter<T: DeserializeOwned>(query: &str) -> Option<&str> {
+    let is_at_fault = |pair: &str| {
+        let fault = serde_urlencoded::from_str::<T>(pair).err().map(|error| error.to_string());
+        fault.is_some_and(|message| json::named_field(&message).is_none())
+    };
+    let mut pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let culprit = pairs.by_ref().take(MAX_SUSPECTS).find(|pair| is_at_fault(pair))?;
+    culprit.split('=').next().filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
-    use futures_util::stream;
+    use std::cell::Cell;
+
+    use serde::Deserialize;
 
     use super::*;
 
-    #[tokio::test]
-    async fn a_body_must_come_whole_in_time_and_within_its_bound() {
-        let within = Duration::from_millis(20);
-        let max = 64 * 1024;
-        let chunk = |length| Ok::<_, ()>(Bytes::from(vec![b'x'; length]));
-        let code = |outcome: Result<Bytes, Problem>| outcome.map(|body| body.len()).map_err(|problem| problem.code());
-        assert_eq!(code(collect_within(stream::iter([chunk(7), chunk(max - 7)]), max, within).await), Ok(max));
-        assert_eq!(code(collect_within(stream::iter([chunk(8), chunk(max - 7)]), max, within).await), Err(ErrorCode::TooLarge));
-        assert_eq!(code(collect_within(stream::iter([chunk(7), Err(())]), max, within).await), Err(ErrorCode::Malformed));
-        assert_eq!(code(collect_within(stream::iter([chunk(7)]).chain(stream::pending()), max, within).await), Err(ErrorCode::Malformed));
+    thread_local! {
+        static READ: Cell<usize> = const { Cell::new(0) };
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "read by serde")]
+    struct Fields {
+        place: String,
+        guests: u16,
+        limit: Option<u16>,
+    }
+
+    /// Counts how often it is read.
+    #[derive(Debug)]
+    struct Counted;
+
+    impl<'de> Deserialize<'de> for Counted {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            READ.with(|read| read.set(read.get() + 1));
+            Fields::deserialize(deserializer).map(|_| Self)
+        }
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_read_is_named_by_its_parameter_whatever_else_is_missing() {
+        for (query, name) in [
+            ("place=a&guests=x", Some("guests")),
+            ("guests=x", Some("guests")),
+            ("&&limit=7&&guests=-1&place=a&", Some("guests")),
+            ("place=a&guests=2&limit=70000", Some("limit")),
+            ("guests=x&limit=x", Some("guests")),
+            ("place=a&guests=", Some("guests")),
+        ] {
+            assert_eq!(faulty_parameter::<Fields>(query), name, "{query}");
+        }
+    }
+
+    /// Once for each of fifteen thousand parts, every part of the query was read again.
+    #[test]
+    fn p10_a_query_of_many_parts_costs_no_more_than_a_bounded_number_of_looks() {
+        for (query, name) in
+            [(format!("{}guests=x&limit=x", "&".repeat(15_800)), Some("guests")), (format!("{}guests=x", "limit=1&".repeat(2_000)), None)]
+        {
+            READ.with(|read| read.set(0));
+            assert_eq!(faulty_parameter::<Counted>(&query), name);
+            assert!(READ.with(Cell::get) <= MAX_SUSPECTS, "{} looks", READ.with(Cell::get));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! `latchkey admin` and `latchkey keys`: what is done to the data folder of a hub from the command line.
 
 use std::io::BufRead as _;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -81,6 +82,7 @@ async fn with_accounts(
         token_keys: vec![TokenKey { kid: "none".to_owned(), secret: secret.clone() }],
         refresh_key: secret,
         public_url: String::new(),
+        registrations_per_hour: NonZeroU32::MAX,
     };
     let accounts = Accounts::new(Arc::clone(&store), clock, config, Box::new(|_| ()))?;
     let done = act(&accounts).await;

@@ -20,12 +20,18 @@ pub(super) fn allowances(args: &ServeArgs) -> Allowances {
     }
 }
 
+/// Registrations an hour from one address: as many as two minutes of authentication.
+pub(super) fn registrations_per_hour(args: &ServeArgs) -> NonZeroU32 {
+    allowances(args).auth_per_address.saturating_mul(NonZeroU32::MIN.saturating_add(1))
+}
+
 pub(super) fn leases(args: &ServeArgs) -> Leases {
     let ms = |seconds: u32| i64::from(seconds) * 1_000;
     Leases {
         hold_ms: ms(args.hold_seconds),
         hold_longest_ms: 3 * ms(args.hold_seconds),
         payment_ms: ms(args.payment_seconds),
+        request_ms: ms(args.request_seconds),
         cooldown_ms: ms(args.hold_cooldown_seconds),
     }
 }

@@ -8,12 +8,14 @@ pub mod audit;
 pub mod one_time;
 pub mod password;
 pub mod session;
+mod write;
 
 pub use admins::Admins;
 pub use audit::{AuditEntry, AuditKind};
-use latchkey_protocol::{Date, SessionId, UserId};
+use latchkey_protocol::{Date, UserId};
 pub use one_time::{OneTime, Purpose};
 pub use session::{RefreshFamily, Rotation};
+pub use write::{AccountWrite, LoginRecord};
 
 use super::booking::{Booking, BookingState};
 use super::error::Refusal;
@@ -22,8 +24,9 @@ use super::time::Timestamp;
 /// Longest e-mail address, in bytes (RFC 5321, 4.5.3.1.3).
 const MAX_EMAIL_BYTES: usize = 254;
 
-/// How long the address before a change may still have to be told: no further change until then, in milliseconds.
-const TELLING_MS: i64 = 3_600_000;
+/// How long telling the address before a change is tried, and a little longer, in milliseconds: no further change until it was told or this is
+/// over.
+const TELLING_MS: i64 = 86_400_000;
 
 /// What others see of somebody who was erased.
 pub const ERASED_NAME: &str = "Deleted user";
@@ -65,6 +68,7 @@ pub struct PreviousEmail {
 
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub struct Account {
     /// Their id.
     pub user: UserId,
@@ -82,6 +86,10 @@ pub struct Account {
     pub is_host: bool,
     /// Whether they may look after the hub.
     pub is_admin: bool,
+    /// Whether an admin took that role away: they do not give it to themselves again.
+    pub host_withdrawn: bool,
+    /// Whether they had left when they were suspended: letting them in again brings nobody back.
+    pub left_before: bool,
     /// Where the account is in its life.
     pub state: AccountState,
     /// Counts what the profile shows: its ETag.
@@ -90,57 +98,6 @@ pub struct Account {
     pub version: i64,
     /// When they registered.
     pub created_at: Timestamp,
-}
-
-/// How somebody logs in: the id of its record is the address, which makes an account unique.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoginRecord {
-    /// In lower case.
-    pub email: String,
-    /// Whose.
-    pub user: UserId,
-    /// argon2id in PHC form.
-    pub password_hash: String,
-}
-
-/// One record of an account to write. Whatever is not an insert rides on the version that [`Self::Set`] compares.
-#[derive(Debug, Clone, PartialEq)]
-pub enum AccountWrite {
-    /// Insert.
-    Add(Account),
-    /// Replace, if the stored one still has the version before.
-    Set(Account),
-    /// Insert: fails if the address is registered.
-    AddLogin(LoginRecord),
-    /// Replace.
-    SetLogin(LoginRecord),
-    /// Delete: nobody logs in with this address any more.
-    EndLogin {
-        /// Which.
-        email: String,
-    },
-    /// Insert.
-    AddFamily(RefreshFamily),
-    /// Replace, if the stored one still has the version before.
-    SetFamily(RefreshFamily),
-    /// Insert: no access token of this session is honoured any more. They have all ended by `until`.
-    Revoke {
-        /// Which.
-        session: SessionId,
-        /// When it no longer matters.
-        until: Timestamp,
-    },
-    /// Insert.
-    AddOneTime(OneTime),
-    /// Delete: it has been used.
-    EndOneTime {
-        /// Hash of the token.
-        hash: String,
-    },
-    /// Insert.
-    AddAudit(AuditEntry),
-    /// Replace, if the stored list still has the version before.
-    SetAdmins(Admins),
 }
 
 impl Account {
@@ -158,6 +115,8 @@ impl Account {
             about: String::new(),
             is_host: false,
             is_admin: false,
+            host_withdrawn: false,
+            left_before: false,
             state: AccountState::Active,
             edition: 1,
             version: 1,
@@ -195,7 +154,7 @@ impl Account {
     /// change must wait that long: or a thief could change it twice and its owner would never hear.
     ///
     /// # Errors
-    /// `Invalid` if it is the address they have; `InvalidState` within an hour after another change.
+    /// `Invalid` if it is the address they have; `InvalidState` while the address before another change has not been told.
     pub fn change_email(self, email: String, now: Timestamp) -> Result<Self, Refusal> {
         if self.email.as_deref() == Some(email.as_str()) {
             return Err(Refusal::Invalid { field: "email", reason: "this is your address already" });
@@ -211,10 +170,35 @@ impl Account {
         Ok(Self { email: Some(email), email_verified_at: None, previous_email, ..self.changed() })
     }
 
-    /// With these roles.
+    /// An address that was replaced has been told, and is kept no longer; nothing, if it is not the one that was to be told.
+    #[must_use]
+    pub fn told(self, address: &str) -> Option<Self> {
+        let is_it = self.previous_email.as_ref().is_some_and(|previous| previous.email == address);
+        is_it.then(|| Self { previous_email: None, ..self.touched() })
+    }
+
+    /// With the roles that an admin gives and takes.
     #[must_use]
     pub fn with_roles(self, is_host: bool, is_admin: bool) -> Self {
-        Self { is_host, is_admin, ..self.changed() }
+        let host_withdrawn = !is_host && (self.is_host || self.host_withdrawn);
+        Self { is_host, is_admin, host_withdrawn, ..self.changed() }
+    }
+
+    /// Becomes a host of their own accord.
+    ///
+    /// # Errors
+    /// `NotYours` if an admin took the role away.
+    pub fn become_host(self) -> Result<Self, Refusal> {
+        if self.host_withdrawn {
+            return Err(Refusal::NotYours);
+        }
+        Ok(Self { is_host: true, ..self.changed() })
+    }
+
+    /// Whether they may let homes now.
+    #[must_use]
+    pub const fn may_let(&self) -> bool {
+        matches!(self.state, AccountState::Active) && self.is_host
     }
 
     /// Leaves, for as long as they do not log in.
@@ -249,18 +233,24 @@ impl Account {
     pub fn suspend(self) -> Result<Self, Refusal> {
         self.must_be_no_admin()?;
         match self.state {
-            AccountState::Active | AccountState::Deactivated => Ok(Self { state: AccountState::Suspended, ..self.changed() }),
+            AccountState::Active | AccountState::Deactivated => {
+                let left_before = self.state == AccountState::Deactivated;
+                Ok(Self { state: AccountState::Suspended, left_before, ..self.changed() })
+            }
             AccountState::Suspended | AccountState::Erased => Err(self.refused_in_its_state()),
         }
     }
 
-    /// Lets them in again.
+    /// Lets them in again: as they were, so who had left is still away until they log in.
     ///
     /// # Errors
     /// `InvalidState` of accounts that are not suspended.
     pub fn restore(self) -> Result<Self, Refusal> {
         match self.state {
-            AccountState::Suspended => Ok(Self { state: AccountState::Active, ..self.changed() }),
+            AccountState::Suspended => {
+                let state = if self.left_before { AccountState::Deactivated } else { AccountState::Active };
+                Ok(Self { state, left_before: false, ..self.changed() })
+            }
             AccountState::Active | AccountState::Deactivated | AccountState::Erased => Err(self.refused_in_its_state()),
         }
     }
@@ -312,11 +302,19 @@ impl Account {
 pub fn nothing_is_open(bookings: &[Booking], today: Date) -> Result<(), Refusal> {
     for booking in bookings {
         match booking.state {
-            BookingState::PendingPayment { .. } => return Err(Refusal::InvalidState { state: "unpaid_booking" }),
-            BookingState::Confirmed { .. } if booking.stay().check_out().saturating_add(1) > today => {
+            BookingState::PendingPayment { .. } | BookingState::Requested { .. } => {
+                return Err(Refusal::InvalidState { state: "unpaid_booking" });
+            }
+            BookingState::Confirmed { .. } | BookingState::CheckedIn { .. } if booking.stay().check_out().saturating_add(1) > today => {
                 return Err(Refusal::InvalidState { state: "future_booking" });
             }
             BookingState::Confirmed { .. }
+            | BookingState::CheckedIn { .. }
+            | BookingState::Completed { .. }
+            | BookingState::PaymentFailed { .. }
+            | BookingState::Declined { .. }
+            | BookingState::Withdrawn { .. }
+            | BookingState::NoShow { .. }
             | BookingState::Expired { .. }
             | BookingState::CancelledByGuest { .. }
             | BookingState::CancelledByHost { .. } => {}

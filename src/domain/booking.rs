@@ -1,65 +1,23 @@
-//! A booking: a stay with a price, that waits for its payment, is confirmed, and may be called off.
+//! A booking: a stay with a price, from its payment to its end, and the money that belongs to it.
 
-use latchkey_protocol::{BookingId, PaymentId, PropertyId, Seq, UserId};
+mod alteration;
+mod deal;
+mod state;
 
+use latchkey_protocol::{BookingId, CancellationPolicy, Date, PaymentId, PropertyId, Seq, UserId};
+
+pub use self::alteration::{Alteration, AlterationEnd, AlterationState};
+pub use self::deal::Deal;
+pub use self::state::{BookingState, Step};
 use super::error::Refusal;
-use super::payment::Payment;
+use super::listing::Listing;
 use super::pricing::Quote;
+use super::settlement::{Payout, Shares};
 use super::stay::Stay;
 use super::time::Timestamp;
 
-/// Where a booking is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BookingState {
-    /// Owns its nights until `expires_at`, exclusive, unless it is paid before.
-    PendingPayment {
-        /// The end of the lease.
-        expires_at: Timestamp,
-    },
-    /// Paid; the nights are the guest's.
-    Confirmed {
-        /// When.
-        at: Timestamp,
-    },
-    /// The payment did not come in time.
-    Expired {
-        /// The end of the lease.
-        at: Timestamp,
-    },
-    /// Called off by the guest.
-    CancelledByGuest {
-        /// When.
-        at: Timestamp,
-    },
-    /// Called off by the host.
-    CancelledByHost {
-        /// When.
-        at: Timestamp,
-    },
-}
-
-impl BookingState {
-    /// The state's name on the wire and in the database.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::PendingPayment { .. } => "pending_payment",
-            Self::Confirmed { .. } => "confirmed",
-            Self::Expired { .. } => "expired",
-            Self::CancelledByGuest { .. } => "cancelled_by_guest",
-            Self::CancelledByHost { .. } => "cancelled_by_host",
-        }
-    }
-
-    /// Whether a booking in this state owns its nights.
-    #[must_use]
-    pub const fn owns_nights(self) -> bool {
-        match self {
-            Self::PendingPayment { .. } | Self::Confirmed { .. } => true,
-            Self::Expired { .. } | Self::CancelledByGuest { .. } | Self::CancelledByHost { .. } => false,
-        }
-    }
-}
+/// Longest note on arriving or leaving, in characters.
+pub const MAX_NOTE_CHARS: usize = 500;
 
 /// Which side of a booking acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +26,50 @@ pub enum Party {
     Guest,
     /// Who lets.
     Host,
+}
+
+/// On what terms a booking was made; frozen, whatever the host changes later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BookingTerms {
+    /// What the guest gets back who calls it off.
+    pub policy: CancellationPolicy,
+    /// Whether it is confirmed by its payment alone; otherwise the host is asked.
+    pub is_instant: bool,
+}
+
+impl BookingTerms {
+    /// What a host has who said nothing.
+    pub const DEFAULT: Self = Self { policy: CancellationPolicy::Flexible, is_instant: true };
+}
+
+/// The instants at which a stay begins and ends, in the home's local time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StayTimes {
+    /// When the guest may arrive on the first day.
+    pub check_in_at: Timestamp,
+    /// When the guest must have left on the last day.
+    pub check_out_at: Timestamp,
+}
+
+impl StayTimes {
+    /// Of a stay at this home.
+    #[must_use]
+    pub fn of(listing: &Listing, stay: Stay) -> Self {
+        let (terms, hours) = (&listing.terms, &listing.description.hours);
+        Self {
+            check_in_at: terms.instant(stay.check_in(), hours.check_in_from),
+            check_out_at: terms.instant(stay.check_out(), hours.check_out_until),
+        }
+    }
+}
+
+/// When one side said that the guest came or left, and what they wrote to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Visit {
+    /// When.
+    pub at: Timestamp,
+    /// For the two parties alone.
+    pub note: Option<String>,
 }
 
 /// A guest's stay at a host's home.
@@ -83,12 +85,38 @@ pub struct Booking {
     pub host: UserId,
     /// The price, frozen when it was booked; it knows the stay and the number of guests.
     pub quote: Quote,
-    /// Its payment.
+    /// On what terms it was made.
+    pub terms: BookingTerms,
+    /// When the stay begins and ends.
+    pub times: StayTimes,
+    /// Its first payment.
     pub payment: PaymentId,
-    /// Last event of `booking:{id}`: the version that guards every change of it and of its payment.
+    /// Payments of what alterations cost more, in order.
+    pub further_payments: Vec<PaymentId>,
+    /// Last event of `booking:{id}`: the version that guards every change of it and of its payments.
     pub seq: Seq,
     /// Where it is in its life.
     pub state: BookingState,
+    /// When the nights became the guest's.
+    pub confirmed_at: Option<Timestamp>,
+    /// When the guest came.
+    pub checked_in: Option<Visit>,
+    /// When the guest left.
+    pub checked_out: Option<Visit>,
+    /// The first night that was booked and not stayed, of a guest who left early.
+    pub left_on: Option<Date>,
+    /// How many alterations were proposed: what numbers them.
+    pub alterations: u32,
+    /// A change of the stay that one side proposed and that is not decided.
+    pub alteration: Option<Alteration>,
+    /// What of the price is not kept: given back to the guest, or lost to their bank.
+    pub returned: Shares,
+    /// What of the price has been divided among those it is for.
+    pub settled: Shares,
+    /// What is sent to the host.
+    pub payout: Payout,
+    /// How many transfers the ledger has of it: what numbers them.
+    pub transfers: u32,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -100,19 +128,13 @@ impl Booking {
         self.quote.stay
     }
 
-    /// The end of the lease while it waits for its payment.
+    /// The end of the lease while it waits for its payment or its answer.
     #[must_use]
     pub const fn deadline(&self) -> Option<Timestamp> {
-        match self.state {
-            BookingState::PendingPayment { expires_at } => Some(expires_at),
-            BookingState::Confirmed { .. }
-            | BookingState::Expired { .. }
-            | BookingState::CancelledByGuest { .. }
-            | BookingState::CancelledByHost { .. } => None,
-        }
+        self.state.deadline()
     }
 
-    /// Which side `user` is on.
+    /// Which side `user` is on. A host who stays in their own home is its guest.
     #[must_use]
     pub fn party(&self, user: UserId) -> Option<Party> {
         if user == self.guest {
@@ -124,6 +146,36 @@ impl Booking {
         }
     }
 
+    /// Which side `user` is on.
+    ///
+    /// # Errors
+    /// `NotFound` for anybody else.
+    pub fn require_party(&self, user: UserId) -> Result<Party, Refusal> {
+        self.party(user).ok_or(Refusal::NotFound)
+    }
+
+    /// Refuses everybody but the host.
+    ///
+    /// # Errors
+    /// `NotYours` for the guest, `NotFound` for anybody else.
+    pub fn require_host(&self, user: UserId) -> Result<(), Refusal> {
+        if user == self.host {
+            return Ok(());
+        }
+        Err(if user == self.guest { Refusal::NotYours } else { Refusal::NotFound })
+    }
+
+    /// Refuses everybody but the guest.
+    ///
+    /// # Errors
+    /// `NotYours` for the host, `NotFound` for anybody else.
+    pub fn require_guest(&self, user: UserId) -> Result<(), Refusal> {
+        match self.require_party(user)? {
+            Party::Guest => Ok(()),
+            Party::Host => Err(Refusal::NotYours),
+        }
+    }
+
     /// The end of the lease, if the booking can still be paid at `now`.
     ///
     /// # Errors
@@ -132,68 +184,45 @@ impl Booking {
         match self.state {
             BookingState::PendingPayment { expires_at } if now < expires_at => Ok(expires_at),
             BookingState::PendingPayment { expires_at: at } | BookingState::Expired { at } => Err(Refusal::Expired { expires_at: at }),
-            BookingState::Confirmed { .. } | BookingState::CancelledByGuest { .. } | BookingState::CancelledByHost { .. } => {
-                Err(Refusal::InvalidState { state: self.state.name() })
-            }
+            BookingState::Requested { .. }
+            | BookingState::Confirmed { .. }
+            | BookingState::CheckedIn { .. }
+            | BookingState::Completed { .. }
+            | BookingState::PaymentFailed { .. }
+            | BookingState::Declined { .. }
+            | BookingState::Withdrawn { .. }
+            | BookingState::CancelledByGuest { .. }
+            | BookingState::CancelledByHost { .. }
+            | BookingState::NoShow { .. } => Err(Refusal::InvalidState { state: self.state.name() }),
         }
     }
 
-    /// Makes the nights the guest's: it was paid.
-    ///
-    /// The deadline is exclusive: at `expires_at` the nights belong to nobody, so the sweeper and a late payment cannot
-    /// both win.
+    /// The booking after a step.
     ///
     /// # Errors
-    /// As [`Self::payable`].
-    pub fn confirm(self, now: Timestamp) -> Result<Self, Refusal> {
-        self.payable(now)?;
-        Ok(Self { state: BookingState::Confirmed { at: now }, ..self })
-    }
-
-    /// Writes down that the payment did not come in time.
-    ///
-    /// # Errors
-    /// `InvalidState` unless it waits and `now` is at its deadline or later.
-    pub fn expire(self, now: Timestamp) -> Result<Self, Refusal> {
-        match self.state {
-            BookingState::PendingPayment { expires_at } if now >= expires_at => {
-                Ok(Self { state: BookingState::Expired { at: expires_at }, ..self })
-            }
+    /// As [`BookingState::step`].
+    pub fn step(self, step: Step, now: Timestamp) -> Result<Self, Refusal> {
+        let state = self.state.step(step, now)?;
+        let confirmed_at = match state {
+            BookingState::Confirmed { at } => Some(at),
             BookingState::PendingPayment { .. }
-            | BookingState::Confirmed { .. }
+            | BookingState::Requested { .. }
+            | BookingState::CheckedIn { .. }
+            | BookingState::Completed { .. }
+            | BookingState::PaymentFailed { .. }
+            | BookingState::Declined { .. }
+            | BookingState::Withdrawn { .. }
             | BookingState::Expired { .. }
             | BookingState::CancelledByGuest { .. }
-            | BookingState::CancelledByHost { .. } => Err(Refusal::InvalidState { state: self.state.name() }),
-        }
+            | BookingState::CancelledByHost { .. }
+            | BookingState::NoShow { .. } => self.confirmed_at,
+        };
+        Ok(Self { state, confirmed_at, ..self })
     }
 
-    /// Calls it off.
-    ///
-    /// # Errors
-    /// `Expired` if it ran out unpaid; `InvalidState` if it is over already.
-    pub fn cancel(self, by: Party, now: Timestamp) -> Result<Self, Refusal> {
-        match self.state {
-            BookingState::PendingPayment { expires_at: at } if now >= at => Err(Refusal::Expired { expires_at: at }),
-            BookingState::Expired { at } => Err(Refusal::Expired { expires_at: at }),
-            BookingState::PendingPayment { .. } | BookingState::Confirmed { .. } => {
-                let state = match by {
-                    Party::Guest => BookingState::CancelledByGuest { at: now },
-                    Party::Host => BookingState::CancelledByHost { at: now },
-                };
-                Ok(Self { state, ..self })
-            }
-            BookingState::CancelledByGuest { .. } | BookingState::CancelledByHost { .. } => {
-                Err(Refusal::InvalidState { state: self.state.name() })
-            }
-        }
+    /// What of the price is kept, and for whom.
+    #[must_use]
+    pub fn kept(&self) -> Shares {
+        Shares::of(&self.quote).minus(self.returned)
     }
-}
-
-/// A booking with its payment: one is never decided without the other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Deal {
-    /// The stay.
-    pub booking: Booking,
-    /// The money.
-    pub payment: Payment,
 }

@@ -101,6 +101,12 @@ pub enum Refusal {
         /// Its state.
         state: &'static str,
     },
+    /// Not before its time.
+    #[error("not before {from:?}")]
+    TooEarly {
+        /// From when on it is possible.
+        from: Timestamp,
+    },
     /// A hold cannot be extended beyond its longest life.
     #[error("a hold lives until {until:?} at most")]
     ExtendedToTheEnd {

@@ -3,66 +3,17 @@
 //! Whoever leases a job raises its epoch, and every later replace or delete names the epoch it was decided on; so a worker that was paused
 //! and wakes up with an old lease changes nothing. Transitions consume the job; services lease, run and record.
 
+mod work;
+
 use std::str::FromStr;
 
-use latchkey_protocol::PaymentId;
+use latchkey_protocol::{BookingId, PaymentId, UserId};
 
+pub use self::work::Work;
 use super::error::Refusal;
 pub use super::mail::Mail;
 use super::retention::Sweep;
 use super::time::Timestamp;
-
-/// What kind of work, without what it is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Work {
-    /// Sends money back.
-    Refund,
-    /// Sends a mail.
-    Mail,
-    /// Deletes what has outlived its use.
-    Sweep,
-}
-
-impl Work {
-    /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Refund, Self::Mail, Self::Sweep];
-
-    /// Its name in the job table and on the wire.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Refund => "refund",
-            Self::Mail => "mail",
-            Self::Sweep => "sweep",
-        }
-    }
-
-    /// The kind of that name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|work| work.name() == name)
-    }
-
-    /// How often it is tried before somebody must look at it; `None`: for ever.
-    const fn max_attempts(self) -> Option<u32> {
-        match self {
-            // Money that is owed: with the longest pause, about three weeks. By then no waiting helps.
-            Self::Refund => Some(500),
-            // Almost a day.
-            Self::Mail => Some(12),
-            Self::Sweep => None,
-        }
-    }
-
-    /// The pause after the first failure, and the longest one, in milliseconds.
-    const fn pauses_ms(self) -> (u64, u64) {
-        match self {
-            Self::Refund => (1_000, 3_600_000),
-            Self::Mail => (60_000, 6 * 3_600_000),
-            Self::Sweep => (10_000, 3_600_000),
-        }
-    }
-}
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,8 +25,33 @@ pub enum JobKind {
     },
     /// Send a mail.
     Mail(Mail),
-    /// Delete what has outlived its use; recurs.
+    /// Delete what has outlived its use; most recur.
     Sweep(Sweep),
+    /// Take the money that was set aside for this payment.
+    Capture {
+        /// Which.
+        payment: PaymentId,
+    },
+    /// Let go of the money that was, or may be, set aside for this payment.
+    Void {
+        /// Which.
+        payment: PaymentId,
+    },
+    /// Send the host, or take back, what is on its way for this booking.
+    PayOut {
+        /// Which.
+        booking: BookingId,
+    },
+    /// Do to this booking what its time has come for.
+    Advance {
+        /// Which.
+        booking: BookingId,
+    },
+    /// Take a user's homes off sale, if they may not let them; with all that was written of them, if the user was erased.
+    Homes {
+        /// Whose.
+        host: UserId,
+    },
 }
 
 impl JobKind {
@@ -84,8 +60,13 @@ impl JobKind {
     pub const fn work(&self) -> Work {
         match self {
             Self::Refund { .. } => Work::Refund,
-            Self::Mail(_) => Work::Mail,
+            Self::Mail(mail) => mail.work(),
             Self::Sweep(_) => Work::Sweep,
+            Self::Capture { .. } => Work::Capture,
+            Self::Void { .. } => Work::Void,
+            Self::PayOut { .. } => Work::PayOut,
+            Self::Advance { .. } => Work::Advance,
+            Self::Homes { .. } => Work::Homes,
         }
     }
 }
@@ -95,7 +76,7 @@ impl JobKind {
 pub struct JobId {
     /// The kind of work.
     pub work: Work,
-    /// The payment of a refund, the name of a sweep, a fresh UUID of a mail.
+    /// The payment or booking it is about, the key of a sweep, a host, a fresh UUID of a mail.
     pub key: String,
 }
 
@@ -109,14 +90,6 @@ impl std::fmt::Display for JobId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not the name of a job")]
 pub struct NoSuchName;
-
-impl FromStr for Work {
-    type Err = NoSuchName;
-
-    fn from_str(name: &str) -> Result<Self, NoSuchName> {
-        Self::named(name).ok_or(NoSuchName)
-    }
-}
 
 impl FromStr for JobId {
     type Err = NoSuchName;
@@ -148,6 +121,9 @@ pub enum JobState {
 }
 
 impl JobState {
+    /// Every state's name.
+    pub const NAMES: [&str; 3] = ["waiting", "running", "dead"];
+
     /// The state's name on the wire and in the database.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -221,6 +197,30 @@ impl Job {
         Self::made(payment.to_string(), JobKind::Refund { payment }, now)
     }
 
+    /// The capture of a payment, one per payment.
+    #[must_use]
+    pub fn capture(payment: PaymentId, now: Timestamp) -> Self {
+        Self::made(payment.to_string(), JobKind::Capture { payment }, now)
+    }
+
+    /// The voiding of a payment, one per payment.
+    #[must_use]
+    pub fn void(payment: PaymentId, now: Timestamp) -> Self {
+        Self::made(payment.to_string(), JobKind::Void { payment }, now)
+    }
+
+    /// What is on its way to or from a booking's host, one per booking.
+    #[must_use]
+    pub fn pay_out(booking: BookingId, now: Timestamp) -> Self {
+        Self::made(booking.to_string(), JobKind::PayOut { booking }, now)
+    }
+
+    /// What happens to a booking by itself, one per booking.
+    #[must_use]
+    pub fn advance(booking: BookingId, now: Timestamp) -> Self {
+        Self::made(booking.to_string(), JobKind::Advance { booking }, now)
+    }
+
     /// A mail; `key` is a fresh UUID, since the same mail may be owed twice.
     #[must_use]
     pub fn mail(mail: Mail, key: [u8; 16], now: Timestamp) -> Self {
@@ -228,10 +228,16 @@ impl Job {
         Self::made(PaymentId::from_bytes(key).to_string(), JobKind::Mail(mail), now)
     }
 
-    /// A recurring sweep, one of each.
+    /// A sweep, one of each key.
     #[must_use]
     pub fn sweep(sweep: Sweep, now: Timestamp) -> Self {
-        Self::made(sweep.name().to_owned(), JobKind::Sweep(sweep), now)
+        Self::made(sweep.key(), JobKind::Sweep(sweep), now)
+    }
+
+    /// What becomes of a user's homes, one for each user.
+    #[must_use]
+    pub fn homes(host: UserId, now: Timestamp) -> Self {
+        Self::made(host.to_string(), JobKind::Homes { host }, now)
     }
 
     fn made(key: String, kind: JobKind, now: Timestamp) -> Self {
@@ -325,9 +331,13 @@ impl Job {
     pub fn discard(&self) -> Result<(), Refusal> {
         match (self.id.work, self.state) {
             (Work::Refund, _) => Err(Refusal::InvalidState { state: "refund_owed" }),
+            (Work::Capture | Work::Void, _) => Err(Refusal::InvalidState { state: "payment_open" }),
+            (Work::PayOut, _) => Err(Refusal::InvalidState { state: "payout_owed" }),
+            (Work::Advance, _) => Err(Refusal::InvalidState { state: "booking_goes_on" }),
+            (Work::Homes, _) => Err(Refusal::InvalidState { state: "homes_on_sale" }),
             (Work::Sweep, _) => Err(Refusal::InvalidState { state: "recurring" }),
-            (Work::Mail, JobState::Running { .. }) => Err(Refusal::InvalidState { state: self.state.name() }),
-            (Work::Mail, JobState::Waiting { .. } | JobState::Dead { .. }) => Ok(()),
+            (Work::Mail | Work::ResetMail, JobState::Running { .. }) => Err(Refusal::InvalidState { state: self.state.name() }),
+            (Work::Mail | Work::ResetMail, JobState::Waiting { .. } | JobState::Dead { .. }) => Ok(()),
         }
     }
 }

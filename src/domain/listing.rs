@@ -3,6 +3,7 @@
 use latchkey_protocol::{Date, PhotoId, PropertyId, UserId};
 
 use super::amenity::Amenities;
+use super::booking::BookingTerms;
 use super::error::Refusal;
 use super::photo::{MAX_PHOTOS, Photo};
 use super::place::{Country, Location};
@@ -12,6 +13,9 @@ use super::time::Timestamp;
 
 /// Minutes of a day.
 const DAY_MINUTES: u16 = 24 * 60;
+
+/// The headline of a home whose host was erased.
+const ERASED_TITLE: &str = "Deleted home";
 
 /// Where a home is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -116,6 +120,8 @@ pub struct Listing {
     pub description: Description,
     /// On which terms it is let.
     pub terms: Terms,
+    /// On which terms bookings are made from now on.
+    pub booking_terms: BookingTerms,
     /// Pictures, in order.
     pub photos: Vec<Photo>,
     /// When it was made.
@@ -173,7 +179,18 @@ impl Listing {
     #[must_use]
     pub const fn new(id: PropertyId, host: UserId, description: Description, terms: Terms, now: Timestamp) -> Self {
         let state = ListingState::Draft;
-        Self { id, host, state, version: 1, description, terms, photos: Vec::new(), created_at: now, updated_at: now }
+        Self {
+            id,
+            host,
+            state,
+            version: 1,
+            description,
+            terms,
+            booking_terms: BookingTerms::DEFAULT,
+            photos: Vec::new(),
+            created_at: now,
+            updated_at: now,
+        }
     }
 
     /// Checks every field's range.
@@ -252,6 +269,21 @@ impl Listing {
             }
             ListingState::Deleted => Err(Refusal::InvalidState { state: self.state.name() }),
         }
+    }
+
+    /// Without anything that its host has written or shown, and gone for everybody; said again, it changes nothing.
+    #[must_use]
+    pub fn erase(self) -> Self {
+        let house_rules = HouseRules { text: String::new(), ..self.description.house_rules };
+        let description = Description {
+            title: ERASED_TITLE.to_owned(),
+            text: String::new(),
+            address: None,
+            location: None,
+            house_rules,
+            ..self.description
+        };
+        Self { state: ListingState::Deleted, photos: Vec::new(), description, ..self }
     }
 
     /// With one more picture, the last.

@@ -5,6 +5,8 @@
 
 use latchkey_protocol::UserId;
 
+use super::job::Work;
+
 /// A mail that somebody is owed. Ids only: what it says is decided when it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mail {
@@ -39,6 +41,15 @@ impl Mail {
             Self::ResetPassword { .. } => "reset_password",
             Self::PasswordChanged { .. } => "password_changed",
             Self::EmailChanged { .. } => "email_changed",
+        }
+    }
+
+    /// The kind of work it is: to reset a password somebody waits, and not behind the mails that a flood of registrations causes.
+    #[must_use]
+    pub const fn work(&self) -> Work {
+        match self {
+            Self::ResetPassword { .. } => Work::ResetMail,
+            Self::VerifyEmail { .. } | Self::PasswordChanged { .. } | Self::EmailChanged { .. } => Work::Mail,
         }
     }
 

@@ -23,9 +23,14 @@ pub enum PaymentState {
         method: String,
     },
     /// The guest must authenticate with their bank.
-    RequiresAction,
+    RequiresAction {
+        /// With what the guest's client does that: the provider's secret for this payment, if it gives one.
+        client_secret: Option<String>,
+    },
     /// The bank takes its time.
     Processing,
+    /// The bank has set the money aside: it comes in when it is captured.
+    RequiresCapture,
     /// The money came in.
     Succeeded,
     /// Will not happen, unless money comes in after all.
@@ -39,8 +44,9 @@ impl PaymentState {
         match self {
             Self::RequiresPaymentMethod { .. } => "requires_payment_method",
             Self::RequiresConfirmation { .. } => "requires_confirmation",
-            Self::RequiresAction => "requires_action",
+            Self::RequiresAction { .. } => "requires_action",
             Self::Processing => "processing",
+            Self::RequiresCapture => "requires_capture",
             Self::Succeeded => "succeeded",
             Self::Canceled => "canceled",
         }
@@ -50,17 +56,20 @@ impl PaymentState {
 /// What the provider says, and of which attempt: it may be late, or about an attempt that was overtaken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// Which attempt; for a refund, any.
+    /// Which attempt; for what follows a successful one, any.
     pub attempt: u32,
     /// What became of it.
     pub result: AttemptResult,
 }
 
-/// What became of an attempt.
+/// What became of an attempt, and of the money it brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptResult {
     /// The guest must authenticate.
-    RequiresAction,
+    RequiresAction {
+        /// The provider's secret for the guest's client, if it gives one.
+        client_secret: Option<String>,
+    },
     /// The bank takes its time.
     Processing,
     /// The method was refused.
@@ -68,13 +77,51 @@ pub enum AttemptResult {
         /// The provider's word for it.
         reason: String,
     },
+    /// The money is set aside.
+    Authorised,
     /// The money came in.
     Succeeded,
+    /// It will not come in: the authorisation was given back or ran out.
+    Canceled,
     /// This much went back, over all refunds so far, in minor units.
     Refunded {
         /// The sum of all refunds.
         total_minor: i64,
     },
+    /// The guest's bank disputes the charge.
+    Disputed(Dispute),
+}
+
+/// Where a dispute is, in the order of its life: a later word overrides an earlier one, whichever comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DisputeState {
+    /// The provider keeps the money back.
+    Open,
+    /// The bank gave us right: the money is ours again.
+    Won,
+    /// The money went back to the guest.
+    Lost,
+}
+
+impl DisputeState {
+    /// The state's name on the wire and in the database.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Won => "won",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// A guest's bank took, or wants to take, a charge back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dispute {
+    /// How much, in minor units.
+    pub amount_minor: i64,
+    /// Where it is.
+    pub state: DisputeState,
 }
 
 /// A payment for a booking.
@@ -92,10 +139,10 @@ pub struct Payment {
     pub refund_due_minor: i64,
     /// How much went back, in minor units; never above `refund_due_minor`.
     pub refunded_minor: i64,
+    /// Whether the guest's bank disputes it. A charge is disputed at most once (as cards' networks have it).
+    pub dispute: Option<Dispute>,
     /// How often a method was tried.
     pub attempts: u32,
-    /// How many transfers the ledger has of it.
-    pub transfers: u32,
     /// Where it is.
     pub state: PaymentState,
     /// When it was asked for.
@@ -113,8 +160,8 @@ impl Payment {
             captured_minor: 0,
             refund_due_minor: 0,
             refunded_minor: 0,
+            dispute: None,
             attempts: 0,
-            transfers: 0,
             state: PaymentState::RequiresPaymentMethod { declined: None },
             created_at: now,
         }
@@ -126,141 +173,141 @@ impl Payment {
     /// `InvalidState` while an attempt is under way, or once it is over.
     pub fn attempt(self, method: String) -> Result<Self, Refusal> {
         match self.state {
-            PaymentState::RequiresPaymentMethod { .. } | PaymentState::RequiresAction => {
+            PaymentState::RequiresPaymentMethod { .. } | PaymentState::RequiresAction { .. } => {
                 Ok(Self { attempts: self.attempts + 1, state: PaymentState::RequiresConfirmation { method }, ..self })
             }
-            PaymentState::RequiresConfirmation { .. } | PaymentState::Processing | PaymentState::Succeeded | PaymentState::Canceled => {
-                Err(Refusal::InvalidState { state: self.state.name() })
-            }
+            PaymentState::RequiresConfirmation { .. }
+            | PaymentState::Processing
+            | PaymentState::RequiresCapture
+            | PaymentState::Succeeded
+            | PaymentState::Canceled => Err(Refusal::InvalidState { state: self.state.name() }),
         }
     }
 
     /// The payment after a report, or `None` if it says nothing new: a repetition, something that was overtaken, or word of an
     /// attempt that a later one has replaced. Money that came in always counts, whichever attempt brought it; the provider
     /// refuses a second charge of a payment that is paid or on its way (see [`crate::provider::PaymentProvider::charge`]).
+    ///
+    /// What can only follow a capture (a refund, a dispute) says that there was one, so that webhooks that overtake each other
+    /// end in the same state as those that do not.
     #[must_use]
     pub fn report(&self, report: &Report) -> Option<Self> {
+        let reported = match &report.result {
+            AttemptResult::Succeeded => self.captured(),
+            AttemptResult::Refunded { total_minor } => self.captured().refunded(*total_minor),
+            AttemptResult::Disputed(dispute) => self.captured().disputed(*dispute),
+            AttemptResult::RequiresAction { .. }
+            | AttemptResult::Processing
+            | AttemptResult::Declined { .. }
+            | AttemptResult::Authorised
+            | AttemptResult::Canceled => Self { state: self.state_after(report)?, ..self.clone() },
+        };
+        (reported != *self).then_some(reported)
+    }
+
+    /// The state after word of an attempt that brought no money (yet). Each attempt goes from confirmation over action and
+    /// processing to its end, so an earlier word that comes late changes nothing.
+    fn state_after(&self, report: &Report) -> Option<PaymentState> {
+        use PaymentState as State;
         let is_current = report.attempt == self.attempts;
-        let moved = |state| Some(Self { state, ..self.clone() });
         match (&report.result, &self.state) {
-            (AttemptResult::Succeeded, PaymentState::Succeeded) => None,
-            (AttemptResult::Succeeded, _) => {
-                Some(Self { captured_minor: self.amount.minor, state: PaymentState::Succeeded, ..self.clone() })
+            (_, State::Succeeded | State::Canceled) => None,
+            (AttemptResult::Canceled, _) => Some(State::Canceled),
+            (AttemptResult::Authorised, _) => Some(State::RequiresCapture),
+            (_, State::RequiresPaymentMethod { .. } | State::RequiresCapture) => None,
+            (_, State::RequiresConfirmation { .. } | State::RequiresAction { .. } | State::Processing) if !is_current => None,
+            (AttemptResult::RequiresAction { client_secret }, State::RequiresConfirmation { .. }) => {
+                Some(State::RequiresAction { client_secret: client_secret.clone() })
             }
-            (AttemptResult::Refunded { total_minor }, _) => {
-                let refunded_minor = (*total_minor).min(self.refund_due_minor);
-                (refunded_minor > self.refunded_minor).then(|| Self { refunded_minor, ..self.clone() })
+            (AttemptResult::Processing, State::RequiresConfirmation { .. } | State::RequiresAction { .. }) => Some(State::Processing),
+            (AttemptResult::Declined { reason }, State::RequiresConfirmation { .. } | State::RequiresAction { .. } | State::Processing) => {
+                Some(State::RequiresPaymentMethod { declined: Some(reason.clone()) })
             }
-            (_, PaymentState::Succeeded | PaymentState::Canceled | PaymentState::RequiresPaymentMethod { .. }) => None,
-            (_, PaymentState::RequiresConfirmation { .. } | PaymentState::RequiresAction | PaymentState::Processing) if !is_current => None,
-            (AttemptResult::RequiresAction, PaymentState::RequiresConfirmation { .. }) => moved(PaymentState::RequiresAction),
-            (AttemptResult::RequiresAction, PaymentState::RequiresAction | PaymentState::Processing)
-            | (AttemptResult::Processing, PaymentState::Processing) => None,
-            (AttemptResult::Processing, PaymentState::RequiresConfirmation { .. } | PaymentState::RequiresAction) => {
-                moved(PaymentState::Processing)
-            }
-            (
-                AttemptResult::Declined { reason },
-                PaymentState::RequiresConfirmation { .. } | PaymentState::RequiresAction | PaymentState::Processing,
-            ) => moved(PaymentState::RequiresPaymentMethod { declined: Some(reason.clone()) }),
+            (AttemptResult::RequiresAction { .. }, State::RequiresAction { .. } | State::Processing)
+            | (AttemptResult::Processing, State::Processing)
+            | (AttemptResult::Succeeded | AttemptResult::Refunded { .. } | AttemptResult::Disputed(_), _) => None,
         }
     }
 
-    /// Gives up waiting, unless the money is in.
+    fn captured(&self) -> Self {
+        Self { captured_minor: self.amount.minor, state: PaymentState::Succeeded, ..self.clone() }
+    }
+
+    /// More than was promised has gone back if somebody refunded at the provider's own pages: then it was due.
+    fn refunded(self, total_minor: i64) -> Self {
+        let most_minor = (self.captured_minor - self.charged_back_minor()).max(self.refunded_minor);
+        let refunded_minor = total_minor.clamp(self.refunded_minor, most_minor);
+        Self { refunded_minor, refund_due_minor: self.refund_due_minor.max(refunded_minor), ..self }
+    }
+
+    /// The first word of a dispute says how much; what is entered in the ledger for it does not change. What a lost one took need not be
+    /// sent back any more.
+    fn disputed(self, dispute: Dispute) -> Self {
+        let known = self.dispute.unwrap_or(Dispute { amount_minor: dispute.amount_minor.clamp(0, self.captured_minor), ..dispute });
+        let disputed = Self { dispute: Some(Dispute { state: known.state.max(dispute.state), ..known }), ..self };
+        let most_due_minor = (disputed.captured_minor - disputed.charged_back_minor()).max(disputed.refunded_minor);
+        Self { refund_due_minor: disputed.refund_due_minor.min(most_due_minor), ..disputed }
+    }
+
+    /// Gives up waiting, unless the money is in. Whether the provider must be told to let go of it: it was asked, and may yet
+    /// set money aside or take it.
     #[must_use]
-    pub fn cancel(self) -> Self {
+    pub fn cancel(self) -> (Self, bool) {
         match self.state {
-            PaymentState::Succeeded => self,
-            PaymentState::RequiresPaymentMethod { .. }
-            | PaymentState::RequiresConfirmation { .. }
-            | PaymentState::RequiresAction
+            PaymentState::Succeeded | PaymentState::Canceled => (self, false),
+            PaymentState::RequiresPaymentMethod { .. } => (Self { state: PaymentState::Canceled, ..self }, false),
+            PaymentState::RequiresConfirmation { .. }
+            | PaymentState::RequiresAction { .. }
             | PaymentState::Processing
-            | PaymentState::Canceled => Self { state: PaymentState::Canceled, ..self },
+            | PaymentState::RequiresCapture => (Self { state: PaymentState::Canceled, ..self }, true),
         }
+    }
+
+    /// What a lost dispute took, in minor units.
+    #[must_use]
+    pub const fn charged_back_minor(&self) -> i64 {
+        match self.dispute {
+            Some(Dispute { amount_minor, state: DisputeState::Lost }) => amount_minor,
+            Some(Dispute { state: DisputeState::Open | DisputeState::Won, .. }) | None => 0,
+        }
+    }
+
+    /// What came in and was neither promised back nor lost, in minor units. A charge that was refunded and then lost to a dispute as well has
+    /// cost more than it brought: that is the platform's loss.
+    #[must_use]
+    pub const fn in_hand_minor(&self) -> i64 {
+        let left_minor = self.captured_minor - self.refund_due_minor - self.charged_back_minor();
+        if left_minor > 0 { left_minor } else { 0 }
+    }
+
+    /// Whether the provider keeps money of it back.
+    #[must_use]
+    pub const fn is_disputed(&self) -> bool {
+        matches!(self.dispute, Some(Dispute { state: DisputeState::Open, .. }))
+    }
+
+    /// How much more can be promised back, in minor units. While a dispute is open its amount cannot: it may be lost as well.
+    #[must_use]
+    pub const fn refundable_minor(&self) -> i64 {
+        let disputed_minor = match self.dispute {
+            Some(Dispute { amount_minor, state: DisputeState::Open | DisputeState::Lost }) => amount_minor,
+            Some(Dispute { state: DisputeState::Won, .. }) | None => 0,
+        };
+        let left_minor = self.captured_minor - self.refund_due_minor - disputed_minor;
+        if left_minor > 0 { left_minor } else { 0 }
     }
 
     /// Promises `minor` more back.
     ///
     /// # Errors
-    /// `RefundTooLarge` if that is more than came in (P9).
+    /// `RefundTooLarge` if that is more than came in and is there (P9).
     pub fn owe_refund(self, minor: i64) -> Result<Self, Refusal> {
-        let refund_due_minor = self.refund_due_minor.checked_add(minor).ok_or(Refusal::RefundTooLarge)?;
-        if minor < 0 || refund_due_minor > self.captured_minor {
+        if minor < 0 || minor > self.refundable_minor() {
             return Err(Refusal::RefundTooLarge);
         }
-        Ok(Self { refund_due_minor, ..self })
+        Ok(Self { refund_due_minor: self.refund_due_minor + minor, ..self })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn asked() -> Payment {
-        let money = Money { minor: 500, currency: "EUR".parse().unwrap() };
-        Payment::ask(PaymentId::from_bytes([1; 16]), BookingId::from_bytes([2; 16]), money, Timestamp::from_epoch_ms(0))
-    }
-
-    fn of(attempt: u32, result: AttemptResult) -> Report {
-        Report { attempt, result }
-    }
-
-    #[test]
-    fn p7_late_word_of_an_earlier_attempt_does_not_reopen_the_payment() {
-        let declined = AttemptResult::Declined { reason: "card_declined".to_owned() };
-        let first = asked().attempt("pm_1".to_owned()).unwrap().report(&of(1, declined.clone())).unwrap();
-        let second = first.attempt("pm_2".to_owned()).unwrap();
-        assert_eq!(second.report(&of(1, declined.clone())), None);
-        let processing = second.report(&of(2, AttemptResult::Processing)).unwrap();
-        assert_eq!(processing.report(&of(1, declined)), None);
-        assert_eq!(processing.report(&of(2, AttemptResult::Succeeded)).unwrap().captured_minor, 500);
-    }
-
-    #[test]
-    fn reports_in_any_order_and_number_end_in_the_same_state() {
-        let reports = [
-            AttemptResult::RequiresAction,
-            AttemptResult::Processing,
-            AttemptResult::Succeeded,
-            AttemptResult::Succeeded,
-            AttemptResult::Processing,
-        ]
-        .map(|result| of(1, result));
-        let attempted = asked().attempt("pm".to_owned()).unwrap();
-        for rotation in 0..reports.len() {
-            let mut payment = attempted.clone();
-            for index in 0..reports.len() {
-                payment = payment.report(&reports[(index + rotation) % reports.len()]).unwrap_or(payment);
-            }
-            assert_eq!((payment.state.name(), payment.captured_minor), ("succeeded", 500), "rotation {rotation}");
-        }
-    }
-
-    #[test]
-    fn p9_refunds_never_exceed_captures() {
-        assert_eq!(asked().owe_refund(1), Err(Refusal::RefundTooLarge));
-        let paid = asked().report(&of(1, AttemptResult::Succeeded)).unwrap();
-        let refunding = paid.owe_refund(500).unwrap();
-        assert_eq!(refunding.clone().owe_refund(1), Err(Refusal::RefundTooLarge));
-        let refunded = refunding.report(&of(1, AttemptResult::Refunded { total_minor: 900 })).unwrap();
-        assert_eq!(refunded.refunded_minor, 500);
-        assert_eq!(refunded.report(&of(1, AttemptResult::Refunded { total_minor: 500 })), None);
-    }
-
-    #[test]
-    fn a_declined_method_can_be_followed_by_another() {
-        let declined = asked()
-            .attempt("pm_1".to_owned())
-            .unwrap()
-            .report(&of(1, AttemptResult::Declined { reason: "card_declined".to_owned() }))
-            .unwrap();
-        assert_eq!(declined.state, PaymentState::RequiresPaymentMethod { declined: Some("card_declined".to_owned()) });
-        assert_eq!(declined.attempt("pm_2".to_owned()).unwrap().attempts, 2);
-        assert!(matches!(asked().attempt("a".into()).unwrap().attempt("b".into()), Err(Refusal::InvalidState { .. })));
-    }
-
-    #[test]
-    fn money_that_comes_in_after_all_is_not_forgotten() {
-        assert_eq!(asked().cancel().report(&of(1, AttemptResult::Succeeded)).unwrap().captured_minor, 500);
-    }
-}
+mod tests;

@@ -136,8 +136,16 @@ impl Quote {
     /// # Errors
     /// What [`Terms::accepts`] refuses; `PriceOverflow`.
     pub fn of(listing: &Listing, stay: Stay, guests: u16, now: Timestamp) -> Result<Self, Refusal> {
+        listing.terms.accepts(stay, guests, listing.terms.today(now))?;
+        Self::price(listing, stay, guests)
+    }
+
+    /// Prices a stay without asking whether the listing accepts it.
+    ///
+    /// # Errors
+    /// `PriceOverflow`.
+    pub fn price(listing: &Listing, stay: Stay, guests: u16) -> Result<Self, Refusal> {
         let terms = &listing.terms;
-        terms.accepts(stay, guests, terms.today(now))?;
         let charges = Charges::of(terms, stay, guests);
         let mut quote = Self { property: listing.id, stay, guests, lines: Vec::with_capacity(6), total: Money::zero(terms.currency) };
         for (unit_minor, nights) in terms.nights_by_price(stay) {

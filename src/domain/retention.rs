@@ -4,7 +4,7 @@
 //! answered, events that are no longer replayed, the log of batches that named them. So a deletion needs no version: it is right whenever it is
 //! committed, and right twice.
 
-use latchkey_protocol::{HoldId, Seq, SessionId, Topic};
+use latchkey_protocol::{AuditId, HoldId, Seq, SessionId, Topic, UserId};
 
 use super::time::{DAY_MS, Timestamp};
 
@@ -21,24 +21,27 @@ pub struct Periods {
     pub holds_ms: i64,
     /// Sessions, after their end.
     pub sessions_ms: i64,
+    /// Entries of the audit log.
+    pub audit_ms: i64,
 }
 
 impl Default for Periods {
     fn default() -> Self {
-        Self::with_events_days(30)
+        Self::of_days(30, 365)
     }
 }
 
 impl Periods {
-    /// The usual periods, with events kept for that many days.
+    /// The usual periods, with events and entries of the audit log kept for that many days.
     #[must_use]
-    pub fn with_events_days(days: u16) -> Self {
+    pub fn of_days(events: u16, audit: u16) -> Self {
         Self {
-            events_ms: i64::from(days) * DAY_MS,
+            events_ms: i64::from(events) * DAY_MS,
             keys_ms: 7 * DAY_MS,
             webhooks_ms: 30 * DAY_MS,
             holds_ms: 7 * DAY_MS,
             sessions_ms: 7 * DAY_MS,
+            audit_ms: i64::from(audit) * DAY_MS,
         }
     }
 
@@ -63,12 +66,14 @@ pub enum Outlived {
     Revoked(SessionId),
     /// A one-use token that has expired, by its hash.
     OneTime(String),
-    /// What a key led to.
+    /// What a key led to, if it was used before an instant: a key that was forgotten may have been used anew.
     Key {
         /// User and command.
         scope: String,
         /// As the client chose it.
         key: String,
+        /// A use at this instant or later stays.
+        before: Timestamp,
     },
     /// A webhook.
     Webhook(String),
@@ -89,6 +94,10 @@ pub enum Outlived {
     },
     /// A process that is gone and whose whole log is.
     Node(NodeId),
+    /// An entry of the audit log.
+    AuditEntry(AuditId),
+    /// From which network address somebody acted who is erased: the entry stays, without it.
+    Address(AuditId),
 }
 
 /// The first event of a topic that stays, if every event up to `old` is old and the newest one is `head`: all old ones go but the
@@ -155,6 +164,10 @@ pub enum Sweep {
         /// When the log began to name them.
         since: Timestamp,
     },
+    /// Entries of the audit log.
+    Audit(Option<IdWalk>),
+    /// The network addresses in the audit log of somebody who was erased; once.
+    Addresses(UserId),
 }
 
 /// How far one process's log was walked.
@@ -169,11 +182,35 @@ pub struct LogPosition {
 impl Sweep {
     /// Those that every database has, from the beginning.
     #[must_use]
-    pub fn recurring() -> [Self; 6] {
-        [Self::Holds(None), Self::Sessions(None), Self::Tokens, Self::Keys(Vec::new()), Self::Events(Vec::new()), Self::Log(Vec::new())]
+    pub fn recurring() -> [Self; 7] {
+        [
+            Self::Holds(None),
+            Self::Sessions(None),
+            Self::Tokens,
+            Self::Keys(Vec::new()),
+            Self::Events(Vec::new()),
+            Self::Log(Vec::new()),
+            Self::Audit(None),
+        ]
     }
 
-    /// Its name: the key of its job.
+    /// The key of its job: there is one of each, and one for each user of what is theirs.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match self {
+            Self::Addresses(user) => format!("{}-{user}", self.name()),
+            Self::Holds(_)
+            | Self::Sessions(_)
+            | Self::Tokens
+            | Self::Keys(_)
+            | Self::Events(_)
+            | Self::Log(_)
+            | Self::Unnamed { .. }
+            | Self::Audit(_) => self.name().to_owned(),
+        }
+    }
+
+    /// Its name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -184,6 +221,8 @@ impl Sweep {
             Self::Events(_) => "events",
             Self::Log(_) => "log",
             Self::Unnamed { .. } => "unnamed",
+            Self::Audit(_) => "audit",
+            Self::Addresses(_) => "addresses",
         }
     }
 }
@@ -204,7 +243,7 @@ mod tests {
     #[test]
     fn the_log_is_kept_as_long_as_what_it_names() {
         for days in [1, 7, 30, 400] {
-            let periods = Periods::with_events_days(days);
+            let periods = Periods::of_days(days, 1);
             assert!([periods.events_ms, periods.keys_ms, periods.webhooks_ms].iter().all(|period| *period <= periods.log_ms()), "{days}");
         }
     }

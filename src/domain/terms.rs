@@ -4,6 +4,7 @@
 //! functions that decide a hold.
 
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, civil};
 use latchkey_protocol::{Date, Weekday};
 
 use super::error::{Refusal, Rule};
@@ -248,6 +249,18 @@ impl Terms {
         Date::from_year_month_day(i32::from(local.year()), i32::from(local.month()), i32::from(local.day())).unwrap_or(Date::MIN)
     }
 
+    /// The instant at which a local day begins, or its minute `minute`: 0 to 1439. A local time that a clock change skips is taken as much
+    /// later as the clock jumps (RFC 5545, 3.3.5).
+    #[must_use]
+    pub fn instant(&self, date: Date, minute: u16) -> Timestamp {
+        let (year, month, day) = date.year_month_day();
+        let part = |number: i32| i8::try_from(number).unwrap_or(1);
+        let midnight = civil::Date::new(i16::try_from(year).unwrap_or(i16::MAX), part(month), part(day)).unwrap_or(civil::Date::MAX);
+        let local = midnight.to_datetime(civil::Time::midnight()).saturating_add(SignedDuration::from_mins(i64::from(minute)));
+        let instant = self.time_zone.to_ambiguous_timestamp(local).compatible();
+        Timestamp::from_epoch_ms(instant.map_or(i64::MAX, jiff::Timestamp::as_millisecond))
+    }
+
     /// Shortest stay that begins on this day.
     #[must_use]
     pub fn min_nights(&self, check_in: Date) -> u16 {
@@ -312,8 +325,19 @@ impl Terms {
         if nights > self.max_nights(check_in) {
             return refuse(Rule::MaxNights, i64::from(self.max_nights(check_in)));
         }
+        self.takes(guests)
+    }
+
+    /// Whether so many guests can stay at once.
+    ///
+    /// # Errors
+    /// `Invalid` for none; `RuleViolated`.
+    pub fn takes(&self, guests: u16) -> Result<(), Refusal> {
+        if guests == 0 {
+            return Err(Refusal::Invalid { field: "guests", reason: "1 or more" });
+        }
         if guests > self.max_guests {
-            return refuse(Rule::MaxGuests, i64::from(self.max_guests));
+            return Err(Refusal::RuleViolated { rule: Rule::MaxGuests, limit: i64::from(self.max_guests) });
         }
         Ok(())
     }

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use latchkey_protocol::{Seq, Topic};
 use tracing::{error, warn};
 
-use super::feed::{Feed, Join};
+use super::feed::{Entry, Feed, Join};
 use super::frame;
 use super::source::{PAGE_EVENTS, StoredEvent};
-use super::subscriber::Subscriber;
+use super::subscriber::{Standing, Subscriber};
 use super::{AttachError, Attached, Inner};
 
 /// How often a gap is read in vain before the feed is given up: with the usual delays, after about two seconds.
@@ -107,16 +107,17 @@ impl Inner {
         feed: &Arc<Feed>,
         subscriber: &Arc<dyn Subscriber>,
         mut after: Seq,
+        standing: Standing,
     ) -> Result<Attached, AttachError> {
         loop {
             // Before a ring's worth as well as before a page: one who resumes many topics must not be closed for their sum.
             poll_fn(|cx| subscriber.poll_room(cx)).await;
-            let joined = feed.state().join(subscriber, after);
+            let joined = feed.state().join(subscriber, after, standing);
             match joined {
                 Join::Joined(head) => return Ok(Attached { head }),
                 Join::Gone => return Err(AttachError::Gone),
                 Join::Lost => return Err(AttachError::Lost),
-                Join::Ahead => return self.join_ahead(feed, subscriber, after).await,
+                Join::Ahead => return self.join_ahead(feed, subscriber, after, standing).await,
                 Join::Behind { head, .. } if head - after > self.limits.resume_events => return Err(AttachError::TooOld { after, head }),
                 Join::Behind { from, to, head } => {
                     let events = self.source.range(feed.topic, from, to).await?;
@@ -136,7 +137,13 @@ impl Inner {
 
     /// Attaches a subscriber that has seen more than the feed: its snapshot may have overtaken the publish, which is fine, or
     /// come from another history, which the source knows.
-    async fn join_ahead(self: &Arc<Self>, feed: &Arc<Feed>, subscriber: &Arc<dyn Subscriber>, after: Seq) -> Result<Attached, AttachError> {
+    async fn join_ahead(
+        self: &Arc<Self>,
+        feed: &Arc<Feed>,
+        subscriber: &Arc<dyn Subscriber>,
+        after: Seq,
+        standing: Standing,
+    ) -> Result<Attached, AttachError> {
         let head = self.source.head(feed.topic).await?;
         if after > head {
             return Err(AttachError::AboveHead { after, head });
@@ -144,7 +151,7 @@ impl Inner {
         let (joined, is_behind) = {
             let mut state = feed.state();
             let is_behind = state.hear_of(head);
-            (state.join_ahead(subscriber, after), is_behind)
+            (state.join_ahead(subscriber, after, standing), is_behind)
         };
         if is_behind {
             self.start_fill(feed);
@@ -154,13 +161,13 @@ impl Inner {
             Join::Gone => Err(AttachError::Gone),
             Join::Lost => Err(AttachError::Lost),
             // The feed has moved on since, even past its ring: like anyone who is behind.
-            Join::Behind { .. } | Join::Ahead => Box::pin(self.bring_up(feed, subscriber, after)).await,
+            Join::Behind { .. } | Join::Ahead => Box::pin(self.bring_up(feed, subscriber, after, standing)).await,
         }
     }
 }
 
-fn encode(events: &[StoredEvent]) -> Vec<(Seq, Bytes)> {
-    events.iter().map(|event| (event.seq, frame::push(event))).collect()
+fn encode(events: &[StoredEvent]) -> Vec<(Seq, Entry)> {
+    events.iter().map(|event| (event.seq, Entry::of(event))).collect()
 }
 
 fn is_complete(events: &[StoredEvent], from: Seq, to: Seq) -> bool {

@@ -11,8 +11,9 @@ use bytes::Bytes;
 use latchkey_protocol::{EpochMs, Seq, Topic};
 use tokio::sync::OnceCell;
 
-use super::source::PAGE_EVENTS;
-use super::subscriber::{Subscriber, SubscriberId};
+use super::frame;
+use super::source::{Ending, PAGE_EVENTS, StoredEvent};
+use super::subscriber::{Standing, Subscriber, SubscriberId};
 
 /// Bounds of one feed's memory.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +22,20 @@ pub(super) struct FeedLimits {
     pub(super) ring_frames: usize,
     /// Most bytes kept for those who come back.
     pub(super) ring_bytes: usize,
+}
+
+/// An event on its way into a feed.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    frame: Bytes,
+    ending: Ending,
+}
+
+impl Entry {
+    /// Of this event, encoded.
+    pub(super) fn of(event: &StoredEvent) -> Self {
+        Self { frame: frame::push(event), ending: event.ending() }
+    }
 }
 
 /// A topic's feed and whether its head has been read.
@@ -63,6 +78,7 @@ struct Attachment {
     id: SubscriberId,
     /// Has everything up to here from elsewhere (its snapshot may be newer than the feed's head).
     after: Seq,
+    standing: Standing,
     subscriber: Arc<dyn Subscriber>,
 }
 
@@ -92,7 +108,7 @@ pub(super) struct FeedState {
     ring: VecDeque<Bytes>,
     ring_bytes: usize,
     /// Published, but not yet in turn. Bounded like the ring: what does not fit is read from the source later.
-    waiting: BTreeMap<Seq, Bytes>,
+    waiting: BTreeMap<Seq, Entry>,
     waiting_bytes: usize,
     /// In order of id, so that one of thousands is found quickly.
     attached: Vec<Attachment>,
@@ -116,28 +132,28 @@ impl FeedState {
         }
     }
 
-    /// Takes a published frame. `true`: something before it is missing, and the caller must start a fill.
+    /// Takes a published event. `true`: something before it is missing, and the caller must start a fill.
     #[must_use]
-    pub(super) fn publish(&mut self, seq: Seq, frame: &Bytes) -> bool {
+    pub(super) fn publish(&mut self, seq: Seq, entry: &Entry) -> bool {
         match self.phase {
             Phase::Lost => false,
             Phase::Live if seq <= self.head => false,
             Phase::Live if seq == self.head + 1 => {
                 self.newest = seq;
-                self.accept(frame.clone());
+                self.accept(entry.clone());
                 false
             }
             Phase::Live => {
-                self.wait(seq, frame);
+                self.wait(seq, entry);
                 self.phase = Phase::Filling;
                 true
             }
             Phase::Loading => {
-                self.wait(seq, frame);
+                self.wait(seq, entry);
                 false
             }
             Phase::Filling => {
-                self.wait(seq, frame);
+                self.wait(seq, entry);
                 self.take_waiting();
                 false
             }
@@ -177,12 +193,12 @@ impl FeedState {
     }
 
     /// Takes what a fill has read, in order; says whether it brought the feed forward.
-    pub(super) fn fill(&mut self, frames: Vec<(Seq, Bytes)>) -> bool {
+    pub(super) fn fill(&mut self, entries: Vec<(Seq, Entry)>) -> bool {
         let before = self.head;
-        for (seq, frame) in frames {
+        for (seq, entry) in entries {
             if seq == self.head + 1 && self.phase != Phase::Lost {
                 self.newest = self.newest.max(seq);
-                self.accept(frame);
+                self.accept(entry);
             }
         }
         self.head > before
@@ -196,7 +212,7 @@ impl FeedState {
     }
 
     /// Attaches a subscriber that has seen everything up to `after`, if the ring can give it the rest.
-    pub(super) fn join(&mut self, subscriber: &Arc<dyn Subscriber>, after: Seq) -> Join {
+    pub(super) fn join(&mut self, subscriber: &Arc<dyn Subscriber>, after: Seq, standing: Standing) -> Join {
         if self.phase == Phase::Lost {
             return Join::Lost;
         }
@@ -218,22 +234,22 @@ impl FeedState {
                 return Join::Gone;
             }
         }
-        self.attach(subscriber, self.head);
+        self.attach(subscriber, self.head, standing);
         Join::Joined(self.head)
     }
 
     /// Attaches a subscriber whose snapshot is newer than the head; it gets what comes after `after`.
-    pub(super) fn join_ahead(&mut self, subscriber: &Arc<dyn Subscriber>, after: Seq) -> Join {
+    pub(super) fn join_ahead(&mut self, subscriber: &Arc<dyn Subscriber>, after: Seq, standing: Standing) -> Join {
         if self.phase == Phase::Lost || after <= self.head {
-            return self.join(subscriber, after);
+            return self.join(subscriber, after, standing);
         }
-        self.attach(subscriber, after);
+        self.attach(subscriber, after, standing);
         Join::Joined(after)
     }
 
-    fn attach(&mut self, subscriber: &Arc<dyn Subscriber>, after: Seq) {
+    fn attach(&mut self, subscriber: &Arc<dyn Subscriber>, after: Seq, standing: Standing) {
         let id = subscriber.id();
-        let attachment = Attachment { id, after, subscriber: Arc::clone(subscriber) };
+        let attachment = Attachment { id, after, standing, subscriber: Arc::clone(subscriber) };
         self.idle_since = None;
         match self.attached.binary_search_by_key(&id, |other| other.id) {
             Ok(at) => self.attached[at] = attachment,
@@ -254,6 +270,11 @@ impl FeedState {
         }
     }
 
+    /// Whether a subscriber is attached.
+    pub(super) fn is_attached(&self, id: SubscriberId) -> bool {
+        self.attached.binary_search_by_key(&id, |other| other.id).is_ok()
+    }
+
     fn is_idle(&mut self, now: EpochMs, idle_ms: EpochMs) -> bool {
         if !self.attached.is_empty() {
             self.idle_since = None;
@@ -270,39 +291,49 @@ impl FeedState {
         behind
     }
 
-    /// Puts a frame aside until its turn, if there is room.
-    fn wait(&mut self, seq: Seq, frame: &Bytes) {
+    /// Puts an event aside until its turn, if there is room.
+    fn wait(&mut self, seq: Seq, entry: &Entry) {
         self.newest = self.newest.max(seq);
-        let has_room = self.waiting.len() < self.limits.ring_frames && self.waiting_bytes + frame.len() <= self.limits.ring_bytes;
-        if has_room && self.waiting.insert(seq, frame.clone()).is_none() {
-            self.waiting_bytes += frame.len();
+        let has_room = self.waiting.len() < self.limits.ring_frames && self.waiting_bytes + entry.frame.len() <= self.limits.ring_bytes;
+        if has_room && self.waiting.insert(seq, entry.clone()).is_none() {
+            self.waiting_bytes += entry.frame.len();
         }
     }
 
-    /// Accepts the waiting frames whose turn it is, and drops those whose turn has passed.
+    /// Accepts the waiting events whose turn it is, and drops those whose turn has passed.
     fn take_waiting(&mut self) {
         while let Some(entry) = self.waiting.first_entry() {
             if *entry.key() > self.head + 1 {
                 break;
             }
             let is_next = *entry.key() == self.head + 1;
-            let frame = entry.remove();
-            self.waiting_bytes -= frame.len();
+            let entry = entry.remove();
+            self.waiting_bytes -= entry.frame.len();
             if is_next {
-                self.accept(frame);
+                self.accept(entry);
             }
         }
     }
 
-    /// The one place where the head moves: `frame` is event `head + 1`.
-    fn accept(&mut self, frame: Bytes) {
+    /// The one place where the head moves: this is event `head + 1`. Those for whom the topic ends with it hear it, and nothing after it.
+    fn accept(&mut self, Entry { frame, ending }: Entry) {
         self.head += 1;
         let (topic, seq) = (self.topic, self.head);
         // Into the ring first: should a delivery panic, the ring still ends at the head.
         self.ring_bytes += frame.len();
         self.ring.push_back(frame.clone());
         let frames = std::slice::from_ref(&frame);
-        self.attached.retain(|attachment| attachment.after >= seq || attachment.subscriber.deliver(topic, frames));
+        self.attached.retain(|attachment| {
+            if attachment.after >= seq {
+                return true;
+            }
+            let goes_on = attachment.subscriber.deliver(topic, frames);
+            let has_ended = goes_on && ending.is_for(attachment.standing);
+            if has_ended {
+                attachment.subscriber.ended(topic);
+            }
+            goes_on && !has_ended
+        });
         while self.ring.len() > self.limits.ring_frames || self.ring_bytes > self.limits.ring_bytes {
             let Some(oldest) = self.ring.pop_front() else { break };
             self.ring_bytes -= oldest.len();

@@ -21,9 +21,9 @@ use dashmap::DashMap;
 use latchkey_protocol::{EpochMs, Seq, Topic};
 use tokio::runtime::Handle;
 
-use self::feed::{Feed, FeedLimits};
+use self::feed::{Entry, Feed, FeedLimits};
 pub use self::source::{EventSource, SourceError, StoredEvent};
-pub use self::subscriber::{Subscriber, SubscriberId};
+pub use self::subscriber::{Standing, Subscriber, SubscriberId};
 
 /// Bounds of the hub's memory and work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,22 +130,30 @@ impl Hub {
     pub fn publish(&self, events: &[StoredEvent]) {
         for event in events {
             let Some(feed) = self.inner.known(event.topic) else { continue };
-            let frame = frame::push(event);
-            let is_behind = feed.state().publish(event.seq, &frame);
+            let entry = Entry::of(event);
+            let is_behind = feed.state().publish(event.seq, &entry);
             if is_behind {
                 self.inner.start_fill(&feed);
             }
         }
     }
 
-    /// Makes `subscriber` follow `topic` from event `after + 1` on: what it missed is delivered first, then what comes.
+    /// Makes `subscriber` follow `topic` from event `after + 1` on: what it missed is delivered first, then what comes, until an event with
+    /// which the topic ends for those of its standing. One among those that it missed ends nothing, for it may be followed by the
+    /// opposite: whoever authorised the subscriber looks again afterwards.
     ///
     /// Dropping the future may leave the subscriber attached; `detach` afterwards is always safe.
     ///
     /// # Errors
     /// `TooOld` and `AboveHead` ask for a snapshot; `Full`, `Source` and `Lost` may pass; `Gone` is the subscriber's own word. Part
     /// of what was missed may have been delivered by then.
-    pub async fn attach(&self, topic: Topic, subscriber: &Arc<dyn Subscriber>, after: Seq) -> Result<Attached, AttachError> {
+    pub async fn attach(
+        &self,
+        topic: Topic,
+        subscriber: &Arc<dyn Subscriber>,
+        after: Seq,
+        standing: Standing,
+    ) -> Result<Attached, AttachError> {
         let feed = self.inner.feed(topic)?;
         let loaded = self.inner.load(&feed).await;
         if loaded == Err(AttachError::Unknown) {
@@ -153,7 +161,7 @@ impl Hub {
             self.inner.feeds.remove_if(&topic, |_, known| Arc::ptr_eq(known, &feed) && Arc::strong_count(known) == 2);
         }
         loaded?;
-        self.inner.bring_up(&feed, subscriber, after).await
+        self.inner.bring_up(&feed, subscriber, after, standing).await
     }
 
     /// Stops delivering `topic` to a subscriber. When this returns, nothing more of it will be delivered.
@@ -161,6 +169,12 @@ impl Hub {
         if let Some(feed) = self.inner.known(topic) {
             feed.state().detach(subscriber);
         }
+    }
+
+    /// Whether a topic is being delivered to a subscriber.
+    #[must_use]
+    pub fn is_attached(&self, topic: Topic, subscriber: SubscriberId) -> bool {
+        self.inner.known(topic).is_some_and(|feed| feed.state().is_attached(subscriber))
     }
 
     /// Forgets feeds that nobody has watched for a while. Called every few seconds.

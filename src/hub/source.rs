@@ -9,6 +9,8 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use latchkey_protocol::{EpochMs, Seq, Topic};
 
+use super::subscriber::Standing;
+
 /// The most events one [`EventSource::range`] is asked for.
 pub const PAGE_EVENTS: u64 = 128;
 
@@ -25,6 +27,38 @@ pub struct StoredEvent {
     pub at: EpochMs,
     /// Its `data` on the wire: one JSON value, passed on without being read.
     pub data: Arc<str>,
+}
+
+/// For whom a topic ends with an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// For nobody.
+    None,
+    /// For those who follow it as anybody may: a home that was taken back is there for its host alone.
+    ForPublic,
+    /// For everybody: the home is gone.
+    ForAll,
+}
+
+impl Ending {
+    /// Whether it ends for those who follow it in that quality.
+    pub(super) const fn is_for(self, standing: Standing) -> bool {
+        match (self, standing) {
+            (Self::None, _) | (Self::ForPublic, Standing::Own) => false,
+            (Self::ForPublic, Standing::Public) | (Self::ForAll, _) => true,
+        }
+    }
+}
+
+impl StoredEvent {
+    /// For whom its topic ends with it: the right to follow it is decided at delivery, too (P8).
+    pub(super) fn ending(&self) -> Ending {
+        match self.kind.as_ref() {
+            "property.unlisted" => Ending::ForPublic,
+            "property.deleted" => Ending::ForAll,
+            _ => Ending::None,
+        }
+    }
 }
 
 /// The event table could not be read; it may work again later.

@@ -11,6 +11,15 @@ use latchkey_protocol::Topic;
 /// Names a subscriber for as long as the process runs; later ones have greater ids.
 pub type SubscriberId = u64;
 
+/// In what quality somebody follows a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// As anybody may: for as long as the topic is public.
+    Public,
+    /// As one of those whose it is: for as long as there is anything to follow.
+    Own,
+}
+
 /// Receives the frames of the topics it is attached to.
 pub trait Subscriber: Send + Sync + 'static {
     /// Its name.
@@ -23,6 +32,11 @@ pub trait Subscriber: Send + Sync + 'static {
 
     /// Ready once the next page of a replay may be delivered. A replay can thus be longer than any queue; live events never wait.
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// The topic has ended for this subscriber with what was delivered last: it is no longer its to see, and it is no longer attached.
+    ///
+    /// It must not block, and must not call the hub.
+    fn ended(&self, topic: Topic);
 
     /// The topic's feed cannot go on, and this subscriber is no longer attached: it must resume.
     fn lost(&self, topic: Topic);

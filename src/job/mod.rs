@@ -5,13 +5,14 @@
 //! wakes the runner; the table is looked at every second besides, for delayed ones, other nodes' and leases that ran out.
 
 use std::collections::{HashMap, HashSet};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::job::{Failure, Job, JobId, JobKind, Run, Work};
+use crate::domain::job::{Failure, Job, JobId, JobKind, Mail, Run, Work};
 use crate::service::Services;
 
 /// How often the job table is looked at when nothing calls for it.
@@ -20,12 +21,17 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Longest run; less than a lease (`service::jobs::LEASE_MS`).
 const MAX_RUN: Duration = Duration::from_mins(2);
 
-/// Jobs of one kind that run at once: eight together.
+/// Between tries to record how a job went; together less than its lease (`service::jobs::LEASE_MS`) is longer than a run.
+const PAUSES: [Duration; 4] = [Duration::from_millis(50), Duration::from_secs(1), Duration::from_secs(10), Duration::from_mins(1)];
+
+/// Jobs of one kind that run at once.
 const fn places(work: Work) -> usize {
     match work {
-        Work::Refund | Work::Mail => 3,
+        Work::Refund | Work::Mail | Work::Capture => 3,
+        Work::Void | Work::PayOut | Work::Advance => 2,
         // They share the database with everybody.
         Work::Sweep => 2,
+        Work::Homes | Work::ResetMail => 1,
     }
 }
 
@@ -74,11 +80,7 @@ impl Runner {
                 Ok(run) => run,
                 Err(_) => Run::Failed(Failure { reason: "took too long".to_owned(), is_permanent: false }),
             };
-            let id = task_job.id.clone();
-            if let Err(error) = services.jobs.record(task_job, run).await {
-                // Its lease runs out, and it is run again.
-                tracing::warn!(job = %id, %error, "the result of a job could not be recorded");
-            }
+            record(&services, task_job, run).await;
         });
         self.jobs.insert(task.id(), job);
     }
@@ -92,9 +94,7 @@ impl Runner {
         if has_panicked {
             tracing::error!(job = %job.id, "a job panicked");
             let run = Run::Failed(Failure { reason: "panicked".to_owned(), is_permanent: false });
-            if let Err(error) = self.services.jobs.record(job, run).await {
-                tracing::warn!(%error, "the result of a job could not be recorded");
-            }
+            record(&self.services, job, run).await;
         }
     }
 
@@ -118,6 +118,26 @@ impl Runner {
     }
 }
 
+/// Records how a job went, in spite of a queue that is full for a moment: one that is not recorded is run again when its lease is over, and
+/// a mail that was sent is sent twice.
+async fn record(services: &Services, job: Job, run: Run) {
+    let recorded = again(&PAUSES, || services.jobs.record(job.clone(), run.clone())).await;
+    if let Err(error) = recorded {
+        tracing::warn!(job = %job.id, %error, "the result of a job could not be recorded");
+    }
+}
+
+/// Tries, and after each pause again, until it succeeds.
+async fn again<T, E, F: Future<Output = Result<T, E>>>(pauses: &[Duration], mut attempt: impl FnMut() -> F) -> Result<T, E> {
+    for pause in pauses {
+        match attempt().await {
+            Ok(done) => return Ok(done),
+            Err(_) => tokio::time::sleep(*pause).await,
+        }
+    }
+    attempt().await
+}
+
 /// Does what a job is for.
 async fn perform(services: &Services, job: &Job) -> Run {
     let result = match &job.kind {
@@ -126,13 +146,45 @@ async fn perform(services: &Services, job: &Job) -> Run {
             Ok(false) => Err(Failure { reason: "not all of it has gone back".to_owned(), is_permanent: false }),
             Err(error) => Err(error.into()),
         },
-        JobKind::Mail(mail) => match services.accounts.compose(mail).await {
-            Ok(Some(letter)) => services.mails.send(job, letter).await.map(|()| Run::Done),
-            // Nothing to say any more.
+        JobKind::Capture { payment } => services.payments.capture(*payment).await.map(|_| Run::Done).map_err(Failure::from),
+        JobKind::Void { payment } => services.payments.void(*payment).await.map(|()| Run::Done).map_err(Failure::from),
+        JobKind::PayOut { booking } => services.payments.pay_out(*booking).await.map(|()| Run::Done).map_err(Failure::from),
+        JobKind::Advance { booking } => match services.payments.advance(*booking).await {
+            Ok(Some(run_at)) => Ok(Run::Again { kind: job.kind.clone(), run_at }),
             Ok(None) => Ok(Run::Done),
             Err(error) => Err(error.into()),
         },
+        JobKind::Mail(mail) => send(services, job, mail).await.map(|()| Run::Done),
         JobKind::Sweep(sweep) => services.retention.sweep(sweep.clone()).await.map_err(Failure::from),
+        JobKind::Homes { host } => services.accounts.settle_homes(*host).await.map(|()| Run::Done).map_err(Failure::from),
     };
     result.unwrap_or_else(Run::Failed)
+}
+
+/// Sends the mail that a job owes, if there is still something to say.
+async fn send(services: &Services, job: &Job, mail: &Mail) -> Result<(), Failure> {
+    let Some(letter) = services.accounts.compose(mail).await? else { return Ok(()) };
+    let to = letter.to.clone();
+    services.mails.send(job, letter).await?;
+    Ok(services.accounts.sent(mail, &to).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_fails_for_a_moment_is_tried_again_and_what_fails_for_long_is_given_up() {
+        let tried = std::cell::Cell::new(0);
+        let attempt = |succeeds_at| {
+            tried.set(tried.get() + 1);
+            std::future::ready(if tried.get() >= succeeds_at { Ok(tried.get()) } else { Err("busy") })
+        };
+        let pauses = [Duration::ZERO; 3];
+        assert_eq!(again(&pauses, || attempt(1)).await, Ok(1));
+        tried.set(0);
+        assert_eq!(again(&pauses, || attempt(4)).await, Ok(4));
+        tried.set(0);
+        assert_eq!((again(&pauses, || attempt(9)).await, tried.get()), (Err("busy"), 4));
+    }
 }

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use super::webhook::{SIGNATURE_HEADER, WebhookEvent, WebhookSecret, What};
-use super::{Charge, PaymentProvider, ProviderError};
+use super::{Capture, Charge, PayOut, PaymentProvider, ProviderError};
 use crate::clock::Clock;
 use crate::domain::Money;
 use crate::domain::payment::{AttemptResult, Report};
@@ -138,13 +138,17 @@ impl Sandbox {
             return answer.clone();
         }
         let now = self.clock.now();
+        let paid = match charge.capture {
+            Capture::Later => What::Authorised,
+            Capture::AtOnce => What::Succeeded,
+        };
         let answer = match charge.method.as_str() {
             // As an intent that is paid or on its way cannot be confirmed again.
             _ if books.is_charged(charge.payment) => What::PaymentFailed { reason: "payment_intent_unexpected_state".to_owned() },
-            "pm_card_visa" => What::Succeeded,
+            "pm_card_visa" => paid,
             // The second attempt is the guest coming back from their bank.
-            "pm_card_authentication_required" if charge.attempt > 1 => What::Succeeded,
-            "pm_card_authentication_required" => What::RequiresAction,
+            "pm_card_authentication_required" if charge.attempt > 1 => paid,
+            "pm_card_authentication_required" => What::RequiresAction { client_secret: None },
             "pm_card_settles_late" => What::Processing,
             "pm_card_declined" => What::PaymentFailed { reason: "card_declined".to_owned() },
             _ => What::PaymentFailed { reason: "unknown_payment_method".to_owned() },
@@ -172,7 +176,9 @@ impl Sandbox {
 impl Books {
     /// Whether money of this payment came in, or is on its way.
     fn is_charged(&self, payment: PaymentId) -> bool {
-        self.charges.iter().any(|((charged, _), answer)| *charged == payment && matches!(answer, What::Succeeded | What::Processing))
+        self.charges
+            .iter()
+            .any(|((charged, _), answer)| *charged == payment && matches!(answer, What::Succeeded | What::Processing | What::Authorised))
     }
 
     fn fold(&mut self, entry: Entry) {
@@ -224,6 +230,39 @@ impl PaymentProvider for Sandbox {
         Box::pin(async move { Ok(Report { attempt: charge.attempt, result: answer.into() }) })
     }
 
+    fn capture(&self, payment: PaymentId, _amount: Money) -> BoxFuture<'_, Result<Report, ProviderError>> {
+        let now = self.clock.now();
+        let mut books = self.lock();
+        if !books.charges.contains_key(&(payment, 0)) {
+            books.record(Entry::Charged { payment, attempt: 0, answer: What::Succeeded });
+            let event = WebhookEvent { id: format!("evt_{payment}_capture"), what: What::Succeeded, payment, attempt: 0 };
+            books.record(Entry::Due { event, at: now });
+        }
+        let answer = books.charges[&(payment, 0)].clone();
+        drop(books);
+        self.wake.notify_one();
+        Box::pin(async move { Ok(Report { attempt: 0, result: answer.into() }) })
+    }
+
+    fn void(&self, payment: PaymentId) -> BoxFuture<'_, Result<Report, ProviderError>> {
+        let mut books = self.lock();
+        if !books.charges.contains_key(&(payment, 0)) {
+            books.record(Entry::Charged { payment, attempt: 0, answer: What::Canceled });
+        }
+        let answer = books.charges[&(payment, 0)].clone();
+        drop(books);
+        Box::pin(async move { Ok(Report { attempt: 0, result: answer.into() }) })
+    }
+
+    fn look_up(&self, payment: PaymentId, attempt: u32) -> BoxFuture<'_, Result<Option<Report>, ProviderError>> {
+        let answer = self.lock().charges.get(&(payment, attempt)).cloned();
+        Box::pin(async move { Ok(answer.map(|answer| Report { attempt, result: answer.into() })) })
+    }
+
+    fn pay_out(&self, _pay_out: PayOut) -> BoxFuture<'_, Result<(), ProviderError>> {
+        Box::pin(async { Ok(()) })
+    }
+
     fn refund(&self, payment: PaymentId, total: Money) -> BoxFuture<'_, Result<Report, ProviderError>> {
         let mut books = self.lock();
         if books.refunds.get(&payment) != Some(&total.minor) {
@@ -249,7 +288,7 @@ mod tests {
 
     fn charge(method: &str, attempt: u32) -> Charge {
         let amount = Money { minor: 500, currency: "EUR".parse().unwrap() };
-        Charge { payment: PaymentId::from_bytes([1; 16]), amount, method: method.to_owned(), attempt }
+        Charge { payment: PaymentId::from_bytes([1; 16]), amount, method: method.to_owned(), attempt, capture: Capture::AtOnce }
     }
 
     fn of(attempt: u32, result: AttemptResult) -> Report {
@@ -303,7 +342,7 @@ mod tests {
         let rows = [
             ("pm_card_visa", AttemptResult::Succeeded),
             ("pm_card_declined", AttemptResult::Declined { reason: "card_declined".to_owned() }),
-            ("pm_card_authentication_required", AttemptResult::RequiresAction),
+            ("pm_card_authentication_required", AttemptResult::RequiresAction { client_secret: None }),
             ("pm_card_settles_late", AttemptResult::Processing),
             ("nonsense", AttemptResult::Declined { reason: "unknown_payment_method".to_owned() }),
         ];

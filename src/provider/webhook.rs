@@ -42,7 +42,11 @@ pub struct WebhookEvent {
 pub enum What {
     /// The guest must authenticate.
     #[serde(rename = "payment_intent.requires_action")]
-    RequiresAction,
+    RequiresAction {
+        /// The provider's secret for the guest's client, if it gives one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_secret: Option<String>,
+    },
     /// The bank takes its time.
     #[serde(rename = "payment_intent.processing")]
     Processing,
@@ -52,6 +56,12 @@ pub enum What {
         /// The provider's word for it.
         reason: String,
     },
+    /// The money is set aside.
+    #[serde(rename = "payment_intent.amount_capturable_updated")]
+    Authorised,
+    /// The money will not come in.
+    #[serde(rename = "payment_intent.canceled")]
+    Canceled,
     /// The money came in.
     #[serde(rename = "payment_intent.succeeded")]
     Succeeded,
@@ -66,7 +76,9 @@ pub enum What {
 impl From<What> for AttemptResult {
     fn from(what: What) -> Self {
         match what {
-            What::RequiresAction => Self::RequiresAction,
+            What::RequiresAction { client_secret } => Self::RequiresAction { client_secret },
+            What::Authorised => Self::Authorised,
+            What::Canceled => Self::Canceled,
             What::Processing => Self::Processing,
             What::PaymentFailed { reason } => Self::Declined { reason },
             What::Succeeded => Self::Succeeded,

@@ -4,20 +4,22 @@
 //! homes are written while events go on, so some are newer than the positions say. That is harmless: whatever a log names after its position is
 //! read again as a whole. Every byte is under a checksum, and a file that is not exactly right is no checkpoint.
 
-mod codec;
+mod reader;
+mod writer;
 
 use std::collections::BTreeMap;
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 
-use self::codec::{Reader, Writer};
+use self::reader::Reader;
+use self::writer::Writer;
 use super::index::Index;
 use super::nights::HomeNights;
 use crate::domain::retention::NodeId;
 use crate::domain::{Date, PropertyId};
 
 /// The form of the file; another one is not read. To be raised with every change of what is written.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"LKSEARCH";
 

@@ -220,7 +220,7 @@ impl Find<'_> {
         let listing = &self.index.entries[at].as_ref()?.listing;
         let distance_m = self.circle.and_then(|(centre, _)| Some(self.index.points[at]?.chord(centre).metres()));
         let offer = match self.query.dates {
-            Some(_) => Some(self.cheapest(candidate.slot, listing)?),
+            Some(_) => Some(self.cheapest(candidate, listing)?),
             None => None,
         };
         let key = match (self.query.sort, offer) {
@@ -243,9 +243,11 @@ impl Find<'_> {
         }
     }
 
-    /// The cheapest stay that can be booked now, and its total; of equal ones the first that is tried.
-    fn cheapest(&self, slot: u32, listing: &Listing) -> Option<(Stay, i64)> {
-        let (terms, nights) = (&listing.terms, &self.index.nights);
+    /// The cheapest stay that can be booked now, and its total; of equal ones the first that is tried. `None` as well if a page before this one
+    /// has the home: one stay shows it, and the others are not priced, since the cheapest can only lie further ahead.
+    fn cheapest(&self, candidate: &Candidate, listing: &Listing) -> Option<(Stay, i64)> {
+        let (terms, nights, slot) = (&listing.terms, &self.index.nights, candidate.slot);
+        let after = self.after.filter(|_| self.query.sort == Sort::Price);
         let today = terms.today(self.now);
         let mut best: Option<(Stay, i64)> = None;
         for stay in self.query.stays() {
@@ -256,6 +258,9 @@ impl Find<'_> {
                 continue;
             }
             let Ok(total_minor) = terms.total_minor(stay, self.query.guests) else { continue };
+            if after.is_some_and(|after| (order(total_minor), candidate.rank) <= after) {
+                return None;
+            }
             if best.is_none_or(|(_, least)| total_minor < least) {
                 best = Some((stay, total_minor));
             }

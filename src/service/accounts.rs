@@ -23,21 +23,23 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::BoxFuture;
 use governor::Quota;
-use latchkey_protocol::{SessionId, UserId};
+use latchkey_protocol::{SessionId, Topic, UserId};
 use tokio::sync::Semaphore;
 
 use self::hashing::Hashing;
 pub use self::revocations::OnRevoked;
 use self::revocations::Revocations;
-use self::throttle::Throttle;
+use self::throttle::{FailureThrottle, Throttle};
+use super::roles::Roles;
 use super::tokens::{ACCESS_TTL_MS, AccessTokens, TokenKey};
-use super::{Caller, ServiceError};
+use super::{Caller, ServiceError, wire};
 use crate::clock::Clock;
 use crate::digest::{hex, sha256};
-use crate::domain::account::{Account, AccountWrite, AuditEntry, AuditKind, RefreshFamily};
+use crate::domain::account::{Account, AccountWrite, AuditEntry, AuditKind, RefreshFamily, normal_email};
 use crate::domain::mail::Mail;
-use crate::domain::{AuditId, Job, Timestamp, Write};
+use crate::domain::{AuditId, Event, Job, Refusal, Timestamp, TopicEvent, Write};
 use crate::entropy::{self, fresh_id};
+use crate::provider::mail::is_address;
 use crate::store::{ChangeSet, CommitError, Contended, Lane, Person, Store};
 
 /// Log-ins for one e-mail address from one network address a minute, right or wrong: guessing gets nowhere.
@@ -46,6 +48,9 @@ const LOGINS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(10).expect("10 is not 0")
 /// Log-ins for one e-mail address from anywhere a minute: nor does guessing from many places. More than its owner needs, so that one
 /// attacker's address does not lock them out.
 const LOGINS_PER_EMAIL: NonZeroU32 = NonZeroU32::new(60).expect("60 is not 0");
+
+/// Failed log-ins from one network address an hour, whatever the accounts: nor does trying one password on many of them.
+const FAILURES_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(100).expect("100 is not 0");
 
 /// Passwords that a logged-in user may give a minute, to change something with: a stolen token does not help to guess it.
 const PASSWORDS_PER_USER: NonZeroU32 = NonZeroU32::new(10).expect("10 is not 0");
@@ -65,8 +70,17 @@ const MAX_TRIES: u32 = 8;
 /// Failed log-ins that are being written to the audit log at once; more are only counted.
 const MAX_AUDITS_UNDER_WAY: usize = 64;
 
-/// Takes every home of a host off sale, before the host is erased.
-pub type TakeHomesOffSale = Box<dyn Fn(UserId) -> BoxFuture<'static, Result<(), ServiceError>> + Send + Sync>;
+/// How somebody goes who has homes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Departure {
+    /// They may come back, or be let in again: their homes go off sale.
+    ForNow,
+    /// They were erased: nothing that they wrote of their homes stays.
+    ForGood,
+}
+
+/// Does with every home of a host what their going asks for; said again, it changes nothing.
+pub type LetHomesGo = Box<dyn Fn(UserId, Departure) -> BoxFuture<'static, Result<(), ServiceError>> + Send + Sync>;
 
 /// Secrets and settings of [`Accounts`].
 pub struct AccountsConfig {
@@ -76,6 +90,8 @@ pub struct AccountsConfig {
     pub refresh_key: Vec<u8>,
     /// Where clients reach this hub, without a slash at the end: what links in mails begin with.
     pub public_url: String,
+    /// Registrations from one network address an hour: each costs a password hash, and a mail to whoever is named.
+    pub registrations_per_hour: NonZeroU32,
 }
 
 /// From where somebody asks, and with what.
@@ -90,6 +106,7 @@ pub struct Origin {
 /// Accounts.
 pub struct Accounts {
     store: Arc<Store>,
+    roles: Roles,
     clock: Arc<dyn Clock>,
     tokens: AccessTokens,
     refresh_key: hmac::Key,
@@ -98,12 +115,14 @@ pub struct Accounts {
     limits: Throttles,
     revocations: Arc<Revocations>,
     audits_under_way: Arc<Semaphore>,
-    take_homes_off_sale: OnceLock<TakeHomesOffSale>,
+    let_homes_go: OnceLock<LetHomesGo>,
 }
 
 struct Throttles {
     log_in: Throttle,
     log_in_from_anywhere: Throttle,
+    failed_log_in: FailureThrottle,
+    register: Throttle,
     password: Throttle,
     token: Throttle,
     mail: Throttle,
@@ -111,11 +130,13 @@ struct Throttles {
 }
 
 impl Throttles {
-    fn new() -> Self {
+    fn new(registrations_per_hour: NonZeroU32) -> Self {
         let (minute, hour) = (|times| Throttle::new(Quota::per_minute(times)), |times| Throttle::new(Quota::per_hour(times)));
         Self {
             log_in: minute(LOGINS_PER_ADDRESS),
             log_in_from_anywhere: minute(LOGINS_PER_EMAIL),
+            failed_log_in: FailureThrottle::new(Quota::per_hour(FAILURES_PER_ADDRESS)),
+            register: hour(registrations_per_hour),
             password: minute(PASSWORDS_PER_USER),
             token: minute(TOKENS_PER_ADDRESS),
             mail: hour(MAILS_PER_EMAIL),
@@ -123,17 +144,20 @@ impl Throttles {
         }
     }
 
-    fn sweep(&self) {
-        for throttle in [&self.log_in, &self.log_in_from_anywhere, &self.password, &self.token, &self.mail, &self.export] {
+    fn sweep(&self, now: Timestamp) {
+        let Self { log_in, log_in_from_anywhere, failed_log_in, register, password, token, mail, export } = self;
+        failed_log_in.sweep(now);
+        for throttle in [log_in, log_in_from_anywhere, register, password, token, mail, export] {
             throttle.sweep();
         }
     }
 }
 
-/// What is to be written about a user, and which sessions are over when it is.
+/// What is to be written about a user, what they are told of it, and which sessions are over when it is.
 #[derive(Default)]
 struct Change {
     writes: Vec<Write>,
+    events: Vec<TopicEvent>,
     ended: Vec<SessionId>,
 }
 
@@ -176,10 +200,31 @@ impl Change {
         let until = now.plus_ms(ACCESS_TTL_MS);
         for family in sessions {
             let session = family.session;
-            self.write(AccountWrite::SetFamily(family.end()));
+            self.tell(family.user, Event::SessionEnded { session }, now);
             self.write(AccountWrite::Revoke { session, until });
             self.ended.push(session);
         }
+    }
+
+    /// Tells the user if what their profile shows is no longer that of `edition`.
+    fn tell_of_account(&mut self, edition: i64, now: Timestamp) {
+        let replaced = self.writes.iter().find_map(|write| match write {
+            Write::Account(AccountWrite::Set(account)) => Some((account.user, account.edition)),
+            _ => None,
+        });
+        if let Some((user, edition)) = replaced.filter(|(_, replaced)| *replaced != edition) {
+            self.tell(user, Event::AccountUpdated { user, edition }, now);
+        }
+    }
+
+    /// Tells the user, in their inbox.
+    fn tell(&mut self, user: UserId, event: Event, at: Timestamp) {
+        self.events.push(TopicEvent { topic: Topic::User(user), seq: None, at, event });
+    }
+
+    /// Plans what becomes of the homes of a user who may not let any more: this change decides it, and a crash must not skip it.
+    fn settle_homes(&mut self, user: UserId, now: Timestamp) {
+        self.writes.push(Write::AddJob(Job::homes(user, now)));
     }
 
     /// Owes the user a mail.
@@ -195,16 +240,17 @@ impl Accounts {
     /// `Internal` if the system gives no random numbers.
     pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, config: AccountsConfig, on_revoked: OnRevoked) -> Result<Self, ServiceError> {
         Ok(Self {
+            roles: Roles::new(Arc::clone(&store)),
             store,
             clock,
             tokens: AccessTokens::new(&config.token_keys),
             refresh_key: hmac::Key::new(hmac::HMAC_SHA256, &config.refresh_key),
             public_url: config.public_url,
             hashing: Hashing::new()?,
-            limits: Throttles::new(),
+            limits: Throttles::new(config.registrations_per_hour),
             revocations: Arc::new(Revocations::new(on_revoked)),
             audits_under_way: Arc::new(Semaphore::new(MAX_AUDITS_UNDER_WAY)),
-            take_homes_off_sale: OnceLock::new(),
+            let_homes_go: OnceLock::new(),
         })
     }
 
@@ -213,14 +259,14 @@ impl Accounts {
         self.tokens.set_keys(keys);
     }
 
-    /// Says how homes are taken off sale; only once, when the node is wired.
-    pub fn on_leaving(&self, take_homes_off_sale: TakeHomesOffSale) {
-        let _ = self.take_homes_off_sale.set(take_homes_off_sale);
+    /// Says what becomes of homes; only once, when the node is wired.
+    pub fn on_leaving(&self, let_homes_go: LetHomesGo) {
+        let _ = self.let_homes_go.set(let_homes_go);
     }
 
     /// Forgets attempts and revocations that no longer matter.
     pub fn sweep(&self) {
-        self.limits.sweep();
+        self.limits.sweep(self.now());
         self.revocations.sweep(self.clock.now());
     }
 
@@ -244,7 +290,9 @@ impl Accounts {
     ) -> Result<T, ServiceError> {
         for _ in 0..MAX_TRIES {
             let person = self.person(user).await?;
-            let (change, outcome) = decide(person, self.now())?;
+            let (edition, now) = (person.account.edition, self.now());
+            let (mut change, outcome) = decide(person, now)?;
+            change.tell_of_account(edition, now);
             match self.commit(change).await {
                 Ok(()) => return Ok(outcome),
                 Err(CommitError::Contended(Contended::Login)) => return Err(ServiceError::AlreadyRegistered),
@@ -262,7 +310,8 @@ impl Accounts {
             return Ok(());
         }
         let lane = if change.ended.is_empty() { Lane::Normal } else { Lane::Reserved };
-        let set = ChangeSet { writes: change.writes, ..ChangeSet::default() };
+        let events = change.events.iter().map(wire::new_event).collect();
+        let set = ChangeSet { writes: change.writes, events, ..ChangeSet::default() };
         let (store, revocations, until) = (Arc::clone(&self.store), Arc::clone(&self.revocations), self.now().plus_ms(ACCESS_TTL_MS));
         let task = tokio::spawn(async move {
             store.commit(set, lane).await?;
@@ -288,6 +337,12 @@ impl Accounts {
             drop(permit);
         });
     }
+}
+
+/// An address that letters can be sent to, as logins are stored by it: whoever registers another could never be written to.
+fn reachable_email(email: &str) -> Result<String, Refusal> {
+    let email = normal_email(email)?;
+    if is_address(&email) { Ok(email) } else { Err(Refusal::Invalid { field: "email", reason: "not an e-mail address" }) }
 }
 
 /// 256 random bits as text.

@@ -1,4 +1,4 @@
-//! Quotes, holds and bookings.
+//! Quotes, holds, and the way from a hold to a booking.
 
 use std::sync::Arc;
 
@@ -9,12 +9,10 @@ use super::quota::LeaseQuota;
 use super::{Caller, ServiceError, wire};
 use crate::clock::Clock;
 use crate::domain::calendar::{self, Leases};
-use crate::domain::{
-    BookingId, Calendar, Claim, ClaimId, Decision, Hold, HoldId, PaymentId, PropertyId, Refusal, Seq, Stay, Timestamp, UserId,
-};
+use crate::domain::{Calendar, Claim, ClaimId, Decision, Hold, HoldId, PaymentId, PropertyId, Refusal, Seq, Stay, Timestamp, UserId};
 use crate::entropy::fresh_id;
 use crate::store::Store;
-use latchkey_protocol::client::{AskQuote, BookHold, BookingRef, HoldDates, HoldRef};
+use latchkey_protocol::client::{AskQuote, BookHold, HoldDates, HoldRef};
 use latchkey_protocol::view;
 
 /// A command of the calendar on one's own live hold.
@@ -132,35 +130,6 @@ impl Bookings {
         Ok(booking)
     }
 
-    /// Calls a booking off, as guest or host.
-    ///
-    /// # Errors
-    /// `NotFound`, `Expired`, `InvalidState`, `KeyReused`, `Busy`.
-    pub async fn cancel(&self, caller: &Caller, key: IdempotencyKey, ask: BookingRef) -> Result<view::Booking, ServiceError> {
-        let used = self.keys.begin(caller.user, "cancel", key, &ask).await?;
-        let deal = self.store.deal_of(caller.user, ask.booking).await?.ok_or(ServiceError::NotFound("booking"))?;
-        let cancelled = self
-            .decisions
-            .decide(&used, deal.booking.property, |calendar, now| {
-                let decision = calendar.cancel(ask.booking, caller.user, now)?;
-                Ok(reply(decision, |deal| wire::booking(&deal.booking)))
-            })
-            .await;
-        match cancelled {
-            // Not live any more: the stored state says why.
-            Err(ServiceError::Refused(Refusal::NotFound)) => {
-                let ended = self.store.deal_of(caller.user, ask.booking).await?.ok_or(ServiceError::NotFound("booking"))?;
-                Err(ended.booking.cancel(crate::domain::booking::Party::Guest, self.now()).err().unwrap_or(Refusal::NotFound).into())
-            }
-            other => {
-                if let Ok(booking) = &other {
-                    self.quota.end(booking.guest, booking.id);
-                }
-                other
-            }
-        }
-    }
-
     /// One's own hold, live or over.
     ///
     /// # Errors
@@ -174,22 +143,6 @@ impl Bookings {
         };
         let found = found.filter(|found| found.guest == caller.user && found.property == property);
         Ok(wire::hold(&found.ok_or(ServiceError::NotFound("hold"))?, claim.calendar().seq()))
-    }
-
-    /// A booking that the caller is a party of.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    pub async fn find_booking(&self, caller: &Caller, booking: BookingId) -> Result<view::Booking, ServiceError> {
-        Ok(wire::booking(&self.store.deal_of(caller.user, booking).await?.ok_or(ServiceError::NotFound("booking"))?.booking))
-    }
-
-    /// The caller's bookings, as guest and as host, newest first, older than `before`.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub async fn list(&self, caller: &Caller, before: Option<BookingId>, limit: u16) -> Result<Vec<view::Booking>, ServiceError> {
-        Ok(self.store.bookings_of(caller.user, before, limit).await?.iter().map(wire::booking).collect())
     }
 
     /// A property's calendar in a window of at most 732 days, as `viewer` or somebody unknown sees it; nights of the past are not told.

@@ -6,18 +6,23 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::ServiceError;
-use super::availability::Availability;
+use super::availability::{Availability, PropertyClaim};
 use super::idempotency::{Keys, Use};
 use crate::clock::Clock;
-use crate::domain::{Calendar, Decision, PropertyId, Refusal, Timestamp};
-use crate::store::{CommitError, Contended, Lane};
+use crate::domain::booking::Deal;
+use crate::domain::{BookingId, Calendar, Claim, Decision, PropertyId, Refusal, Timestamp, Write};
+use crate::store::{CommitError, Contended, Lane, Store};
 
 /// How often a command is decided again because another writer was first.
 const MAX_DECISIONS: u32 = 5;
 
+/// How often it is decided again what follows from something that happened: it will not be said again so soon.
+const MAX_RECORDINGS: u32 = 8;
+
 /// Decides users' commands on these calendars.
 pub struct Decisions {
     availability: Arc<Availability>,
+    store: Arc<Store>,
     keys: Arc<Keys>,
     clock: Arc<dyn Clock>,
 }
@@ -25,8 +30,8 @@ pub struct Decisions {
 impl Decisions {
     /// On these calendars, under these keys.
     #[must_use]
-    pub fn new(availability: Arc<Availability>, keys: Arc<Keys>, clock: Arc<dyn Clock>) -> Self {
-        Self { availability, keys, clock }
+    pub fn new(availability: Arc<Availability>, store: Arc<Store>, keys: Arc<Keys>, clock: Arc<dyn Clock>) -> Self {
+        Self { availability, store, keys, clock }
     }
 
     /// Claims, decides and commits, again if another writer was first; the same key gives the first answer.
@@ -40,7 +45,7 @@ impl Decisions {
     {
         for _ in 0..MAX_DECISIONS {
             let claim = self.availability.claim(property).await?;
-            let now = Timestamp::from_epoch_ms(self.clock.now());
+            let now = self.now();
             let decision = match decide(claim.calendar(), now) {
                 Ok(decision) => decision,
                 Err(refusal) => {
@@ -62,6 +67,83 @@ impl Decisions {
         Err(ServiceError::Busy)
     }
 
+    /// Claims, decides and commits on a booking in whatever state, again if another writer was first; `decide` gets the booking as stored if it
+    /// is over and so not in the calendar. The same key gives the first answer.
+    ///
+    /// # Errors
+    /// `NotFound` for no such booking; what `decide` refuses, unless that is the first use's own success; `KeyReused`, `Busy`, `Unavailable`.
+    pub async fn decide_on_booking<T, F>(&self, used: &Use, booking: BookingId, decide: F) -> Result<T, ServiceError>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Fn(&Calendar, Option<Deal>, Timestamp) -> Result<Decision<T>, Refusal>,
+    {
+        for _ in 0..MAX_DECISIONS {
+            let (claim, ended) = self.claim_booking(booking).await?;
+            let now = self.now();
+            let decision = match decide(claim.calendar(), ended, now) {
+                Ok(decision) => decision,
+                Err(refusal) => {
+                    drop(claim);
+                    return self.keys.or_first_answer(used, refusal.into()).await;
+                }
+            };
+            let idempotency = used.record(&decision.outcome, now)?;
+            match claim.commit(decision.changes, Some(idempotency), Lane::Normal).await {
+                Ok(()) => return Ok(decision.outcome),
+                Err(CommitError::Contended(Contended::Key)) => {
+                    return self.keys.first_answer(used).await?.ok_or(ServiceError::Busy);
+                }
+                Err(CommitError::Contended(_) | CommitError::TooLate) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(ServiceError::Busy)
+    }
+
+    /// Writes down what happened to a booking by no user's command: what the provider says, or its time. It has room of its own in the
+    /// committer's queue. A webhook that was taken into account before changes nothing; what it changed then is told again.
+    ///
+    /// # Errors
+    /// `NotFound` for no such booking; what `decide` refuses; `Busy`, `Unavailable`.
+    pub async fn record_on_booking<T, F>(&self, booking: BookingId, webhook: Option<&str>, decide: F) -> Result<T, ServiceError>
+    where
+        F: Fn(&Calendar, Option<Deal>, Timestamp) -> Result<Decision<T>, Refusal>,
+    {
+        for _ in 0..MAX_RECORDINGS {
+            let (claim, ended) = self.claim_booking(booking).await?;
+            let now = self.now();
+            let mut decision = decide(claim.calendar(), ended, now)?;
+            if let Some(event_id) = webhook {
+                decision.changes.writes.push(Write::SeeWebhook { event_id: event_id.to_owned(), at: now });
+            }
+            if decision.changes.is_empty() {
+                return Ok(decision.outcome);
+            }
+            match claim.commit(decision.changes, None, Lane::Reserved).await {
+                Ok(()) | Err(CommitError::Contended(Contended::Webhook)) => return Ok(decision.outcome),
+                Err(CommitError::Contended(_) | CommitError::TooLate) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(ServiceError::Busy)
+    }
+
+    /// The claim on a booking's home, and the booking as stored if it is not live there.
+    async fn claim_booking(&self, booking: BookingId) -> Result<(PropertyClaim, Option<Deal>), ServiceError> {
+        let property = self.store.deal(booking).await?.ok_or(ServiceError::NotFound("booking"))?.booking.property;
+        let claim = self.availability.claim(property).await?;
+        let ended = match claim.calendar().claim(booking) {
+            Some(Claim::Booked(_)) => None,
+            // Read under the claim: its own topic guards it.
+            Some(Claim::Hold(_) | Claim::Blocked(_)) | None => self.store.deal(booking).await?,
+        };
+        Ok((claim, ended))
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_epoch_ms(self.clock.now())
+    }
+
     /// Claims, decides and commits, again if another writer was first; for what can be said twice without harm, and so needs no key.
     ///
     /// # Errors
@@ -71,18 +153,32 @@ impl Decisions {
         F: Fn(&Calendar, Timestamp) -> Result<Decision<T>, Refusal>,
     {
         for _ in 0..MAX_DECISIONS {
-            let claim = self.availability.claim(property).await?;
-            let decision = decide(claim.calendar(), Timestamp::from_epoch_ms(self.clock.now()))?;
-            if decision.changes.is_empty() {
-                return Ok(decision.outcome);
-            }
-            match claim.commit(decision.changes, None, Lane::Normal).await {
-                Ok(()) => return Ok(decision.outcome),
-                Err(CommitError::Contended(_) | CommitError::TooLate) => {}
-                Err(error) => return Err(error.into()),
+            if let Some(outcome) = self.decide_once(property, &decide).await? {
+                return Ok(outcome);
             }
         }
         Err(ServiceError::Busy)
+    }
+
+    /// Claims, decides and commits; nothing, if another writer was first: then what the decision rests on besides the calendar is to be read
+    /// again too.
+    ///
+    /// # Errors
+    /// As [`Self::decide_again`].
+    pub async fn decide_once<T, F>(&self, property: PropertyId, decide: F) -> Result<Option<T>, ServiceError>
+    where
+        F: Fn(&Calendar, Timestamp) -> Result<Decision<T>, Refusal>,
+    {
+        let claim = self.availability.claim(property).await?;
+        let decision = decide(claim.calendar(), Timestamp::from_epoch_ms(self.clock.now()))?;
+        if decision.changes.is_empty() {
+            return Ok(Some(decision.outcome));
+        }
+        match claim.commit(decision.changes, None, Lane::Normal).await {
+            Ok(()) => Ok(Some(decision.outcome)),
+            Err(CommitError::Contended(_) | CommitError::TooLate) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

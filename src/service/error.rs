@@ -142,6 +142,7 @@ fn refusal_to_wire(refusal: &Refusal) -> WireError {
         Refusal::NotYours => wire(ErrorCode::Forbidden),
         Refusal::Expired { expires_at } => WireError::new(ErrorCode::Expired, "it ran out").with("expires_at", expires_at.epoch_ms()),
         Refusal::InvalidState { state } => wire(ErrorCode::InvalidState).with("state", *state),
+        Refusal::TooEarly { from } => WireError::new(ErrorCode::TooEarly, "it is too early for this").with("from", from.epoch_ms()),
         Refusal::ExtendedToTheEnd { until } => {
             WireError::new(ErrorCode::InvalidState, "a hold cannot be extended any further").with("until", until.epoch_ms())
         }

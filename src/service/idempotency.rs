@@ -150,6 +150,7 @@ const fn may_be_own_success(refused: &ServiceError) -> bool {
             | Refusal::Expired { .. }
             | Refusal::InvalidState { .. }
             | Refusal::ExtendedToTheEnd { .. }
+            | Refusal::TooEarly { .. }
             | Refusal::HoldCooldown { .. }
             | Refusal::PriceChanged { .. }
             | Refusal::RefundTooLarge,

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use latchkey_protocol::view;
 
-use super::{ServiceError, wire};
+use super::roles::Roles;
+use super::{Caller, ServiceError, wire};
 use crate::clock::Clock;
 pub use crate::domain::job::JobId;
 use crate::domain::job::{Job, JobState, Run, Work};
@@ -24,7 +25,7 @@ pub const LEASE_MS: i64 = 5 * 60_000;
 /// The state of a job that is leased, by name.
 const RUNNING: &str = "running";
 
-/// Jobs of one process that was killed: it has places for eight.
+/// Jobs of one process that was killed: it has places for ten.
 const MAX_ORPHANS: u16 = 100;
 
 /// How often an admin's command is decided again because a worker was first.
@@ -33,6 +34,7 @@ const MAX_DECISIONS: u32 = 5;
 /// Work for later.
 pub struct Jobs {
     store: Arc<Store>,
+    roles: Roles,
     clock: Arc<dyn Clock>,
 }
 
@@ -40,7 +42,7 @@ impl Jobs {
     /// Of this store.
     #[must_use]
     pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+        Self { roles: Roles::new(Arc::clone(&store)), store, clock }
     }
 
     /// At start: makes the recurring jobs that are not there yet, and takes up those that the process before was at when it was killed, if
@@ -132,11 +134,18 @@ impl Jobs {
         self.store.job_added().await;
     }
 
-    /// Jobs, in the order of their names, after `after`.
+    /// Jobs, in the order of their names, after `after`. For admins, like the two below.
     ///
     /// # Errors
-    /// If the database cannot be read.
-    pub async fn list(&self, state: Option<view::JobState>, after: Option<&JobId>, limit: u16) -> Result<Vec<view::Job>, ServiceError> {
+    /// `Forbidden`.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        state: Option<view::JobState>,
+        after: Option<&JobId>,
+        limit: u16,
+    ) -> Result<Vec<view::Job>, ServiceError> {
+        self.roles.require_admin(caller).await?;
         let state = state.map(|state| match state {
             view::JobState::Waiting => "waiting",
             view::JobState::Running => RUNNING,
@@ -148,8 +157,9 @@ impl Jobs {
     /// Has a job run now, from its first try on.
     ///
     /// # Errors
-    /// `NotFound`; `InvalidState` while it runs.
-    pub async fn retry(&self, id: &JobId) -> Result<view::Job, ServiceError> {
+    /// `Forbidden`, `NotFound`; `InvalidState` while it runs.
+    pub async fn retry(&self, caller: &Caller, id: &JobId) -> Result<view::Job, ServiceError> {
+        self.roles.require_admin(caller).await?;
         for _ in 0..MAX_DECISIONS {
             let job = self.find(id).await?.retry(self.now())?;
             let retried = wire::job(&job);
@@ -165,8 +175,9 @@ impl Jobs {
     /// Throws a job away.
     ///
     /// # Errors
-    /// `NotFound`; `InvalidState` while it runs, and for a refund or a sweep.
-    pub async fn discard(&self, id: &JobId) -> Result<(), ServiceError> {
+    /// `Forbidden`, `NotFound`; `InvalidState` while it runs, and for a refund or a sweep.
+    pub async fn discard(&self, caller: &Caller, id: &JobId) -> Result<(), ServiceError> {
+        self.roles.require_admin(caller).await?;
         for _ in 0..MAX_DECISIONS {
             let job = self.find(id).await?;
             job.discard()?;

@@ -10,13 +10,18 @@ use std::sync::Arc;
 use latchkey_protocol::rest::{CreateProperty, UpdateProperty};
 use latchkey_protocol::{Topic, view};
 use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, MutexGuard};
 
+use super::accounts::Departure;
 use super::availability::Availability;
 use super::cache::Cache;
 use super::decisions::Decisions;
 use super::idempotency::{IdempotencyKey, Keys};
+use super::roles::Roles;
 use super::{Caller, Expected, ServiceError, wire};
 use crate::clock::Clock;
+use crate::domain::account::{Account, AccountWrite};
+use crate::domain::booking::BookingTerms;
 use crate::domain::{Calendar, Decision, Event, Listing, ListingState, PropertyId, Refusal, Timestamp, TopicEvent, UserId, Write};
 use crate::entropy::fresh_id;
 use crate::store::{ChangeSet, CommitError, Contended, Lane, Store};
@@ -24,15 +29,25 @@ use crate::store::{ChangeSet, CommitError, Contended, Lane, Store};
 /// Homes kept in memory for reading.
 const CACHED_LISTINGS: u64 = 10_000;
 
+/// How often a home is put on sale again because its host's account was changed meanwhile.
+const MAX_TRIES: u32 = 8;
+
+/// Hosts who put homes on sale at once; more share a turn by chance.
+const TURNS: usize = 64;
+
 /// Homes.
 pub struct Listings {
     store: Arc<Store>,
+    roles: Roles,
     keys: Arc<Keys>,
     decisions: Arc<Decisions>,
     availability: Arc<Availability>,
     clock: Arc<dyn Clock>,
     /// Stamped on each new home, in basis points.
     service_fee_bp: u16,
+    /// One for each host, by the last byte of their id: what they put on sale raises the version of their account, so many at once would only
+    /// get into each other's way.
+    turns: [Mutex<()>; TURNS],
     /// The homes that are read, in whatever state they are.
     cache: Cache<PropertyId, Arc<Listing>>,
 }
@@ -55,56 +70,76 @@ impl Listings {
         service_fee_bp: u16,
     ) -> Self {
         let cache = Cache::new("listings", CACHED_LISTINGS);
-        Self { store, keys, decisions, availability, clock, service_fee_bp, cache }
+        let turns = [const { Mutex::const_new(()) }; TURNS];
+        Self { roles: Roles::new(Arc::clone(&store)), store, keys, decisions, availability, clock, service_fee_bp, turns, cache }
     }
 
     /// Makes a home, a draft unless it is to be published at once; the caller becomes its host. Its topic begins with this.
     ///
     /// # Errors
-    /// `Invalid`, `KeyReused`, `Busy`.
+    /// `Forbidden` for who is no host, `Invalid`, `KeyReused`, `Busy`.
     pub async fn create(&self, caller: &Caller, key: IdempotencyKey, ask: CreateProperty) -> Result<view::Property, ServiceError> {
+        self.roles.require_host(caller).await?;
         let used = self.keys.begin(caller.user, "create_property", key, &ask).await?;
         let now = Timestamp::from_epoch_ms(self.clock.now());
         let (description, terms) = fields::created(&ask, self.service_fee_bp)?;
         let id = PropertyId::from_bytes(fresh_id(now.epoch_ms()));
-        let listing = Listing::new(id, caller.user, description, terms, now);
+        let booking_terms = BookingTerms { policy: ask.cancellation_policy, is_instant: ask.instant_book };
+        let listing = Listing { booking_terms, ..Listing::new(id, caller.user, description, terms, now) };
         let listing = if ask.publish { listing.publish()? } else { listing };
         listing.validate()?;
         let event = TopicEvent { topic: Topic::Property(id), seq: Some(1), at: now, event: Event::PropertyListed { property: id } };
-        let set = ChangeSet {
-            writes: vec![Write::AddListing(Box::new(listing.clone()))],
-            events: vec![wire::new_event(&event)],
-            deadline: None,
-            idempotency: Some(used.record(&Created { id }, now)?),
-        };
-        match self.store.commit(set, Lane::Normal).await {
-            Ok(()) => Ok(wire::property(&listing, Some(caller.user))),
-            Err(CommitError::Contended(Contended::Key)) => {
-                let first: Created<PropertyId> = self.keys.first_answer(&used).await?.ok_or(ServiceError::Busy)?;
-                self.find(Some(caller.user), first.id).await
+        let _turn = self.turn(caller.user).await;
+        for _ in 0..MAX_TRIES {
+            let set = ChangeSet {
+                writes: vec![Write::AddListing(Box::new(listing.clone())), self.as_host(caller.user).await?],
+                events: vec![wire::new_event(&event)],
+                deadline: None,
+                idempotency: Some(used.record(&Created { id }, now)?),
+            };
+            match self.store.commit(set, Lane::Normal).await {
+                Ok(()) => return Ok(wire::property(&listing, Some(caller.user))),
+                Err(CommitError::Contended(Contended::Key)) => {
+                    let first: Created<PropertyId> = self.keys.first_answer(&used).await?.ok_or(ServiceError::Busy)?;
+                    return self.find(Some(caller), first.id).await;
+                }
+                // Their account was changed meanwhile.
+                Err(CommitError::Contended(_)) => {}
+                Err(error) => return Err(error.into()),
             }
-            Err(error) => Err(error.into()),
         }
+        Err(ServiceError::Busy)
     }
 
-    /// A home, as `viewer` or somebody unknown sees it.
+    /// What rides with whatever puts a home on sale: its host may let, and their account is at a new version when that is committed. So
+    /// whoever closes the account at that moment has to look again (`accounts/leaving.rs`), and after that nothing is put on sale.
+    async fn as_host(&self, user: UserId) -> Result<Write, ServiceError> {
+        let account = self.store.account(user).await?.filter(Account::may_let).ok_or(ServiceError::Forbidden)?;
+        Ok(Write::Account(AccountWrite::Set(account.touched())))
+    }
+
+    async fn turn(&self, host: UserId) -> MutexGuard<'_, ()> {
+        let last = host.as_bytes().last().copied().unwrap_or_default();
+        self.turns[usize::from(last) % TURNS].lock().await
+    }
+
+    /// A home, as the caller or somebody unknown sees it. What is not there for others is there for whoever looks after the hub, as its
+    /// host sees it, unless it is deleted.
     ///
     /// # Errors
     /// `NotFound`, also for what is not theirs to see.
-    pub async fn find(&self, viewer: Option<UserId>, property: PropertyId) -> Result<view::Property, ServiceError> {
-        let listing = self.listing(property).await?.filter(|listing| listing.is_visible_to(viewer));
-        let listing = listing.ok_or(ServiceError::NotFound("property"))?;
-        Ok(wire::property(&listing, viewer))
-    }
-
-    /// A home as an administrator sees it, in whatever state it is but deleted.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    pub async fn find_any(&self, property: PropertyId) -> Result<view::Property, ServiceError> {
-        let listing = self.listing(property).await?.filter(|listing| listing.state != ListingState::Deleted);
-        let listing = listing.ok_or(ServiceError::NotFound("property"))?;
-        Ok(wire::property(&listing, Some(listing.host)))
+    pub async fn find(&self, caller: Option<&Caller>, property: PropertyId) -> Result<view::Property, ServiceError> {
+        let listing = self.listing(property).await?.ok_or(ServiceError::NotFound("property"))?;
+        let viewer = caller.map(|caller| caller.user);
+        if listing.is_visible_to(viewer) {
+            return Ok(wire::property(&listing, viewer));
+        }
+        match caller {
+            Some(caller) if listing.state != ListingState::Deleted && self.roles.is_admin(caller).await? => {
+                Ok(wire::property(&listing, Some(listing.host)))
+            }
+            Some(_) | None => Err(ServiceError::NotFound("property")),
+        }
     }
 
     async fn listing(&self, property: PropertyId) -> Result<Option<Arc<Listing>>, ServiceError> {
@@ -142,9 +177,26 @@ impl Listings {
     /// Shows one's own home to everybody.
     ///
     /// # Errors
-    /// `NotFound`, `Invalid` if something is missing, `Busy`.
+    /// `NotFound`, `Forbidden` for who is no host any more, `Invalid` if something is missing, `Busy`.
     pub async fn publish(&self, caller: &Caller, property: PropertyId) -> Result<view::Property, ServiceError> {
-        self.change(caller, property, |calendar, now| calendar.publish(caller.user, now)).await
+        let own = self.availability.look(property, |calendar| calendar.own_listing(caller.user).map(|_| ())).await?;
+        own.map_err(ServiceError::Refused).map_err(of_property)?;
+        let _turn = self.turn(caller.user).await;
+        for _ in 0..MAX_TRIES {
+            let as_host = self.as_host(caller.user).await?;
+            let decide = |calendar: &Calendar, now| {
+                let mut decision = calendar.publish(caller.user, now)?;
+                if !decision.changes.is_empty() {
+                    decision.changes.writes.push(as_host.clone());
+                }
+                Ok(decision)
+            };
+            if let Some(published) = self.decisions.decide_once(property, decide).await.map_err(of_property)? {
+                self.forget(property).await;
+                return Ok(wire::property(&published, Some(caller.user)));
+            }
+        }
+        Err(ServiceError::Busy)
     }
 
     /// Takes one's own home back from everybody else.
@@ -163,21 +215,23 @@ impl Listings {
         self.change(caller, property, |calendar, now| calendar.delete(caller.user, now)).await.map(|_| ())
     }
 
-    /// Takes every published home of a user back: their account is about to go, or was suspended. Said again, it changes nothing.
+    /// What becomes of every home of a user who goes: off sale with the holds on them, or erased. Said again, it changes nothing.
     ///
     /// # Errors
-    /// `Busy`, `Unavailable`; what was taken back until then stays so.
-    pub async fn take_off_sale(self: Arc<Self>, host: UserId) -> Result<(), ServiceError> {
-        let mut before = None;
-        loop {
-            let page = self.store.listings_page(host, before, 100).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            before = Some(last.id);
-            for listing in page.iter().filter(|listing| listing.state == ListingState::Published) {
-                let unlisted = self.decisions.decide_again(listing.id, |calendar, now| calendar.unlist(host, now)).await?;
-                self.forget(unlisted.id).await;
-            }
+    /// `Busy`, `Unavailable`; what was done until then stays so.
+    pub async fn let_go(self: Arc<Self>, host: UserId, departure: Departure) -> Result<(), ServiceError> {
+        for home in self.store.listings_of(host).await? {
+            match departure {
+                Departure::ForNow if home.state == ListingState::Deleted => continue,
+                Departure::ForNow => self.decisions.decide_again(home.id, Calendar::withdraw).await?,
+                Departure::ForGood => {
+                    let notes = self.store.blocks_of(home.id).await?;
+                    self.decisions.decide_again(home.id, |calendar, now| calendar.erase(&notes, now)).await?
+                }
+            };
+            self.forget(home.id).await;
         }
+        Ok(())
     }
 
     /// Changes one's own home by a command of its calendar.

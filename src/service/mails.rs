@@ -1,4 +1,4 @@
-//! Mails: a letter is given to whoever sends it, under a name that stays the same however often its job is run.
+//! Mails: a letter is given to whoever sends it, under a name and a date that stay the same however often its job is run.
 
 use std::sync::Arc;
 
@@ -14,6 +14,9 @@ pub struct Mails {
     clock: Arc<dyn Clock>,
 }
 
+/// How long letters are kept that were sent as files: they hold names, addresses, tokens.
+const KEPT_MS: i64 = 7 * 86_400_000;
+
 impl Mails {
     /// By this mailer.
     #[must_use]
@@ -21,16 +24,25 @@ impl Mails {
         Self { mailer, clock }
     }
 
-    /// Sends the letter that a job owes. Run again after a crash it is sent twice, with one Message-ID.
+    /// Sends the letter that a job owes. Run again after a crash it is sent twice, with one Message-ID; as a file it is written twice, and is
+    /// one file.
     ///
     /// # Errors
     /// What failed, and whether trying again can help.
     pub async fn send(&self, job: &Job, letter: Letter) -> Result<(), Failure> {
-        let envelope = Envelope { letter, message: job.id.key.clone(), at: self.clock.now() };
+        let envelope = Envelope { letter, message: job.id.key.clone(), at: job.created_at.epoch_ms() };
         self.mailer.send(envelope).await.map_err(|error| match error {
             MailError::Temporary(reason) => Failure { reason, is_permanent: false },
             MailError::Permanent(reason) => Failure { reason, is_permanent: true },
         })
+    }
+
+    /// Removes letters that were sent as files a week ago; gives how many.
+    ///
+    /// # Errors
+    /// What failed; what was removed until then stays so.
+    pub async fn sweep(&self) -> Result<usize, ServiceError> {
+        self.mailer.forget_before(self.clock.now() - KEPT_MS).await.map_err(|error| ServiceError::Unavailable(error.to_string()))
     }
 }
 

@@ -18,7 +18,9 @@ pub mod payments;
 pub mod photos;
 pub mod quota;
 pub mod retention;
+pub mod roles;
 pub mod search;
+pub mod stays;
 pub mod tokens;
 pub mod topics;
 pub mod wire;
@@ -70,10 +72,12 @@ pub struct Services {
     pub listings: std::sync::Arc<listings::Listings>,
     /// Their pictures.
     pub photos: photos::Photos,
-    /// Quotes, holds, bookings.
+    /// Quotes, holds, and booking them.
     pub bookings: bookings::Bookings,
-    /// Paying, webhooks, refunds.
-    pub payments: payments::Payments,
+    /// Bookings, from their request to their end.
+    pub stays: stays::Stays,
+    /// Paying, webhooks, refunds, payouts.
+    pub payments: std::sync::Arc<payments::Payments>,
     /// Who may follow what, and snapshots.
     pub topics: topics::Topics,
     /// Work for later: leasing, recording, and what an admin may do.

@@ -2,33 +2,31 @@
 //! what it says is committed. A webhook says the same again, in any order. A crash between two steps is repaired by whoever comes next:
 //! the guest's repetition, the webhook, or the worker that asks for refunds.
 
+mod background;
+
 use std::sync::Arc;
 
 use latchkey_protocol::client::Pay;
+use latchkey_protocol::rest::GiveRefund;
 use latchkey_protocol::{BookingId, PaymentId, view};
 
-use super::availability::Availability;
 use super::decisions::{Decisions, reply};
 use super::idempotency::{IdempotencyKey, Keys};
 use super::quota::LeaseQuota;
 use super::{Caller, ServiceError, wire};
 use crate::clock::Clock;
-use crate::domain::booking::{Deal, Party};
+use crate::domain::account::AccountState;
+use crate::domain::booking::{BookingState, Deal, Party};
 use crate::domain::payment::Report;
-use crate::domain::{Calendar, Claim, Decision, Money, PaymentState, Refusal, Timestamp, Write};
-use crate::provider::webhook::WebhookEvent;
-use crate::provider::{Charge, PaymentProvider};
-use crate::store::{CommitError, Contended, Lane, Store};
-
-/// How often a report is decided on again because another writer was first.
-const MAX_DECISIONS: u32 = 8;
+use crate::domain::{Calendar, Payment, PaymentState, Refusal, Timestamp};
+use crate::provider::{Capture, Charge, PaymentProvider, ProviderError};
+use crate::store::{BookingFilter, Store};
 
 /// Longest payment method token, in bytes.
 const MAX_METHOD_BYTES: usize = 255;
 
 /// Paying, webhooks, refunds.
 pub struct Payments {
-    availability: Arc<Availability>,
     store: Arc<Store>,
     keys: Arc<Keys>,
     decisions: Arc<Decisions>,
@@ -41,7 +39,6 @@ impl Payments {
     /// With this provider.
     #[must_use]
     pub fn new(
-        availability: Arc<Availability>,
         store: Arc<Store>,
         keys: Arc<Keys>,
         decisions: Arc<Decisions>,
@@ -49,10 +46,11 @@ impl Payments {
         quota: Arc<LeaseQuota>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { availability, store, keys, decisions, provider, quota, clock }
+        Self { store, keys, decisions, provider, quota, clock }
     }
 
-    /// Pays for one's own booking. Repeating it with the same key goes on where a crash left it and charges once.
+    /// Pays what is due of one's own booking: its price, or what an accepted alteration costs more. Repeating it with the same key goes on
+    /// where a crash left it and charges once.
     ///
     /// # Errors
     /// `Invalid`, `NotFound`, `Expired`, `InvalidState`, `KeyReused`, `Busy`; `Unavailable` if the provider does not answer.
@@ -61,10 +59,11 @@ impl Payments {
             return Err(Refusal::Invalid { field: "payment_method", reason: "1 to 255 bytes" }.into());
         }
         let used = self.keys.begin(caller.user, "pay", key, &ask).await?;
-        let deal = self.store.deal_of(caller.user, ask.booking).await?.ok_or(ServiceError::NotFound("booking"))?;
+        let deal = self.deal_of(caller, ask.booking).await?;
         let decide = |calendar: &Calendar, now| {
             let decision = calendar.begin_payment(ask.booking, caller.user, ask.payment_method.clone(), now)?;
-            Ok(reply(decision, |deal| wire::payment(&deal.payment, Party::Guest)))
+            let payment = decision.outcome.0.find_payment(decision.outcome.1).ok_or(Refusal::NotFound)?.clone();
+            Ok(reply(decision, |_| wire::payment(&payment, Party::Guest)))
         };
         let begun = self.decisions.decide(&used, deal.booking.property, decide).await;
         let begun: view::Payment = begun.map_err(|refused| match refused {
@@ -72,117 +71,150 @@ impl Payments {
             ServiceError::Refused(Refusal::NotFound) => deal.booking.payable(self.now()).err().unwrap_or(Refusal::NotFound).into(),
             other => other,
         })?;
-        self.go_on(caller, begun.booking).await
+        self.go_on(begun.booking, begun.id).await
     }
 
     /// A payment of a booking that the caller is a party of.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn find(&self, caller: &Caller, booking: BookingId) -> Result<view::Payment, ServiceError> {
-        let deal = self.store.deal_of(caller.user, booking).await?.ok_or(ServiceError::NotFound("booking"))?;
-        let party = deal.booking.party(caller.user).ok_or(ServiceError::NotFound("booking"))?;
-        Ok(wire::payment(&deal.payment, party))
+    pub async fn find(&self, caller: &Caller, payment: PaymentId) -> Result<view::Payment, ServiceError> {
+        let deal = self.deal_with(caller, payment).await?;
+        let party = deal.booking.require_party(caller.user)?;
+        let payment = deal.find_payment(payment).ok_or(ServiceError::NotFound("payment"))?;
+        Ok(wire::payment(payment, party))
     }
 
-    /// Takes a webhook into account, once.
+    /// The payments of a booking that the caller is a party of, the first one first.
     ///
     /// # Errors
-    /// `NotFound` for a payment we do not know; `Busy` and `Unavailable` ask the provider to send it again.
-    pub async fn take_webhook(&self, event: WebhookEvent) -> Result<(), ServiceError> {
-        let payment = self.store.payment(event.payment).await?.ok_or(ServiceError::NotFound("payment"))?;
-        let id = event.id.clone();
-        self.record(payment.booking, &Report::from(event), Some(id)).await.map(|_| ())
+    /// `NotFound`.
+    pub async fn list_of(&self, caller: &Caller, booking: BookingId) -> Result<Vec<view::Payment>, ServiceError> {
+        let deal = self.deal_of(caller, booking).await?;
+        let party = deal.booking.require_party(caller.user)?;
+        Ok(deal.payments().map(|payment| wire::payment(payment, party)).collect())
     }
 
-    /// Asks the provider for a refund that is due; what it says is recorded, with the end of its job. Asking again changes nothing. Says whether
-    /// everything that was due has gone back.
+    /// The payments of the caller's bookings, of the newest bookings first, older than `before`; of `limit` bookings at most.
     ///
     /// # Errors
-    /// `Unavailable`, `Busy`: to be tried again.
-    pub async fn send_refund(&self, payment: PaymentId) -> Result<bool, ServiceError> {
-        let Some(payment) = self.store.payment(payment).await? else { return Ok(true) };
-        if payment.refunded_minor >= payment.refund_due_minor {
-            return Ok(true);
+    /// If the database cannot be read.
+    pub async fn list(&self, caller: &Caller, before: Option<BookingId>, limit: u16) -> Result<Vec<Vec<view::Payment>>, ServiceError> {
+        let mut lists = Vec::new();
+        for booking in self.store.bookings_of(caller.user, &BookingFilter::default(), before, limit).await? {
+            lists.push(self.list_of(caller, booking.id).await?);
         }
-        let due = Money { minor: payment.refund_due_minor, currency: payment.amount.currency };
-        let answer = self.provider.refund(payment.id, due).await;
-        let report = answer.map_err(|error| ServiceError::Unavailable(error.to_string()))?;
-        let payment = self.record(payment.booking, &report, None).await?.payment;
-        Ok(payment.refunded_minor >= payment.refund_due_minor)
+        Ok(lists)
+    }
+
+    /// Asks the provider what became of a payment, for a guest who comes back from their bank before the webhook does, or whose webhook was lost.
+    ///
+    /// # Errors
+    /// `NotFound`; `Unavailable` if the provider does not answer.
+    pub async fn refresh(&self, caller: &Caller, payment: PaymentId) -> Result<view::Payment, ServiceError> {
+        let deal = self.deal_with(caller, payment).await?;
+        let known = deal.find_payment(payment).ok_or(ServiceError::NotFound("payment"))?;
+        let report = self.provider.look_up(payment, known.attempts).await.map_err(unavailable)?;
+        if let Some(report) = report {
+            self.record(deal.booking.id, payment, &report, None).await?;
+        }
+        self.capture_soon(payment).await;
+        self.find(caller, payment).await
+    }
+
+    /// Promises money of a payment back beyond the policy. It comes out of the host's share, so it is the host's to give, or an admin's.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden` for the guest, `Invalid`, `InvalidState` if that is more than is there, `KeyReused`, `Busy`.
+    pub async fn give_refund(
+        &self,
+        caller: &Caller,
+        key: IdempotencyKey,
+        payment: PaymentId,
+        ask: GiveRefund,
+    ) -> Result<view::Payment, ServiceError> {
+        let used = self.keys.begin(caller.user, "give_refund", key, &(payment, ask)).await?;
+        let stored = self.store.payment(payment).await?.ok_or(ServiceError::NotFound("payment"))?;
+        let deal = self.store.deal(stored.booking).await?.ok_or(ServiceError::NotFound("payment"))?;
+        match deal.booking.require_host(caller.user) {
+            Ok(()) => {}
+            Err(_) if self.is_admin(caller).await? => {}
+            Err(Refusal::NotYours) => return Err(Refusal::NotYours.into()),
+            Err(_) => return Err(ServiceError::NotFound("payment")),
+        }
+        self.decisions
+            .decide_on_booking(&used, deal.booking.id, |calendar, ended, now| {
+                let decision = calendar.refund(deal.booking.id, payment, ended, ask.amount_minor, now)?;
+                let refunded = decision.outcome.0.find_payment(payment).ok_or(Refusal::NotFound)?.clone();
+                Ok(reply(decision, |_| wire::payment(&refunded, Party::Host)))
+            })
+            .await
+    }
+
+    async fn is_admin(&self, caller: &Caller) -> Result<bool, ServiceError> {
+        let account = self.store.account(caller.user).await?;
+        Ok(account.is_some_and(|account| account.state == AccountState::Active && account.is_admin))
+    }
+
+    async fn deal_of(&self, caller: &Caller, booking: BookingId) -> Result<Deal, ServiceError> {
+        self.store.deal_of(caller.user, booking).await?.ok_or(ServiceError::NotFound("booking"))
+    }
+
+    async fn deal_with(&self, caller: &Caller, payment: PaymentId) -> Result<Deal, ServiceError> {
+        let payment = self.store.payment(payment).await?.ok_or(ServiceError::NotFound("payment"))?;
+        self.store.deal_of(caller.user, payment.booking).await?.ok_or(ServiceError::NotFound("payment"))
     }
 
     /// Goes on with a payment whose intent is committed, by this use of the key or an earlier one.
-    async fn go_on(&self, caller: &Caller, booking: BookingId) -> Result<view::Payment, ServiceError> {
-        let deal = self.store.deal_of(caller.user, booking).await?.ok_or(ServiceError::NotFound("booking"))?;
-        match deal.payment.state {
-            PaymentState::RequiresConfirmation { .. } => self.ask_provider(deal).await,
-            PaymentState::RequiresPaymentMethod { .. }
-            | PaymentState::RequiresAction
-            | PaymentState::Processing
-            | PaymentState::Succeeded
-            | PaymentState::Canceled => Ok(wire::payment(&deal.payment, Party::Guest)),
+    async fn go_on(&self, booking: BookingId, payment: PaymentId) -> Result<view::Payment, ServiceError> {
+        let deal = self.store.deal(booking).await?.ok_or(ServiceError::NotFound("booking"))?;
+        let known = deal.find_payment(payment).ok_or(ServiceError::NotFound("payment"))?;
+        let mut known = known.clone();
+        if let PaymentState::RequiresConfirmation { method } = &known.state {
+            known = self.ask_provider(&deal, &known, method).await?;
         }
+        if known.state == PaymentState::RequiresCapture {
+            known = self.capture_soon(payment).await.unwrap_or(known);
+        }
+        Ok(wire::payment(&known, Party::Guest))
     }
 
-    /// The second and third step.
-    async fn ask_provider(&self, deal: Deal) -> Result<view::Payment, ServiceError> {
-        let PaymentState::RequiresConfirmation { method } = &deal.payment.state else {
-            return Ok(wire::payment(&deal.payment, Party::Guest));
-        };
-        let charge =
-            Charge { payment: deal.payment.id, amount: deal.payment.amount, method: method.clone(), attempt: deal.payment.attempts };
-        let answer = self.provider.charge(charge).await;
-        let report = answer.map_err(|error| ServiceError::Unavailable(error.to_string()))?;
-        let deal = self.record(deal.booking.id, &report, None).await?;
-        Ok(wire::payment(&deal.payment, Party::Guest))
+    /// The second and third step. What an alteration costs more is taken at once: the nights change with it, or it goes back.
+    async fn ask_provider(&self, deal: &Deal, payment: &Payment, method: &str) -> Result<Payment, ServiceError> {
+        let capture = if payment.id == deal.booking.payment { Capture::Later } else { Capture::AtOnce };
+        let charge = Charge { payment: payment.id, amount: payment.amount, method: method.to_owned(), attempt: payment.attempts, capture };
+        let report = self.provider.charge(charge).await.map_err(unavailable)?;
+        let deal = self.record(deal.booking.id, payment.id, &report, None).await?;
+        deal.find_payment(payment.id).cloned().ok_or(ServiceError::NotFound("payment"))
+    }
+
+    /// Takes money that was set aside for a booking that is confirmed, as the job does that was committed with the confirmation; gives the
+    /// payment if there was anything to take. If the provider does not answer now, the job asks again.
+    pub(super) async fn capture_soon(&self, payment: PaymentId) -> Option<Payment> {
+        match self.capture(payment).await {
+            Ok(captured) => captured,
+            Err(error) => {
+                tracing::warn!(%payment, %error, "the money that was set aside is taken later");
+                None
+            }
+        }
     }
 
     /// Commits what the provider reports, under the property's claim.
-    async fn record(&self, booking: BookingId, report: &Report, webhook: Option<String>) -> Result<Deal, ServiceError> {
-        let stored = self.store.deal(booking).await?.ok_or(ServiceError::NotFound("booking"))?;
-        for _ in 0..MAX_DECISIONS {
-            let claim = self.availability.claim(stored.booking.property).await?;
-            let now = self.now();
-            let mut decision = self.decide_report(claim.calendar(), booking, report, now).await?;
-            if let Some(event_id) = &webhook {
-                decision.changes.writes.push(Write::SeeWebhook { event_id: event_id.clone(), at: now });
-            }
-            if decision.changes.is_empty() {
-                return Ok(decision.outcome);
-            }
-            match claim.commit(decision.changes, None, Lane::Reserved).await {
-                Ok(()) => {
-                    if decision.outcome.booking.deadline().is_none() {
-                        self.quota.end(decision.outcome.booking.guest, booking);
-                    }
-                    return Ok(decision.outcome);
-                }
-                // Taken into account before: say yes again.
-                Err(CommitError::Contended(Contended::Webhook)) => return Ok(decision.outcome),
-                Err(CommitError::Contended(_) | CommitError::TooLate) => {}
-                Err(error) => return Err(error.into()),
-            }
+    async fn record(&self, booking: BookingId, payment: PaymentId, report: &Report, webhook: Option<&str>) -> Result<Deal, ServiceError> {
+        let decide = |calendar: &Calendar, ended, now| calendar.report_payment(booking, payment, ended, report, now);
+        let deal = self.decisions.record_on_booking(booking, webhook, decide).await?;
+        if !matches!(deal.booking.state, BookingState::PendingPayment { .. }) {
+            self.quota.end(deal.booking.guest, booking);
         }
-        Err(ServiceError::Busy)
-    }
-
-    async fn decide_report(
-        &self,
-        calendar: &Calendar,
-        booking: BookingId,
-        report: &Report,
-        now: Timestamp,
-    ) -> Result<Decision<Deal>, ServiceError> {
-        let ended = match calendar.claim(booking) {
-            Some(Claim::Booked(_)) => None,
-            // Over, so it is not in the calendar; its own topic guards it.
-            Some(Claim::Hold(_) | Claim::Blocked(_)) | None => self.store.deal(booking).await?,
-        };
-        Ok(calendar.report_payment(booking, ended, report, now)?)
+        Ok(deal)
     }
 
     fn now(&self) -> Timestamp {
         Timestamp::from_epoch_ms(self.clock.now())
     }
+}
+
+fn unavailable(error: ProviderError) -> ServiceError {
+    ServiceError::Unavailable(error.to_string())
 }

@@ -8,6 +8,7 @@ mod image;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream};
 use latchkey_protocol::rest::{CaptionPhoto, OrderPhotos};
 use latchkey_protocol::view;
 
@@ -23,13 +24,23 @@ use crate::domain::photo::caption;
 pub use crate::domain::photo::{ImageKind, MAX_PHOTO_BYTES};
 use crate::domain::{Photo, PhotoId, PropertyId, Timestamp};
 use crate::entropy::fresh_id;
-use crate::store::{PhotoFiles, Store};
+use crate::store::{PhotoFiles, Store, StoreError};
 
 /// A file this old that nothing names is an orphan; a younger one may be about to be named.
 const ORPHAN_MS: i64 = 60 * 60_000;
 
 /// Files that are asked about at once by a sweep.
 const SWEEP_PAGE: usize = 500;
+
+/// A photo on its way to somebody.
+pub struct PhotoFile<S> {
+    /// Its format.
+    pub kind: ImageKind,
+    /// Its length in bytes.
+    pub length: u64,
+    /// Its bytes, read when they are asked for.
+    pub bytes: S,
+}
 
 /// Photos.
 pub struct Photos {
@@ -165,20 +176,28 @@ impl Photos {
         Ok(())
     }
 
-    /// A photo's file and its format.
+    /// A photo's file, to be sent as it is read.
     ///
     /// # Errors
     /// `NotFound` unless a home names it; `Unavailable`.
-    pub async fn read(&self, photo: PhotoId) -> Result<(ImageKind, Bytes), ServiceError> {
-        if self.store.photos_named(&[photo]).await?.is_empty() {
-            return Err(ServiceError::NotFound("photo"));
-        }
-        let bytes = self.files.get(photo).await?.ok_or(ServiceError::NotFound("photo"))?;
-        let kind = ImageKind::of(&bytes).ok_or_else(|| {
+    pub async fn read(&self, photo: PhotoId) -> Result<PhotoFile<impl Stream<Item = Result<Bytes, StoreError>> + use<>>, ServiceError> {
+        self.must_be_named(photo).await?;
+        let (first, length) = self.files.beginning(photo).await?.ok_or(ServiceError::NotFound("photo"))?;
+        let kind = ImageKind::of(&first).ok_or_else(|| {
             tracing::error!(%photo, "a photo's file is not a picture");
             ServiceError::Internal
         })?;
-        Ok((kind, bytes))
+        let rest = self.files.rest(photo, first.len() as u64);
+        Ok(PhotoFile { kind, length, bytes: stream::iter([Ok(first)]).chain(rest) })
+    }
+
+    /// Whether a photo can be had; its file is not looked at.
+    ///
+    /// # Errors
+    /// `NotFound` unless a home names it; `Unavailable`.
+    pub async fn must_be_named(&self, photo: PhotoId) -> Result<(), ServiceError> {
+        let is_named = !self.store.photos_named(&[photo]).await?.is_empty();
+        is_named.then_some(()).ok_or(ServiceError::NotFound("photo"))
     }
 
     /// Removes files that nothing names; gives how many.

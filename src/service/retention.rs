@@ -12,8 +12,8 @@ use super::ServiceError;
 use crate::clock::Clock;
 use crate::domain::job::{JobKind, Run};
 use crate::domain::retention::{IdWalk, LogPosition, NodeId, Outlived, Periods, Sweep, first_kept};
-use crate::domain::{Seq, Timestamp, Topic, Write};
-use crate::store::{ChangeSet, Lane, LoggedBatch, Store};
+use crate::domain::{Seq, Timestamp, Topic, UserId, Write};
+use crate::store::{Aged, ChangeSet, Lane, LoggedBatch, Store};
 
 /// Records in one change set.
 const MAX_RECORDS: usize = 500;
@@ -89,6 +89,11 @@ impl Retention {
                 Some(progress) => progress,
                 None => return Ok(Run::Done),
             },
+            Sweep::Audit(walk) => self.audit(walk, before(periods.audit_ms)).await?,
+            Sweep::Addresses(user) => match self.addresses(user).await? {
+                Some(progress) => progress,
+                None => return Ok(Run::Done),
+            },
         };
         let pause_ms = if progress.has_more { SOON_MS } else { EVERY_MS };
         Ok(Run::Again { kind: JobKind::Sweep(progress.sweep), run_at: self.now().plus_ms(pause_ms) })
@@ -96,7 +101,9 @@ impl Retention {
 
     /// Holds that ended before `until`. Goes no further than the first live lease, so that start-up need not look before it.
     async fn holds(&self, walk: Option<IdWalk>, until: Timestamp) -> Result<Progress, ServiceError> {
-        let Some(mut walk) = self.begin(walk, true).await? else { return Ok(Progress { sweep: Sweep::Holds(None), has_more: false }) };
+        let Some(mut walk) = self.begin(walk, Aged::Holds).await? else {
+            return Ok(Progress { sweep: Sweep::Holds(None), has_more: false });
+        };
         for _ in 0..MAX_STEPS {
             let Some(end) = walk.window_end(until) else { return Ok(Progress { sweep: Sweep::Holds(Some(walk)), has_more: false }) };
             let found = self.store.ended_holds(walk.from, end, MAX_RECORDS).await?;
@@ -113,7 +120,9 @@ impl Retention {
 
     /// Sessions that were over before `since`. They end in no order, so the walk begins again when it has come to its end.
     async fn sessions(&self, walk: Option<IdWalk>, since: Timestamp) -> Result<Progress, ServiceError> {
-        let Some(mut walk) = self.begin(walk, false).await? else { return Ok(Progress { sweep: Sweep::Sessions(None), has_more: false }) };
+        let Some(mut walk) = self.begin(walk, Aged::Sessions).await? else {
+            return Ok(Progress { sweep: Sweep::Sessions(None), has_more: false });
+        };
         for _ in 0..MAX_STEPS {
             let Some(end) = walk.window_end(since) else { return Ok(Progress { sweep: Sweep::Sessions(None), has_more: false }) };
             let found = self.store.sessions_over(walk.from, end, since, MAX_RECORDS).await?;
@@ -124,10 +133,35 @@ impl Retention {
         Ok(Progress { sweep: Sweep::Sessions(Some(walk)), has_more: true })
     }
 
-    async fn begin(&self, walk: Option<IdWalk>, of_holds: bool) -> Result<Option<IdWalk>, ServiceError> {
+    /// Entries of the audit log from before `until`: they are in the order of their ids, so the walk only goes on.
+    async fn audit(&self, walk: Option<IdWalk>, until: Timestamp) -> Result<Progress, ServiceError> {
+        let Some(mut walk) = self.begin(walk, Aged::Audit).await? else {
+            return Ok(Progress { sweep: Sweep::Audit(None), has_more: false });
+        };
+        for _ in 0..MAX_STEPS {
+            let Some(end) = walk.window_end(until) else { return Ok(Progress { sweep: Sweep::Audit(Some(walk)), has_more: false }) };
+            let found = self.store.audit_entries(walk.from, end, MAX_RECORDS).await?;
+            let is_full = found.outlived.len() >= MAX_RECORDS;
+            self.delete("audit", found.outlived).await?;
+            walk = walk.after(end, is_full);
+        }
+        Ok(Progress { sweep: Sweep::Audit(Some(walk)), has_more: true })
+    }
+
+    /// The addresses of who was erased; `None` when none is left.
+    async fn addresses(&self, user: UserId) -> Result<Option<Progress>, ServiceError> {
+        // Each look reads all of the user's entries: so many at once.
+        const AT_ONCE: usize = 10_000;
+        let found = self.store.addresses_of(user, AT_ONCE).await?;
+        let has_more = found.len() >= AT_ONCE;
+        self.delete("address", found).await?;
+        Ok(has_more.then_some(Progress { sweep: Sweep::Addresses(user), has_more }))
+    }
+
+    async fn begin(&self, walk: Option<IdWalk>, table: Aged) -> Result<Option<IdWalk>, ServiceError> {
         match walk {
             Some(walk) => Ok(Some(walk)),
-            None => Ok(self.store.first_hold_or_session(of_holds).await?.map(IdWalk::starting)),
+            None => Ok(self.store.first_of(table).await?.map(IdWalk::starting)),
         }
     }
 
@@ -169,13 +203,14 @@ impl Retention {
     ) -> Result<(LogPosition, bool), ServiceError> {
         while *steps > 0 {
             let batches = self.store.log(position.node, position.next).await?;
-            let has_young = batches.last().is_some_and(|batch| batch.at >= until);
+            // Any, and not only the last one: clocks step back.
+            let has_young = batches.iter().any(|batch| batch.at >= until);
             for stretch in stretches(&batches, until) {
                 if *steps == 0 {
                     return Ok((position, false));
                 }
                 *steps -= 1;
-                self.delete_logged(position.node, &stretch, parts).await?;
+                self.delete_logged(position.node, &stretch, parts, until).await?;
                 position.next = stretch.last().map_or(position.next, |batch| batch.number + 1);
             }
             if has_young || batches.is_empty() {
@@ -185,8 +220,9 @@ impl Retention {
         Ok((position, false))
     }
 
-    /// Deletes what these batches of a log name, then the batches.
-    async fn delete_logged(&self, node: NodeId, batches: &[&LoggedBatch], parts: LogParts) -> Result<(), ServiceError> {
+    /// Deletes what these batches of a log name, then the batches. A key that they name may have been forgotten since and used anew, by a
+    /// batch of its own: only what is from before `until` goes (P7).
+    async fn delete_logged(&self, node: NodeId, batches: &[&LoggedBatch], parts: LogParts, until: Timestamp) -> Result<(), ServiceError> {
         let mut outlived = Vec::new();
         if parts.events {
             let mut newest: HashMap<Topic, Seq> = HashMap::new();
@@ -200,12 +236,12 @@ impl Retention {
                 outlived.extend(below.map(|below| Outlived::Events { topic, below }));
             }
         }
-        let named = batches.iter().flat_map(|batch| &batch.named).filter(|named| match named {
-            Outlived::Key { .. } => parts.keys,
-            _ => parts.batch,
-        });
-        outlived.extend(named.cloned());
+        if parts.keys {
+            let key = |(scope, key): &(String, String)| Outlived::Key { scope: scope.clone(), key: key.clone(), before: until };
+            outlived.extend(batches.iter().flat_map(|batch| &batch.keys).map(key));
+        }
         if parts.batch {
+            outlived.extend(batches.iter().flat_map(|batch| &batch.webhooks).cloned().map(Outlived::Webhook));
             outlived.extend(batches.iter().map(|batch| Outlived::Batch { node, number: batch.number }));
         }
         self.delete("log", outlived).await
@@ -244,11 +280,11 @@ fn stretches(batches: &[LoggedBatch], until: Timestamp) -> Vec<Vec<&LoggedBatch>
     let mut stretches: Vec<Vec<&LoggedBatch>> = Vec::new();
     let mut records = 0;
     for batch in batches.iter().take_while(|batch| batch.at < until) {
-        records += 1 + batch.events.len() + batch.named.len();
+        records += batch.record_count();
         match stretches.last_mut() {
             Some(stretch) if records <= MAX_RECORDS => stretch.push(batch),
             _ => {
-                records = 1 + batch.events.len() + batch.named.len();
+                records = batch.record_count();
                 stretches.push(vec![batch]);
             }
         }

@@ -9,7 +9,8 @@ use super::availability::Availability;
 use super::{Caller, ServiceError, wire};
 use crate::clock::Clock;
 use crate::domain::terms::BOOKING_WINDOW_DAYS;
-use crate::domain::{Calendar, Timestamp};
+use crate::domain::{Calendar, Timestamp, UserId};
+use crate::hub::Standing;
 use crate::store::Store;
 
 /// Topics, as their followers see them.
@@ -32,27 +33,28 @@ impl Topics {
         self.store.epoch()
     }
 
-    /// Whether the caller, or an anonymous one, may follow a topic (P8). What is not theirs looks like what does not exist.
+    /// In what standing the caller, or an anonymous one, may follow a topic (P8). What is not theirs looks like what does not exist.
     ///
     /// # Errors
     /// `Unauthenticated` for an anonymous caller on a private topic; `NotFound`.
-    pub async fn authorise(&self, caller: Option<&Caller>, topic: Topic) -> Result<(), ServiceError> {
+    pub async fn authorise(&self, caller: Option<&Caller>, topic: Topic) -> Result<Standing, ServiceError> {
         match (topic, caller) {
             (Topic::Property(property), caller) => {
                 let viewer = caller.map(|caller| caller.user);
-                let is_visible = self.availability.look(property, |calendar| calendar.listing().is_visible_to(viewer)).await?;
-                if is_visible { Ok(()) } else { Err(ServiceError::NotFound("property")) }
+                let standing = self.availability.look(property, |calendar| standing(calendar, viewer)).await?;
+                standing.ok_or(ServiceError::NotFound("property"))
             }
             (Topic::User(_) | Topic::Booking(_), None) => Err(ServiceError::Unauthenticated("this topic is private")),
-            (Topic::User(user), Some(caller)) if user == caller.user => Ok(()),
+            (Topic::User(user), Some(caller)) if user == caller.user => Ok(Standing::Own),
             (Topic::User(_), Some(_)) => Err(ServiceError::NotFound("topic")),
             (Topic::Booking(booking), Some(caller)) => {
-                self.store.deal_of(caller.user, booking).await?.map(|_| ()).ok_or(ServiceError::NotFound("topic"))
+                self.store.deal_of(caller.user, booking).await?.map(|_| Standing::Own).ok_or(ServiceError::NotFound("topic"))
             }
         }
     }
 
-    /// A topic's state and the sequence at which it was that: pushes go on from there.
+    /// A topic's state and the sequence at which it was that: pushes go on from there. A home that was taken back at that sequence is not shown,
+    /// so whoever follows it from there hears of it.
     ///
     /// # Errors
     /// `NotFound`, `Busy`.
@@ -60,11 +62,13 @@ impl Topics {
         match topic {
             Topic::Property(property) => {
                 let now = Timestamp::from_epoch_ms(self.clock.now());
+                let viewer = caller.map(|caller| caller.user);
                 let look = |calendar: &Calendar| {
+                    standing(calendar, viewer)?;
                     let today = calendar.listing().today(now);
-                    wire::calendar(calendar, today, today.saturating_add(i32::from(BOOKING_WINDOW_DAYS) + 1))
+                    Some(wire::calendar(calendar, today, today.saturating_add(i32::from(BOOKING_WINDOW_DAYS) + 1)))
                 };
-                let view = self.availability.look(property, look).await?;
+                let view = self.availability.look(property, look).await?.ok_or(ServiceError::NotFound("property"))?;
                 Ok((view.seq, Snapshot::Calendar(view)))
             }
             Topic::User(user) => {
@@ -79,4 +83,11 @@ impl Topics {
             }
         }
     }
+}
+
+/// In what standing somebody may follow a home, if they may.
+fn standing(calendar: &Calendar, viewer: Option<UserId>) -> Option<Standing> {
+    let listing = calendar.listing();
+    let standing = if viewer == Some(listing.host) { Standing::Own } else { Standing::Public };
+    listing.is_visible_to(viewer).then_some(standing)
 }

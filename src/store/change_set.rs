@@ -52,6 +52,9 @@ pub struct ChangeSet {
     pub idempotency: Option<Idempotency>,
 }
 
+/// Most records of a change set: more than the longest calendar of a home has, and less than holds up every other commit for long.
+pub(super) const MAX_RECORDS: usize = 10_000;
+
 impl ChangeSet {
     /// How many records it writes, to bound batches.
     pub(super) fn record_count(&self) -> usize {
@@ -97,7 +100,8 @@ impl ChangeSet {
             | AccountWrite::Revoke { .. }
             | AccountWrite::AddOneTime(_)
             | AccountWrite::AddAudit(_)
-            | AccountWrite::SetAdmins(_) => true,
+            | AccountWrite::SetAdmins(_)
+            | AccountWrite::EndFamily { .. } => true,
         }
     }
 }

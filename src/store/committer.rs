@@ -14,7 +14,7 @@ use latchkey_protocol::Seq;
 use surrealdb::types::{Error as SurrealError, SurrealValue, Uuid, Variables};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
-use super::change_set::{ChangeSet, StoredEvent};
+use super::change_set::{ChangeSet, MAX_RECORDS, StoredEvent};
 use super::database::{Database, ROOM_CHECK, variables};
 use super::error::{CommitError, StoreError};
 use super::heads::Heads;
@@ -178,6 +178,9 @@ impl Committer {
     pub(super) async fn commit(&self, set: ChangeSet, lane: Lane) -> Result<(), CommitError> {
         if !set.is_guarded() {
             return Err(CommitError::Refused("replaces or deletes without a guarded append".to_owned()));
+        }
+        if set.record_count() > MAX_RECORDS {
+            return Err(CommitError::Refused(format!("a change set of {} records", set.record_count())));
         }
         let lane = match lane {
             Lane::Normal => &self.normal,

@@ -7,7 +7,7 @@ use surrealdb::types::{RecordId, SurrealValue, Value};
 use super::Store;
 use super::database::{row, variables};
 use super::error::StoreError;
-use super::rows::array_record;
+use super::rows::key_record;
 use crate::domain::Timestamp;
 
 /// A use of a key.
@@ -49,7 +49,7 @@ struct Stored {
 
 impl FirstUse {
     pub(super) fn record(&self) -> RecordId {
-        array_record("idempotency", [self.scope.as_str().into_value(), self.key.as_str().into_value()])
+        key_record(&self.scope, &self.key)
     }
 }
 

@@ -27,7 +27,7 @@ pub use database::{Database, DatabaseConfig, MemoryCaps};
 pub use error::{CommitError, Contended, Outcome, StoreError, classify};
 pub use idempotency::{FirstUse, Idempotency, KeyFound};
 pub use photos::PhotoFiles;
-pub use read::{CalendarState, Found, InboxState, Lease, LoggedBatch, Person, SearchHome};
+pub use read::{Aged, BookingFilter, CalendarState, Found, InboxState, Lease, LoggedBatch, Person, SearchHome};
 
 use crate::clock::Clock;
 use crate::domain::retention::NodeId;

@@ -3,14 +3,20 @@
 //! A file is there before the change set that names it, and goes after the one that forgets it; so what is named is there, and what a crash
 //! leaves behind is an orphan, which a sweep removes. Only `service::photos` uses this.
 
+use std::fs::File;
 use std::io::{self, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use futures_util::{Stream, stream};
 
 use super::error::StoreError;
 use crate::domain::PhotoId;
 use crate::durable::{BY_UMASK, unfinished, write_whole};
+
+/// Bytes of a file that are in memory for each of its readers.
+const CHUNK_BYTES: usize = 128 * 1024;
 
 /// The folder of photos.
 #[derive(Debug, Clone)]
@@ -37,18 +43,32 @@ impl PhotoFiles {
         blocking(move || write_whole(&path, BY_UMASK, |file| file.write_all(&bytes))).await
     }
 
-    /// A file's bytes.
+    /// The first bytes of a file and its length in bytes.
     ///
     /// # Errors
     /// `Unavailable`.
-    pub async fn get(&self, id: PhotoId) -> Result<Option<Bytes>, StoreError> {
+    pub async fn beginning(&self, id: PhotoId) -> Result<Option<(Bytes, u64)>, StoreError> {
         let path = self.path(id);
-        blocking(move || match std::fs::read(path) {
-            Ok(bytes) => Ok(Some(Bytes::from(bytes))),
+        blocking(move || match File::open(path) {
+            Ok(file) => Ok(Some((chunk_at(&file, 0)?, file.metadata()?.len()))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         })
         .await
+    }
+
+    /// A file from `offset` on, a chunk at a time. Between two chunks nothing is held, neither bytes nor an open file: whoever reads slowly,
+    /// or not at all, costs as little as a socket.
+    pub fn rest(&self, id: PhotoId, offset: u64) -> impl Stream<Item = Result<Bytes, StoreError>> + Send + Sync + use<> {
+        let path = self.path(id);
+        stream::try_unfold(offset, move |offset| {
+            let path = path.clone();
+            async move {
+                let chunk = blocking(move || chunk_at(&File::open(path)?, offset)).await?;
+                let next = offset + chunk.len() as u64;
+                Ok((!chunk.is_empty()).then_some((chunk, next)))
+            }
+        })
     }
 
     /// Removes a file; one that is not there is as good as removed.
@@ -94,6 +114,22 @@ impl PhotoFiles {
     }
 }
 
+/// The bytes of a file from `offset` on: a chunk, less at its end, nothing behind it.
+fn chunk_at(file: &File, offset: u64) -> io::Result<Bytes> {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut filled = 0;
+    while filled < chunk.len() {
+        match file.read_at(&mut chunk[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    chunk.truncate(filled);
+    Ok(chunk.into())
+}
+
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, StoreError> {
     let done = tokio::task::spawn_blocking(work).await.map_err(|error| unavailable(&error))?;
     done.map_err(|error| unavailable(&error))
@@ -101,4 +137,28 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
 
 fn unavailable(error: &dyn std::fmt::Display) -> StoreError {
     StoreError::Unavailable(format!("photos: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::TryStreamExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn p10_a_file_is_read_a_chunk_at_a_time_and_comes_out_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = PhotoFiles::open(dir.path()).unwrap();
+        for (number, length) in [(1, 0), (2, 1), (3, CHUNK_BYTES), (4, CHUNK_BYTES + 1), (5, 3 * CHUNK_BYTES + 7)] {
+            let id = PhotoId::from_bytes([number; 16]);
+            let bytes: Bytes = (0..=250).cycle().take(length).collect();
+            files.put(id, bytes.clone()).await.unwrap();
+            let (first, whole) = files.beginning(id).await.unwrap().unwrap();
+            assert_eq!((first.len(), whole), (length.min(CHUNK_BYTES), length as u64));
+            let rest: Vec<Bytes> = files.rest(id, first.len() as u64).try_collect().await.unwrap();
+            assert!(rest.iter().all(|chunk| chunk.len() <= CHUNK_BYTES), "{length}");
+            assert!([first].iter().chain(&rest).flatten().eq(&bytes), "{length}");
+        }
+        assert_eq!(files.beginning(PhotoId::from_bytes([9; 16])).await.unwrap(), None);
+    }
 }

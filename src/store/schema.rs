@@ -9,10 +9,10 @@ use crate::entropy;
 
 /// The version that `schema.surql` describes. A change of it that needs data rewritten raises this and adds a step to
 /// [`MIGRATIONS`]; a change that does not (a new table, an optional field) needs neither, since the file is applied at every start.
-const VERSION: i64 = 3;
+const VERSION: i64 = 5;
 
 /// Steps from version `index + 1` to the next: SurrealQL, run in one transaction before the schema is applied.
-const MIGRATIONS: &[&str] = &[JOBS_OF_EVERY_KIND, ACCOUNTS_WITH_A_STATE];
+const MIGRATIONS: &[&str] = &[JOBS_OF_EVERY_KIND, ACCOUNTS_WITH_A_STATE, JOBS_WITH_THEIR_KEY, ERASED_WITHOUT_ADDRESSES];
 
 /// 2: jobs are of every kind, and were refunds named by a UUID. The log of batches names keys and webhooks from here on; a sweep of its own
 /// finds those from before. The fields are defined by the schema, later; until then the table takes any.
@@ -46,6 +46,19 @@ const ACCOUNTS_WITH_A_STATE: &str = "
     DEFINE FIELD OVERWRITE version ON user TYPE option<int>;
     LET $hosts = array::distinct(SELECT VALUE host FROM property);
     UPDATE user SET about = '', is_host = record::id(id) IN $hosts, is_admin = false, state = 'active', edition = 1, version = 1 RETURN NONE";
+
+/// 4: jobs have their key as a field, for the index that their list is read by.
+const JOBS_WITH_THEIR_KEY: &str = "
+    DEFINE TABLE IF NOT EXISTS job SCHEMAFULL;
+    DEFINE FIELD OVERWRITE key ON job TYPE option<string>;
+    UPDATE job SET key = record::id(id)[1] RETURN NONE";
+
+/// 5: the audit log keeps no address of who was erased. What is erased from here on is followed by a job.
+const ERASED_WITHOUT_ADDRESSES: &str = "
+    DEFINE TABLE IF NOT EXISTS audit SCHEMAFULL;
+    DEFINE FIELD OVERWRITE address ON audit TYPE option<string>;
+    LET $erased = SELECT VALUE record::id(id) FROM user WHERE state = 'erased';
+    UPDATE audit SET address = NONE WHERE actor IN $erased OR (actor = NONE AND user IN $erased) RETURN NONE";
 
 const SCHEMA: &str = include_str!("../../schema.surql");
 

@@ -2,11 +2,13 @@
 
 mod admins;
 mod command_line;
+mod hosts;
 mod leaving;
 mod passwords;
 mod profiles;
 mod sessions;
 
+use futures_util::StreamExt as _;
 use latchkey_protocol::rest::{Login, Page, Refresh, Register, Tokens};
 use latchkey_protocol::view::{AuditEntry, Me, User};
 use latchkey_protocol::{ErrorCode, UserId};
@@ -58,6 +60,8 @@ async fn a_registration_with_a_fault_names_its_field() {
     let rows = [
         ("nobody", PASSWORD, "Ada", "email"),
         ("a b@example.test", PASSWORD, "Ada", "email"),
+        ("a@b@example.test", PASSWORD, "Ada", "email"),
+        ("ada@example..test", PASSWORD, "Ada", "email"),
         (&format!("{long}@example.test"), PASSWORD, "Ada", "email"),
         ("ada@example.test", "short", "Ada", "password"),
         ("ada@example.test", &long, "Ada", "password"),
@@ -106,6 +110,37 @@ async fn guessing_a_password_is_throttled_and_its_owner_still_gets_in() {
     let ask = Login { email: "ada@example.test".to_owned(), password: PASSWORD.to_owned() };
     let elsewhere = Rest::from_place(hub.address, [127, 0, 0, 2].into());
     elsewhere.post("/auth/login/").json(&ask).send().await.expect_json::<Tokens>(200);
+}
+
+/// One password on many accounts is guessing too.
+#[tokio::test]
+async fn p10_who_fails_on_many_accounts_is_refused_for_a_while_and_others_are_not() {
+    let hub = Hub::start().await;
+    let ada = hub.guest("ada").await;
+    let guesses = futures_util::stream::iter(0..110).map(|number| {
+        let hub = &hub;
+        async move { log_in(hub, &format!("{number}@example.test"), "guess").await.status.as_u16() }
+    });
+    let answers: Vec<u16> = guesses.buffered(1).collect().await;
+    assert!(answers[..100].iter().all(|status| *status == 401) && answers.last() == Some(&429), "{answers:?}");
+    log_in(&hub, &ada.email, PASSWORD).await.expect_problem(429, ErrorCode::RateLimited);
+    let ask = Login { email: ada.email.clone(), password: PASSWORD.to_owned() };
+    let elsewhere = Rest::from_place(hub.address, [127, 0, 0, 2].into());
+    elsewhere.post("/auth/login/").json(&ask).send().await.expect_json::<Tokens>(200);
+}
+
+#[tokio::test]
+async fn p10_one_address_registers_so_many_an_hour_and_no_more() {
+    let hub = Hub::with("--auth-per-minute 3").await;
+    let place = |last| Rest::from_place(hub.address, [127, 0, 1, last].into());
+    let ask = |number: u8| Register { email: format!("{number}@example.test"), password: PASSWORD.to_owned(), name: "Ada".to_owned() };
+    let services = hub.services();
+    let origin = latchkey::service::accounts::Origin { address: Some([127, 0, 1, 1].into()), user_agent: None };
+    for number in 0..6 {
+        services.accounts.register(ask(number), &origin).await.unwrap();
+    }
+    place(1).post("/auth/register/").json(&ask(6)).send().await.expect_problem(429, ErrorCode::RateLimited);
+    place(2).post("/auth/register/").json(&ask(7)).send().await.expect_json::<Me>(201);
 }
 
 #[tokio::test]

@@ -25,11 +25,12 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
 ];
 
 /// What the domain may know of the wire: the words of its own language.
-const DOMAIN_MAY_USE: [&str; 16] = [
+const DOMAIN_MAY_USE: [&str; 17] = [
     "Amenity",
     "AuditId",
     "BlockId",
     "BookingId",
+    "CancellationPolicy",
     "ClaimId",
     "Date",
     "EpochMs",

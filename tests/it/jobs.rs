@@ -118,13 +118,30 @@ async fn a_mail_server_that_hangs_holds_up_neither_other_work_nor_the_end_and_it
 }
 
 #[tokio::test]
+async fn who_waits_for_a_mail_to_reset_a_password_does_not_wait_behind_others() {
+    let server = MailServer::start(Manner::SaysNothing).await;
+    let hub = Hub::with(&format!("--smtp-url {}", server.url)).await;
+    let ada = hub.guest("ada").await;
+    for number in 1..=9 {
+        owe(&hub, ada.user, number).await;
+    }
+    eventually("the places for mails to be taken", || async { (server.connections() == 3).then_some(()) }).await;
+    server.behaves(Manner::Takes);
+    let ask = latchkey_protocol::rest::ForgotPassword { email: ada.email.clone() };
+    assert_eq!(hub.rest.post("/auth/password/forgot/").json(&ask).send().await.status, 202);
+    let taken = || async { server.taken().iter().any(|mail| mail.contains("Subject: Set a new password")).then_some(()) };
+    eventually("the mail", taken).await;
+    assert_eq!(server.taken().len(), 1, "before any of the others");
+}
+
+#[tokio::test]
 async fn what_recurs_is_there_once_however_often_the_hub_starts() {
     let mut hub = Hub::start().await;
     for _ in 0..3 {
         let jobs = hub.store().jobs(None, None, 100).await.unwrap();
         let mut names: Vec<String> = jobs.into_iter().map(|job| job.id.to_string()).collect();
         names.retain(|name| name.starts_with("sweep/"));
-        assert_eq!(names, ["sweep/events", "sweep/holds", "sweep/keys", "sweep/log", "sweep/sessions", "sweep/tokens"]);
+        assert_eq!(names, ["sweep/audit", "sweep/events", "sweep/holds", "sweep/keys", "sweep/log", "sweep/sessions", "sweep/tokens"]);
         hub.restart().await;
     }
 }
@@ -152,7 +169,7 @@ async fn an_admin_sees_what_was_given_up_retries_one_and_discards_another() {
     assert_eq!((found.what.as_str(), found.user, found.last_error.as_deref()), ("password_changed", Some(ada.user), Some("smtp 550")));
     assert!(seen.iter().any(|job| job.key == two.key));
     let sweeps: Page<view::Job> = admin.get("/admin/jobs/?state=waiting").send().await.expect_json(200);
-    assert_eq!(sweeps.items.iter().filter(|job| job.kind == "sweep").count(), 6, "{sweeps:?}");
+    assert_eq!(sweeps.items.iter().filter(|job| job.kind == "sweep").count(), 7, "{sweeps:?}");
 
     server.behaves(Manner::Takes);
     let retried: view::Job = admin.post(&format!("/admin/jobs/{one}/retry/"), &()).send().await.expect_json(200);

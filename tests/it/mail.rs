@@ -7,6 +7,7 @@ use latchkey::domain::mail::Letter;
 use latchkey::provider::mail::{Envelope, FileMailer, MailError, Mailer as _, SmtpMailer, parse_sender};
 use lettre::message::Mailbox;
 
+use crate::support::Hub;
 use crate::support::mail::{MailServer, Manner};
 
 fn mailer_of(server: &MailServer) -> SmtpMailer {
@@ -52,8 +53,13 @@ async fn a_letter_by_smtp_arrives_as_it_was_written_and_is_named_alike_when_it_i
 }
 
 #[tokio::test]
-async fn only_an_answer_of_five_hundred_and_more_is_for_good_and_no_error_repeats_the_address() {
+async fn only_a_refusal_of_the_recipient_or_the_letter_is_for_good_and_no_error_repeats_the_address() {
     for (manner, is_permanent, reason) in [
+        (Manner::Greets("554 no mail service for you"), false, "smtp 554"),
+        (Manner::RefusesPassword("535 5.7.8 who is ada"), false, "smtp 535"),
+        (Manner::RefusesSender("530 5.7.0 authentication required"), false, "smtp 530"),
+        (Manner::RefusesSender("503 5.5.1 say hello first"), false, "smtp 503"),
+        (Manner::Refuses("556 5.1.10 example.test takes no mail"), true, "smtp 556"),
         (Manner::Refuses("550 5.1.1 no ada@example.test here"), true, "smtp 550"),
         (Manner::Refuses("450 4.2.0 ada@example.test is greylisted"), false, "smtp 450"),
         (Manner::RefusesContent("554 spam for ada@example.test"), true, "smtp 554"),
@@ -62,7 +68,9 @@ async fn only_an_answer_of_five_hundred_and_more_is_for_good_and_no_error_repeat
         (Manner::HangsUpInData, false, "smtp: "),
     ] {
         let server = MailServer::start(manner).await;
-        let error = mailer_of(&server).send(usual()).await.unwrap_err();
+        let url = server.url.replace("smtp://", "smtp://user:secret@");
+        let mailer = if let Manner::RefusesPassword(_) = manner { SmtpMailer::new(&url, sender()).unwrap() } else { mailer_of(&server) };
+        let error = mailer.send(usual()).await.unwrap_err();
         assert_eq!(matches!(error, MailError::Permanent(_)), is_permanent, "{manner:?}: {error}");
         let (MailError::Permanent(said) | MailError::Temporary(said)) = &error;
         assert!(said.starts_with(reason) && !said.contains("ada"), "{manner:?}: {said}");
@@ -130,6 +138,39 @@ async fn a_letter_as_a_file_is_for_its_owner_only_and_whole_and_sorts_by_time() 
     );
     std::fs::remove_dir_all(&folder).unwrap();
     assert!(matches!(mailer.send(usual()).await, Err(MailError::Temporary(_))), "the folder may come back");
+}
+
+#[tokio::test]
+async fn letters_as_files_are_removed_by_age_and_nothing_else_is() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().join("mail");
+    let mailer = FileMailer::new(folder.clone(), sender()).unwrap();
+    let at = usual().at;
+    for (number, at) in [at, at + 1, at + 2].into_iter().enumerate() {
+        mailer.send(Envelope { at, message: number.to_string(), ..usual() }).await.unwrap();
+    }
+    // What a crash left half written, and what is not ours.
+    for name in [format!("{at}-half.eml.part"), "1-notes.txt".to_owned(), "notes.eml".to_owned()] {
+        std::fs::write(folder.join(name), b"").unwrap();
+    }
+    assert_eq!(mailer.forget_before(at).await, Ok(0));
+    assert_eq!(mailer.forget_before(at + 2).await, Ok(3));
+    let mut left: Vec<String> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    left.sort();
+    assert_eq!(left, ["1-notes.txt".to_owned(), format!("{}-2.eml", at + 2), "notes.eml".to_owned()]);
+}
+
+#[tokio::test]
+async fn a_hub_forgets_the_files_of_letters_after_a_week() {
+    let hub = Hub::start().await;
+    let ada = hub.guest("ada").await;
+    hub.letter(&ada.email, "Verify your e-mail address").await;
+    let sweep = || async { hub.services().mails.sweep().await.unwrap() };
+    assert_eq!(sweep().await, 0);
+    hub.advance_s(7 * 86_400 + 60);
+    assert_eq!(sweep().await, 1);
+    assert_eq!(std::fs::read_dir(hub.data().join("mail")).unwrap().count(), 0);
 }
 
 #[tokio::test]

@@ -56,6 +56,12 @@ async fn a_photo_is_served_to_anybody_without_what_it_told_and_may_be_kept_for_e
     }
     let known = hub.rest.get(&path).header(http::header::IF_NONE_MATCH, served.header("etag").unwrap()).send().await;
     assert_eq!((known.status, known.body.len()), (StatusCode::NOT_MODIFIED, 0));
+    // Without a look at the file, which is elsewhere for this moment.
+    let (file, away) = (hub.data().join("photos").join(photo.id.to_string()), hub.data().join("away"));
+    std::fs::rename(&file, &away).unwrap();
+    let known = hub.rest.get(&path).header(http::header::IF_NONE_MATCH, served.header("etag").unwrap()).send().await;
+    assert_eq!(known.status, StatusCode::NOT_MODIFIED);
+    hub.rest.get(&path).send().await.expect_problem(404, ErrorCode::NotFound);
     hub.rest.get(&format!("/photos/{}/", PhotoId::from_bytes([7; 16]))).send().await.expect_problem(404, ErrorCode::NotFound);
 }
 

@@ -2,15 +2,16 @@
 
 use http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderName, Method};
-use latchkey_protocol::rest::{CreateProperty, FoundProperty, Page};
+use latchkey_protocol::rest::{CreateBlock, CreateProperty, FoundProperty, Page};
+use latchkey_protocol::server::Resumption;
 use latchkey_protocol::view::{BookingState, Property, PropertyState};
-use latchkey_protocol::{ErrorCode, Topic};
+use latchkey_protocol::{CloseCode, ErrorCode, Seq, Topic};
 use serde_json::{Value, json};
 
 use crate::support::guest::PASSWORD;
 use crate::support::hub::{cottage, list_as, list_home};
 use crate::support::rest::{Answer, Request};
-use crate::support::{Guest, Hub, eventually, fresh_key, nights, refused};
+use crate::support::{Client, Guest, Hub, eventually, fresh_key, nights, refused};
 
 /// A request that changes the version that was read.
 pub(crate) fn change<'a>(guest: &'a Guest, method: Method, path: &str, version: i64) -> Request<'a> {
@@ -82,6 +83,83 @@ async fn p8_a_home_is_its_hosts_alone_unless_it_is_published() {
         let path = format!("/properties/{}/{action}/", home.id);
         plain(&ada, Method::POST, &path).send().await.expect_problem(404, ErrorCode::NotFound);
     }
+}
+
+/// Follows a home and takes note of where its topic ends.
+async fn ends_with(client: &Client, topic: Topic, kind: &str) -> Seq {
+    let last = client.event_of(topic, kind).await;
+    let ended = client.ended().await;
+    assert_eq!((ended.topic, ended.error.code), (topic, ErrorCode::NotFound));
+    last.seq
+}
+
+#[tokio::test]
+async fn p8_a_home_that_is_taken_back_ends_for_its_watchers_and_goes_on_for_its_host() {
+    let hub = Hub::start().await;
+    let (host, ada) = (hub.guest("helga").await, hub.guest("ada").await);
+    let home = list_home(&host).await;
+    let topic = Topic::Property(home.id);
+    let watcher = hub.watcher(&home).await;
+    let epoch = ada.live.hello.epoch.clone();
+    for guest in [&host, &ada] {
+        guest.live.subscribe(topic).await.unwrap();
+    }
+    let (hold, blocked) = (ada.hold(&home, nights(0, 2)).await.unwrap(), nights(20, 1));
+    let block = CreateBlock { from: blocked.check_in, to: blocked.check_out, note: None };
+    act(&host, &home, "unlist").await;
+    let last = ends_with(&watcher.client, topic, "property.unlisted").await;
+    assert_eq!(ends_with(&ada.live, topic, "property.unlisted").await, last);
+    // Neither the end of her own hold nor what the host does is theirs to see; the host sees both.
+    ada.release(&hold).await.unwrap();
+    assert_eq!(host.post(&format!("/properties/{}/blocks/", home.id), &block).send().await.status, 201);
+    host.live.event(topic, last + 2).await;
+    for client in [&watcher.client, &ada.live] {
+        refused(client.subscribe(topic).await, ErrorCode::NotFound);
+        let resumed = client.resume(&epoch, [(topic, last)]).await;
+        assert!(matches!(&resumed.topics[&topic], Resumption::Refused(error) if error.code == ErrorCode::NotFound), "{resumed:?}");
+        assert_eq!(client.events(topic).last().unwrap().seq, last);
+    }
+    let back = Guest::log_in(hub.address, &host.email).await;
+    let resumed = back.live.resume(&epoch, [(topic, last - 1)]).await;
+    assert_eq!(resumed.topics[&topic], Resumption::Resumed { head: last + 2 }, "the host's own");
+
+    // It comes back, and whoever asks follows it again: also what happened meanwhile, which is public now.
+    act(&host, &home, "publish").await;
+    let resumed = ada.live.resume(&epoch, [(topic, last - 1)]).await;
+    assert_eq!(resumed.topics[&topic], Resumption::Resumed { head: last + 3 });
+    ada.hold(&home, nights(40, 2)).await.unwrap();
+    ada.live.event(topic, last + 4).await;
+    assert!(ada.live.is_open() && watcher.client.is_open());
+    assert_eq!(watcher.client.events(topic).last().unwrap().seq, last, "who did not ask does not");
+}
+
+#[tokio::test]
+async fn p8_a_home_that_is_gone_ends_for_everybody_and_one_whose_host_is_suspended_for_its_watchers() {
+    let hub = Hub::start().await;
+    let (host, root) = (hub.guest("helga").await, hub.admin("root").await);
+    let (gone, stays) = (list_home(&host).await, list_home(&host).await);
+    let (of_gone, of_stays) = (hub.watcher(&gone).await, hub.watcher(&stays).await);
+    host.live.subscribe(of_gone.topic).await.unwrap();
+    assert_eq!(plain(&host, Method::DELETE, &format!("/properties/{}/", gone.id)).send().await.status, 204);
+    for client in [&of_gone.client, &host.live] {
+        ends_with(client, of_gone.topic, "property.deleted").await;
+        refused(client.subscribe(of_gone.topic).await, ErrorCode::NotFound);
+    }
+    assert_eq!(root.post(&format!("/admin/users/{}/suspend/", host.user), &()).send().await.status, 200);
+    ends_with(&of_stays.client, of_stays.topic, "property.unlisted").await;
+}
+
+#[tokio::test]
+async fn what_ended_by_itself_does_not_count_among_what_a_connection_follows() {
+    let hub = Hub::start().await;
+    let host = hub.guest("helga").await;
+    let home = list_home(&host).await;
+    let watcher = hub.watcher(&home).await;
+    act(&host, &home, "unlist").await;
+    ends_with(&watcher.client, watcher.topic, "property.unlisted").await;
+    // Whoever has no name and follows nothing is sent away after ten seconds.
+    hub.advance_s(11);
+    watcher.client.expect_end(CloseCode::IdleTimeout).await;
 }
 
 #[tokio::test]

@@ -88,7 +88,9 @@ async fn p4_each_topic_of_a_resume_is_answered_by_itself() {
     let back = Guest::log_in(hub.address, &ada.email).await;
     let resumed = back.live.resume(&back.live.hello.epoch, [(public, 0), (own, 0), (other, 0)]).await;
     assert_eq!(resumed.topics[&public], Resumption::Resumed { head: 1 });
-    assert_eq!(resumed.topics[&own], Resumption::Resumed { head: 0 });
+    assert_eq!(resumed.topics[&own], Resumption::Resumed { head: 1 }, "she became a host");
+    let empty = bob.live.resume(&bob.live.hello.epoch, [(other, 0)]).await;
+    assert_eq!(empty.topics[&other], Resumption::Resumed { head: 0 }, "an inbox is there before its first event");
     assert!(matches!(&resumed.topics[&other], Resumption::Refused(error) if error.code == ErrorCode::NotFound), "{resumed:?}");
     ada.hold(&home, nights(0, 1)).await.unwrap();
     back.live.event(public, 2).await;

@@ -21,7 +21,7 @@ async fn swept(hub: &Hub) {
     let probe = || async {
         let jobs = store.jobs(None, None, 100).await.unwrap();
         let sweeps: Vec<_> = jobs.iter().filter(|job| job.id.work == Work::Sweep).collect();
-        assert_eq!(sweeps.len(), 6, "one of each: {sweeps:?}");
+        assert_eq!(sweeps.len(), 7, "one of each: {sweeps:?}");
         let is_done = |state| matches!(state, JobState::Waiting { run_at } if run_at.epoch_ms() > now + 1_800_000);
         sweeps.iter().all(|job| is_done(job.state)).then_some(())
     };
@@ -113,7 +113,7 @@ async fn what_is_old_goes_and_what_is_live_or_counts_for_ever_stays() {
     let cancelled = ada.hold_and_book(&home, nights(110, 2)).await;
     ada.pay(&cancelled, "pm_card_visa").await.unwrap();
     ada.cancel(&cancelled).await.unwrap();
-    hub.webhooks_taken(3).await;
+    hub.webhooks_taken(5).await;
     hub.restart().await;
     // Sessions last for 30 days, and are kept for 7 more.
     swept(&hub).await;
@@ -150,19 +150,79 @@ async fn what_is_old_goes_and_what_is_live_or_counts_for_ever_stays() {
     assert!((5..=8).contains(&events), "{counts:?}");
 }
 
+async fn use_key(hub: &Hub, used: &FirstUse) {
+    let at = Timestamp::from_epoch_ms(hub.now());
+    let idempotency = Some(Idempotency { used: used.clone(), reply: "{}".into(), at });
+    hub.store().commit(ChangeSet { idempotency, ..ChangeSet::default() }, Lane::Normal).await.unwrap();
+}
+
+/// The log goes after 30 days, and what it names with it: also a key that was forgotten after a week and is another use's by then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p7_a_key_that_is_used_anew_is_not_forgotten_with_the_log_of_its_first_use() {
+    let hub = Hub::start().await;
+    let used = FirstUse { scope: "test".to_owned(), key: "k".to_owned(), fingerprint: "f".to_owned() };
+    use_key(&hub, &used).await;
+    pass_and_sweep(&hub, 8 * DAY_S).await;
+    assert_eq!(hub.store().find_key(&used).await.unwrap(), None);
+    pass_and_sweep(&hub, 18 * DAY_S).await;
+    use_key(&hub, &used).await;
+    pass_and_sweep(&hub, 5 * DAY_S).await;
+    assert_eq!(hub.store().find_key(&used).await.unwrap(), Some(KeyFound::Same("{}".to_owned())));
+    pass_and_sweep(&hub, 3 * DAY_S).await;
+    assert_eq!(hub.store().find_key(&used).await.unwrap(), None, "a week after its second use");
+}
+
+/// Whoever reads the log goes no further than its first young batch, whatever follows it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_whose_clock_stepped_back_is_swept_without_end_by_nobody() {
+    let hub = Hub::start().await;
+    let used = |key: &str| FirstUse { scope: "test".to_owned(), key: key.to_owned(), fingerprint: "f".to_owned() };
+    swept(&hub).await;
+    hub.advance_s(40 * DAY_S);
+    use_key(&hub, &used("ahead")).await;
+    hub.advance_s(-40 * DAY_S);
+    // As many as are read at once, so that the last one that is read is old and the first one is not.
+    for number in 0..150 {
+        use_key(&hub, &used(&number.to_string())).await;
+    }
+    // Thirty days before that, the log goes on with what is young and then comes to what is not.
+    hub.advance_s(60 * DAY_S);
+    swept(&hub).await;
+    pass_and_sweep(&hub, 40 * DAY_S).await;
+    for key in ["ahead", "0", "149"] {
+        assert_eq!(hub.store().find_key(&used(key)).await.unwrap(), None, "{key}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p7_a_key_is_remembered_for_a_week_and_then_forgotten() {
     let hub = Hub::start().await;
     let ada = hub.guest("ada").await;
     let used = FirstUse { scope: "test".to_owned(), key: "k".to_owned(), fingerprint: "f".to_owned() };
-    let at = Timestamp::from_epoch_ms(hub.now());
-    let idempotency = Some(Idempotency { used: used.clone(), reply: "{}".into(), at });
-    hub.store().commit(ChangeSet { idempotency, ..ChangeSet::default() }, Lane::Normal).await.unwrap();
+    use_key(&hub, &used).await;
     pass_and_sweep(&hub, 6 * DAY_S).await;
     assert_eq!(hub.store().find_key(&used).await.unwrap(), Some(KeyFound::Same("{}".to_owned())));
     pass_and_sweep(&hub, 2 * DAY_S).await;
     assert_eq!(hub.store().find_key(&used).await.unwrap(), None);
     drop(ada);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_audit_log_forgets_what_is_older_than_its_days_and_nothing_else() {
+    let hub = Hub::with("--audit-days 3").await;
+    let ada = hub.guest("ada").await;
+    let audit = || async {
+        let entries = hub.store().audit(None, None, 100, Timestamp::from_epoch_ms(hub.now())).await.unwrap();
+        entries.into_iter().rev().map(|entry| entry.kind.name()).collect::<Vec<_>>()
+    };
+    assert_eq!(audit().await, ["registered", "logged_in"]);
+    pass_and_sweep(&hub, 2 * DAY_S).await;
+    Guest::log_in(hub.address, &ada.email).await.become_host().await;
+    assert_eq!(audit().await, ["registered", "logged_in", "logged_in", "became_host"], "none is old enough");
+    pass_and_sweep(&hub, 2 * DAY_S).await;
+    assert_eq!(audit().await, ["logged_in", "became_host"]);
+    pass_and_sweep(&hub, 2 * DAY_S).await;
+    assert_eq!(audit().await, Vec::<&str>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -40,7 +40,9 @@ impl Step {
             | Event::HoldExpired(_)
             | Event::BookingCancelled(_)
             | Event::PaymentUpdated(_)
-            | Event::PaymentRefunded(_) => None,
+            | Event::PaymentRefunded(_)
+            | Event::AccountUpdated(_)
+            | Event::SessionEnded(_) => None,
         }
     }
 }

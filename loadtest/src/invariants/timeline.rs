@@ -82,7 +82,9 @@ impl Timeline {
             | Event::BookingCancelled(_)
             | Event::PaymentUpdated(_)
             | Event::PaymentSucceeded(_)
-            | Event::PaymentRefunded(_) => return Err(format!("event {seq}: {kind} on a public topic")),
+            | Event::PaymentRefunded(_)
+            | Event::AccountUpdated(_)
+            | Event::SessionEnded(_) => return Err(format!("event {seq}: {kind} on a public topic")),
         };
         let receipts = if is_held(change) && !self.without_receipts { vec![received_at] } else { Vec::new() };
         self.events.insert(seq, Seen { kind: kind.to_owned(), data: data.to_owned(), change, receipts });

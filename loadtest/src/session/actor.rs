@@ -293,6 +293,9 @@ impl Actor {
             Ok(Frame::Push(push)) => self.take_push(&push),
             Ok(Frame::Reply { id, outcome }) => self.take_reply(id, outcome.map(|body| body.get().to_owned())),
             Ok(Frame::GoAway(goaway)) => self.goaway = Some(Duration::from_millis(goaway.after_ms)),
+            Ok(Frame::Ended(ended)) => {
+                self.observer.fault(format!("{} ended: {}; no home is taken back here", ended.topic, ended.error.message));
+            }
             Ok(Frame::Hello(_)) => self.observer.fault("a second hello on one connection".to_owned()),
             Err(error) => self.observer.fault(error.to_string()),
         }

@@ -9,7 +9,7 @@ pub use self::update::UpdateProperty;
 use crate::date::Date;
 use crate::id::PhotoId;
 use crate::view::{Coordinates, Season};
-use crate::words::{Amenity, Weekday};
+use crate::words::{Amenity, CancellationPolicy, Weekday};
 
 /// `POST /properties/`; answered by [`crate::view::Property`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -149,6 +149,12 @@ pub struct CreateProperty {
     #[serde(default = "all_week")]
     #[cfg_attr(feature = "openapi", schema(min_items = 1))]
     pub check_out_days: Vec<Weekday>,
+    /// Whether guests book without asking; otherwise each request waits up to 24 hours for the host's answer.
+    #[serde(default = "yes")]
+    pub instant_book: bool,
+    /// What guests get back who call a booking off; each booking keeps the policy it was made under.
+    #[serde(default = "flexible")]
+    pub cancellation_policy: CancellationPolicy,
     /// When some things are otherwise; they must not overlap; at most 50.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(max_items = 50))]
@@ -199,6 +205,8 @@ impl CreateProperty {
             preparation_days: 0,
             check_in_days: all_week(),
             check_out_days: all_week(),
+            instant_book: yes(),
+            cancellation_policy: flexible(),
             seasons: Vec::new(),
             publish: false,
         }
@@ -211,6 +219,10 @@ const fn one() -> u16 {
 
 const fn yes() -> bool {
     true
+}
+
+const fn flexible() -> CancellationPolicy {
+    CancellationPolicy::Flexible
 }
 
 const fn fifteen() -> u16 {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::EpochMs;
-use crate::id::{PaymentId, UserId};
+use crate::id::{BookingId, PaymentId, UserId};
 
 /// Where background work is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub enum JobState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Job {
-    /// What kind of work: `refund`, `mail` or `sweep`.
+    /// What kind of work: `refund`, `mail`, `reset_mail`, `sweep`, `homes`, `capture`, `void`, `pay_out` or `advance`.
     pub kind: String,
     /// Its name among those of its kind.
     pub key: String,
@@ -32,6 +32,9 @@ pub struct Job {
     /// Whom it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserId>,
+    /// Which booking it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub booking: Option<BookingId>,
     /// Which payment it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<PaymentId>,

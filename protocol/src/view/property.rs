@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{NightRange, NightState};
 use crate::date::Date;
 use crate::id::{BlockId, BookingId, HoldId, PhotoId, PropertyId, UserId};
-use crate::words::{Amenity, Weekday};
+use crate::words::{Amenity, CancellationPolicy, Weekday};
 use crate::{EpochMs, Seq};
 
 /// Where a home is in its life.
@@ -177,6 +177,10 @@ pub struct Property {
     pub check_in_days: Vec<Weekday>,
     /// Days of the week on which guests may leave.
     pub check_out_days: Vec<Weekday>,
+    /// Whether guests book without asking; otherwise each request waits up to 24 hours for the host's answer.
+    pub instant_book: bool,
+    /// What guests get back who call a booking off.
+    pub cancellation_policy: CancellationPolicy,
     /// When some things are otherwise, in order.
     pub seasons: Vec<Season>,
     /// Pictures, the first to be shown first.

@@ -1,16 +1,18 @@
 //! The hub itself: for orchestrators, monitoring, and readers of the interface.
 
-use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
+use dashmap::DashMap;
 use http::{StatusCode, header};
 use latchkey_protocol::ErrorCode;
 use latchkey_protocol::rest::ProblemType;
 use utoipa_swagger_ui::Config;
 use warp::reply::Reply as _;
 
-use super::{Ask, Handled, Problem, file, ok, tagged_as};
+use super::document::Document;
+use super::{Ask, Handled, Problem, ok, tagged_as};
 use crate::api::{openapi, problem};
 use crate::digest::{hex, sha256};
 
@@ -54,15 +56,19 @@ pub(super) async fn problems(_: Ask) -> Handled {
 }
 
 /// The document as it is served, and its tag, written once.
-static DOCUMENT: LazyLock<(Bytes, String)> = LazyLock::new(|| {
+static DOCUMENT: LazyLock<(Document, String)> = LazyLock::new(|| {
     let text = Bytes::from(openapi::text());
     let tag = hex(&sha256(&text)[..8]);
-    (text, tag)
+    (Document::new(text, "application/json"), tag)
 });
 
-pub(super) async fn document(_: Ask) -> Handled {
-    let (text, tag) = &*DOCUMENT;
-    tagged_as(tag, file(text.clone(), "application/json", "no-cache"))
+pub(super) async fn document(ask: Ask) -> Handled {
+    let (document, tag) = &*DOCUMENT;
+    tagged_as(tag, document.answer(accepted(&ask), "no-cache").await)
+}
+
+fn accepted(ask: &Ask) -> &str {
+    ask.header(header::ACCEPT_ENCODING.as_str()).unwrap_or_default()
 }
 
 pub(super) async fn docs(ask: Ask) -> Handled {
@@ -70,19 +76,27 @@ pub(super) async fn docs(ask: Ask) -> Handled {
         let there = warp::reply::with_header(StatusCode::PERMANENT_REDIRECT, header::LOCATION, "/docs/");
         return Ok(there.into_response());
     }
-    ui_file("index.html")
+    ui_file(&ask, "index.html").await
 }
 
 pub(super) async fn docs_file(ask: Ask) -> Handled {
-    ui_file(&ask.path::<String>("file")?)
+    ui_file(&ask, &ask.path::<String>("file")?).await
 }
 
-/// A file of Swagger UI, which is part of the program.
-fn ui_file(name: &str) -> Handled {
-    let config = std::sync::Arc::new(Config::from("/openapi.json"));
-    let found = utoipa_swagger_ui::serve(name, config).ok().flatten();
-    let found = found.ok_or_else(|| Problem::new(ErrorCode::NotFound, "no such file"))?;
-    let answer = file(found.bytes.into_owned().into(), &found.content_type, "public, max-age=3600")?;
+/// Files of Swagger UI, which is part of the program, as far as anybody has asked for them.
+static UI_FILES: LazyLock<DashMap<String, Arc<Document>>> = LazyLock::new(DashMap::new);
+
+async fn ui_file(ask: &Ask, name: &str) -> Handled {
+    let known = UI_FILES.get(name).map(|known| Arc::clone(&known));
+    let document = if let Some(known) = known {
+        known
+    } else {
+        let found = utoipa_swagger_ui::serve(name, Arc::new(Config::from("/openapi.json"))).ok().flatten();
+        let found = found.ok_or_else(|| Problem::new(ErrorCode::NotFound, "no such file"))?;
+        let document = Document::new(found.bytes.into_owned().into(), &found.content_type);
+        Arc::clone(&UI_FILES.entry(name.to_owned()).or_insert_with(|| Arc::new(document)))
+    };
+    let answer = document.answer(accepted(ask), "public, max-age=3600").await?;
     // Swagger UI styles its elements where they stand.
     let policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; \
                   frame-ancestors 'none'";

@@ -1,4 +1,4 @@
-//! `/admin/jobs/…`: background work, for admins. The router has looked at their role.
+//! `/admin/jobs/…`: background work, for admins.
 
 use latchkey_protocol::rest::{JobsQuery, PageQuery};
 use latchkey_protocol::view::Job;
@@ -10,16 +10,16 @@ use crate::service::jobs::JobId;
 pub(super) async fn list(ask: Ask) -> Handled {
     let JobsQuery { state, cursor, limit } = ask.query()?;
     let bounds = Bounds::<JobId>::of(&PageQuery { cursor, limit })?;
-    let jobs = ask.services.jobs.list(state, bounds.before.as_ref(), bounds.fetch()).await?;
+    let jobs = ask.services.jobs.list(&ask.caller()?, state, bounds.before.as_ref(), bounds.fetch()).await?;
     ok(&bounds.page(jobs, name_of))
 }
 
 pub(super) async fn retry(ask: Ask) -> Handled {
-    ok(&ask.services.jobs.retry(&named(&ask)?).await?)
+    ok(&ask.services.jobs.retry(&ask.caller()?, &named(&ask)?).await?)
 }
 
 pub(super) async fn discard(ask: Ask) -> Handled {
-    ask.services.jobs.discard(&named(&ask)?).await?;
+    ask.services.jobs.discard(&ask.caller()?, &named(&ask)?).await?;
     nothing()
 }
 

@@ -3,6 +3,8 @@
 mod admin;
 mod auth;
 mod bookings;
+mod document;
+mod holds;
 mod hub;
 mod jobs;
 mod operation;
@@ -17,7 +19,6 @@ mod users;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use bytes::Bytes;
 use http::{StatusCode, header};
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -28,6 +29,7 @@ pub use self::operation::{Access, Answer, Body, Operation, Rate};
 pub(super) use self::router::Head;
 pub use self::router::Router;
 pub use self::routes::operations;
+use super::body::UploadRoom;
 use super::limits::Limits;
 use super::problem::Problem;
 use super::request::Ask;
@@ -48,6 +50,8 @@ pub struct Context {
     pub metrics: Option<PrometheusHandle>,
     /// How many requests each caller and each address may make.
     pub limits: Limits,
+    /// How much may be uploaded at once.
+    pub uploads: UploadRoom,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -71,9 +75,13 @@ fn nothing() -> Handled {
 }
 
 /// An answer of a file's bytes, which may be kept as `cache_control` says.
-fn file(bytes: Bytes, media_type: &str, cache_control: &'static str) -> Handled {
-    let reply = warp::reply::with_header(Response::new(bytes.into()), header::CONTENT_TYPE, media_type);
-    Ok(warp::reply::with_header(reply, header::CACHE_CONTROL, cache_control).into_response())
+fn file(bytes: Response, media_type: &str, cache_control: &'static str) -> Handled {
+    kept(cache_control, Ok(warp::reply::with_header(bytes, header::CONTENT_TYPE, media_type).into_response()))
+}
+
+/// The same answer, which may be kept as `cache_control` says.
+fn kept(cache_control: &'static str, answer: Handled) -> Handled {
+    Ok(warp::reply::with_header(answer?, header::CACHE_CONTROL, cache_control).into_response())
 }
 
 /// The same answer with the `ETag` of a version.

@@ -22,7 +22,7 @@ use crate::api::request::Ask;
 /// Largest JSON body, in bytes.
 pub(super) const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// Who may call an operation. What of it is theirs is the service's decision.
+/// Who may call an operation, as the document says. The router asks for a token; the role, and what of it is theirs, are the service's decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Anybody; a token, if there is one, must be valid and may show more.
@@ -44,7 +44,7 @@ pub enum Rate {
     Usual,
     /// The address's for authentication, which is tighter.
     Auth,
-    /// None: probes, and the provider's webhooks.
+    /// None: probes, which cost nothing, and the provider's webhooks.
     Unlimited,
 }
 

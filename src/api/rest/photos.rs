@@ -1,9 +1,10 @@
 //! `/properties/{id}/photos/…` and `/photos/{id}/`.
 
-use http::header;
+use http::{StatusCode, header};
 use latchkey_protocol::{ErrorCode, PhotoId};
+use warp::reply::Reply as _;
 
-use super::{Ask, Handled, Problem, created, file, nothing, ok, tagged, tagged_as};
+use super::{Ask, Handled, Problem, created, file, kept, nothing, ok, tagged, tagged_as};
 use crate::service::photos::ImageKind;
 
 /// What can be uploaded.
@@ -42,6 +43,14 @@ pub(super) async fn remove(ask: Ask) -> Handled {
 
 pub(super) async fn read(ask: Ask) -> Handled {
     let photo: PhotoId = ask.path("photo")?;
-    let (kind, bytes) = ask.services.photos.read(photo).await?;
-    tagged_as(&photo.to_string(), file(bytes, kind.media_type(), FOR_EVER))
+    // Whoever has it has all of it: what an id names never changes.
+    let answer = if ask.has_already(&format!("\"{photo}\"")) {
+        ask.services.photos.must_be_named(photo).await?;
+        kept(FOR_EVER, Ok(StatusCode::NOT_MODIFIED.into_response()))
+    } else {
+        let photo = ask.services.photos.read(photo).await?;
+        let bytes = warp::reply::with_header(warp::reply::stream(photo.bytes), header::CONTENT_LENGTH, photo.length);
+        file(bytes.into_response(), photo.kind.media_type(), FOR_EVER)
+    };
+    tagged_as(&photo.to_string(), answer)
 }

@@ -1,7 +1,8 @@
 //! From a request to its operation: finds it, checks what every operation wants checked, runs it.
 //!
-//! In order: the path (404), the method (405 with `Allow`), the limit on requests (429), who calls (401, 403), the key, then the handler. The
-//! body is read before a refusal only if it is small, so that a client which sends one hears the answer.
+//! In order: the path (404), the method (405 with `Allow`), the limit on requests (429), who calls (401), the key, then the handler. Whether
+//! the caller has the role that an operation wants is the service's to decide (403): it would be read twice here. The body is read
+//! before a refusal only if it is small, so that a client which sends one hears the answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +15,12 @@ use warp::reply::{Reply as _, Response};
 
 use super::operation::{Access, MAX_BODY_BYTES, Operation, Rate};
 use super::{Context, Handled};
+use crate::api::body::{Received, collect};
 use crate::api::limits::Standing;
 use crate::api::problem::Problem;
-use crate::api::request::{Ask, Path, collect};
+use crate::api::request::{Ask, Path, names_tag};
 use crate::api::server::PeerAddr;
-use crate::service::{Caller, ServiceError, Services};
+use crate::service::{Caller, Services};
 
 /// How long an operation may take. What it has begun to commit goes on.
 const TIME_LIMIT: Duration = Duration::from_mins(1);
@@ -105,9 +107,10 @@ impl Router {
         standing: &mut Option<Standing>,
     ) -> Handled {
         let mut ask = Ask::new(Arc::clone(&self.services), Arc::clone(&self.context), head, path);
-        let admitted = self.admit(operation, &ask, standing).await;
+        let admitted = self.admit(operation, &ask, standing);
         let is_read = operation.body.is_some() && (admitted.is_ok() || operation.max_body_bytes <= MAX_BODY_BYTES);
-        let body = if is_read { collect(body, operation.max_body_bytes).await } else { Ok(Bytes::new()) };
+        let room = (operation.max_body_bytes > MAX_BODY_BYTES).then_some(&self.context.uploads);
+        let body = if is_read { collect(body, operation.max_body_bytes, room).await } else { Ok(Received::default()) };
         let admitted = admitted?;
         ask.admit(admitted, body);
         if operation.is_keyed {
@@ -125,8 +128,8 @@ impl Router {
         tokio::time::timeout(TIME_LIMIT, (operation.run)(ask)).await.unwrap_or_else(late)
     }
 
-    /// Who calls, if they may.
-    async fn admit(&self, operation: &Operation, ask: &Ask, standing: &mut Option<Standing>) -> Result<Option<Caller>, Problem> {
+    /// Who calls, if they are known and within their limits.
+    fn admit(&self, operation: &Operation, ask: &Ask, standing: &mut Option<Standing>) -> Result<Option<Caller>, Problem> {
         let caller = match operation.access {
             Access::Provider => Ok(None),
             // Authentication is how one gets rid of a token that has ended; what is not limited is the same for all.
@@ -139,14 +142,7 @@ impl Router {
         if let Some(standing) = standing {
             standing.refuse()?;
         }
-        let caller = caller?;
-        match (operation.access, &caller) {
-            (Access::Host, Some(caller)) => self.services.accounts.require_host(caller).await?,
-            (Access::Admin, Some(caller)) => self.services.accounts.require_admin(caller).await?,
-            (Access::Host | Access::Admin, None) => return Err(ServiceError::Forbidden.into()),
-            (Access::Anyone | Access::User | Access::Provider, _) => {}
-        }
-        Ok(caller)
+        caller
     }
 }
 
@@ -165,12 +161,10 @@ impl Place {
     }
 }
 
-/// The answer, or 304 without a body if the client has it already (RFC 9110, 13.1.2 and 15.4.5).
+/// The answer, or 304 without a body if the client has it already (RFC 9110, 15.4.5).
 fn unless_known(known: Option<&HeaderValue>, mut response: Response) -> Response {
-    let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let tags = known.and_then(|known| known.to_str().ok()).unwrap_or_default();
     let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok());
-    let is_known = tag.is_some_and(|tag| tags.split(',').any(|known| known.trim() == "*" || strong(known) == strong(tag)));
+    let is_known = known.zip(tag).is_some_and(|(known, tag)| names_tag(known, tag));
     if is_known && response.status() == StatusCode::OK {
         *response.body_mut() = Bytes::new().into();
         *response.status_mut() = StatusCode::NOT_MODIFIED;

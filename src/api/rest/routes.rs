@@ -6,21 +6,22 @@
 use http::StatusCode;
 use latchkey_protocol::ErrorCode::{
     AlreadyRegistered, BadCredentials, DatesUnavailable, Expired, Forbidden, HoldCooldown, HoldLimit, Invalid, InvalidState, NotFound,
-    RuleViolated, Unauthenticated, UpgradeRequired,
+    RuleViolated, TooEarly, Unauthenticated, UpgradeRequired,
 };
 use latchkey_protocol::client::{AskQuote, BookHold, HoldDates, Pay};
 use latchkey_protocol::rest::{
-    AuditQuery, CalendarWindow, CaptionPhoto, ChangeEmail, ChangePassword, CreateBlock, CreateProperty, FindProperties, ForgotPassword,
-    FoundProperty, JobsQuery, Login, OnProperty, OrderPhotos, PageQuery, PaymentsOf, Refresh, Register, ResetPassword, SetRoles, Tokens,
-    UpdateMe, UpdateProperty, VerifyEmail, WithPassword,
+    AuditQuery, BookingsQuery, CalendarWindow, CaptionPhoto, ChangeEmail, ChangePassword, CreateBlock, CreateProperty, FindProperties,
+    ForgotPassword, FoundProperty, GiveRefund, JobsQuery, Login, OnProperty, OrderPhotos, PageQuery, PaymentsQuery, ProposeAlteration,
+    Refresh, Register, ResetPassword, SetRoles, Tokens, UpdateMe, UpdateProperty, VerifyEmail, Visit, WithPassword,
 };
 use latchkey_protocol::view::{
-    AuditEntry, Block, Blocks, Booking, CalendarDays, Export, Hold, Job, Me, Payment, Photo, Property, Quote, Sessions, User as PublicUser,
+    AuditEntry, Block, Blocks, Booking, CalendarDays, Cancellation, Export, Hold, Job, Me, Payment, Photo, Property, Quote, Sessions,
+    User as PublicUser,
 };
 
 use super::operation::Access::{Admin, Host, Provider, User};
 use super::operation::{Operation, Rate, delete, get, patch, post, put};
-use super::{admin, auth, bookings, hub, jobs, payments, photos, properties, users};
+use super::{admin, auth, bookings, holds, hub, jobs, payments, photos, properties, users};
 use crate::service::photos::MAX_PHOTO_BYTES;
 
 const TEXT: &[&str] = &["text/plain"];
@@ -29,7 +30,7 @@ const JSON: &[&str] = &["application/json"];
 /// All of REST.
 #[must_use]
 pub fn operations() -> Vec<Operation> {
-    [accounts(), people(), homes(), stays(), money(), work(), around()].into_iter().flatten().collect()
+    [accounts(), people(), homes(), holds(), bookings(), money(), work(), around()].into_iter().flatten().collect()
 }
 
 #[rustfmt::skip]
@@ -65,8 +66,8 @@ fn people() -> Vec<Operation> {
             .gives::<Me>().tagged(),
         patch("/users/me/", "updateMe", users::update).says("Change one's profile").only(User).conditional()
             .takes::<UpdateMe>().gives::<Me>(),
-        post("/users/me/host/", "becomeHost", users::become_host).says("Become a host").only(User)
-            .gives::<Me>(),
+        post("/users/me/host/", "becomeHost", users::become_host).says("Become a host; not after an admin took that role away").only(User)
+            .gives::<Me>().refuses(&[Forbidden]),
         post("/users/me/password/", "changePassword", users::change_password).says("Change one's password; ends the other sessions").only(User)
             .takes::<ChangePassword>().refuses(&[BadCredentials]),
         post("/users/me/email/", "changeEmail", users::change_email).says("Move to another e-mail address, which is to be verified again").only(User)
@@ -106,8 +107,8 @@ fn homes() -> Vec<Operation> {
             .takes::<UpdateProperty>().gives::<Property>().refuses(&[InvalidState]),
         delete("/properties/{property}/", "deleteProperty", properties::delete).says("Remove one's own home for everybody; not while it is held or booked").only(User)
             .refuses(&[InvalidState]),
-        post("/properties/{property}/publish/", "publishProperty", properties::publish).says("Show one's own home to everybody").only(User)
-            .gives::<Property>().tagged().refuses(&[Invalid]),
+        post("/properties/{property}/publish/", "publishProperty", properties::publish).says("Show one's own home to everybody, as a host").only(User)
+            .gives::<Property>().tagged().refuses(&[Forbidden, Invalid]),
         post("/properties/{property}/unlist/", "unlistProperty", properties::unlist).says("Take one's own home back; what is booked goes on living").only(User)
             .gives::<Property>().tagged().refuses(&[InvalidState]),
         get("/properties/{property}/calendar/", "readCalendar", properties::calendar).says("A home's nights, day by day with prices; its host reads why")
@@ -132,36 +133,70 @@ fn homes() -> Vec<Operation> {
 }
 
 #[rustfmt::skip]
-fn stays() -> Vec<Operation> {
+fn holds() -> Vec<Operation> {
     vec![
-        post("/quotes/", "quote", bookings::quote).says("What a stay costs")
+        post("/quotes/", "quote", holds::quote).says("What a stay costs")
             .takes::<AskQuote>().gives::<Quote>().refuses(&[NotFound, RuleViolated]),
-        post("/holds/", "holdDates", bookings::hold).says("Take nights for a short while").only(User).keyed()
+        post("/holds/", "holdDates", holds::hold).says("Take nights for a short while").only(User).keyed()
             .takes::<HoldDates>().creates::<Hold>().refuses(&[NotFound, RuleViolated, DatesUnavailable, HoldLimit, HoldCooldown]),
-        get("/holds/{hold}/", "readHold", bookings::find_hold).says("One's own hold").only(User)
+        get("/holds/{hold}/", "readHold", holds::find).says("One's own hold").only(User)
             .query::<OnProperty>().gives::<Hold>(),
-        post("/holds/{hold}/extend/", "extendHold", bookings::extend_hold).says("Lengthen one's own live hold").only(User).keyed()
+        post("/holds/{hold}/extend/", "extendHold", holds::extend).says("Lengthen one's own live hold").only(User).keyed()
             .takes::<OnProperty>().gives::<Hold>().refuses(&[Expired, InvalidState]),
-        post("/holds/{hold}/release/", "releaseHold", bookings::release_hold).says("Give the nights of one's own live hold back").only(User).keyed()
+        post("/holds/{hold}/release/", "releaseHold", holds::release).says("Give the nights of one's own live hold back").only(User).keyed()
             .takes::<OnProperty>().gives::<Hold>().refuses(&[Expired, InvalidState]),
-        post("/bookings/", "bookHold", bookings::book).says("Turn one's own live hold into a booking that waits for its payment").only(User).keyed()
+        post("/bookings/", "bookHold", holds::book).says("Turn one's own live hold into a booking that waits for its payment").only(User).keyed()
             .takes::<BookHold>().creates::<Booking>().refuses(&[NotFound, Expired, InvalidState]),
+    ]
+}
+
+#[rustfmt::skip]
+fn bookings() -> Vec<Operation> {
+    vec![
         get("/bookings/", "listBookings", bookings::list).says("One's bookings, as guest and as host, newest first").only(User)
-            .query::<PageQuery>().gives_page::<Booking>(),
-        get("/bookings/{booking}/", "readBooking", bookings::find).says("A booking that one is a party of").only(User)
+            .query::<BookingsQuery>().gives_page::<Booking>(),
+        get("/bookings/{booking}/", "readBooking", bookings::find).says("A booking that one is a party of, with its notes; once it is confirmed, with the address").only(User)
             .gives::<Booking>(),
-        post("/bookings/{booking}/cancel/", "cancelBooking", bookings::cancel).says("Call a booking off, as guest or host").only(User).keyed()
+        get("/bookings/{booking}/cancellation/", "readCancellation", bookings::cancellation).says("What calling the booking off, or leaving early, would give back now").only(User)
+            .gives::<Cancellation>().refuses(&[Expired, InvalidState]),
+        post("/bookings/{booking}/cancel/", "cancelBooking", bookings::cancel).says("Call a booking off, as guest or host; withdraws or declines a request").only(User).keyed()
             .gives::<Booking>().refuses(&[Expired, InvalidState]),
+        post("/bookings/{booking}/accept/", "acceptBooking", bookings::accept).says("Say yes to a request, as its host").only(User).keyed()
+            .gives::<Booking>().refuses(&[Forbidden, Expired, InvalidState]),
+        post("/bookings/{booking}/decline/", "declineBooking", bookings::decline).says("Say no to a request, as its host").only(User).keyed()
+            .gives::<Booking>().refuses(&[Forbidden, Expired, InvalidState]),
+        post("/bookings/{booking}/check-in/", "checkIn", bookings::check_in).says("Say that the guest is there").only(User).keyed()
+            .takes::<Visit>().gives::<Booking>().refuses(&[Expired, InvalidState, TooEarly]),
+        post("/bookings/{booking}/check-out/", "checkOut", bookings::check_out).says("Say that the guest has left, on the last day").only(User).keyed()
+            .takes::<Visit>().gives::<Booking>().refuses(&[Expired, InvalidState, TooEarly]),
+        post("/bookings/{booking}/early-departure/", "leaveEarly", bookings::leave_early).says("Leave before the last day, as the guest: the nights from today on return to sale").only(User).keyed()
+            .takes::<Visit>().gives::<Booking>().refuses(&[Forbidden, Expired, InvalidState]),
+        post("/bookings/{booking}/no-show/", "markNoShow", bookings::no_show).says("Say that the guest never came, as the host, from the day after arrival on").only(User).keyed()
+            .gives::<Booking>().refuses(&[Forbidden, Expired, InvalidState, TooEarly]),
+        post("/bookings/{booking}/alterations/", "proposeAlteration", bookings::propose_alteration).says("Propose other dates or another number of guests to the other side").only(User).keyed()
+            .takes::<ProposeAlteration>().gives::<Booking>().refuses(&[Expired, InvalidState, RuleViolated, DatesUnavailable]),
+        post("/bookings/{booking}/alterations/{number}/accept/", "acceptAlteration", bookings::accept_alteration).says("Say yes to the other side's proposal; what it costs more is paid first").only(User).keyed()
+            .gives::<Booking>().refuses(&[Forbidden, Expired, InvalidState, RuleViolated, DatesUnavailable]),
+        post("/bookings/{booking}/alterations/{number}/decline/", "declineAlteration", bookings::decline_alteration).says("Say no to the other side's proposal").only(User).keyed()
+            .gives::<Booking>().refuses(&[Forbidden, Expired, InvalidState]),
+        post("/bookings/{booking}/alterations/{number}/withdraw/", "withdrawAlteration", bookings::withdraw_alteration).says("Take one's own proposal back").only(User).keyed()
+            .gives::<Booking>().refuses(&[Forbidden, Expired, InvalidState]),
     ]
 }
 
 #[rustfmt::skip]
 fn money() -> Vec<Operation> {
     vec![
-        post("/payments/", "pay", payments::pay).says("Pay for one's own booking").only(User).keyed()
+        post("/payments/", "pay", payments::pay).says("Pay what is due of one's own booking: its price, or what an accepted alteration costs more").only(User).keyed()
             .takes::<Pay>().creates::<Payment>().refuses(&[Forbidden, NotFound, Expired, InvalidState]),
-        get("/payments/", "listPayments", payments::list).says("The payments of a booking that one is a party of").only(User)
-            .query::<PaymentsOf>().gives_page::<Payment>().refuses(&[NotFound]),
+        get("/payments/", "listPayments", payments::list).says("The payments of one's bookings, as guest and as host, of the newest bookings first").only(User)
+            .query::<PaymentsQuery>().gives_page::<Payment>().refuses(&[NotFound]),
+        get("/payments/{payment}/", "readPayment", payments::find).says("A payment of a booking that one is a party of").only(User)
+            .gives::<Payment>(),
+        post("/payments/{payment}/refresh/", "refreshPayment", payments::refresh).says("Ask the provider what became of a payment, after authenticating with the bank").only(User)
+            .gives::<Payment>(),
+        post("/payments/{payment}/refunds/", "giveRefund", payments::refund).says("Give money back beyond the policy, as the host or an admin").only(User).keyed()
+            .takes::<GiveRefund>().gives::<Payment>().refuses(&[Forbidden, InvalidState]),
         post("/webhooks/payments/", "takeWebhook", payments::webhook).says("The payment provider's word, signed").only(Provider).rate(Rate::Unlimited)
             .takes_bytes(JSON, super::operation::MAX_BODY_BYTES).refuses(&[Unauthenticated, Invalid]),
     ]
@@ -187,13 +222,13 @@ fn around() -> Vec<Operation> {
         get("/healthz/", "healthz", hub::healthz).says("Whether the process answers").rate(Rate::Unlimited).gives_bytes(TEXT),
         get("/readyz/", "readyz", hub::readyz).says("Whether it wants requests: 503 while it starts or drains, or without room on its disk")
             .rate(Rate::Unlimited).gives_bytes(TEXT).refuses_plainly(StatusCode::SERVICE_UNAVAILABLE),
-        get("/metrics/", "metrics", hub::metrics).says("Metrics for Prometheus").rate(Rate::Unlimited)
+        get("/metrics/", "metrics", hub::metrics).says("Metrics for Prometheus")
             .gives_bytes(TEXT).refuses(&[NotFound]),
-        get("/problems/", "listProblems", hub::problems).says("Every error's type, status and meaning").rate(Rate::Unlimited)
+        get("/problems/", "listProblems", hub::problems).says("Every error's type, status and meaning")
             .gives::<Vec<latchkey_protocol::rest::ProblemType>>(),
-        get("/openapi.json/", "readDocument", hub::document).says("This document").rate(Rate::Unlimited).gives_bytes(JSON).tagged(),
-        get("/docs/", "docs", hub::docs).says("This document, to be read and tried out").rate(Rate::Unlimited).gives_bytes(&["text/html"]),
-        get("/docs/{file}/", "docsFile", hub::docs_file).says("What that page consists of").rate(Rate::Unlimited).words(&["file"])
+        get("/openapi.json/", "readDocument", hub::document).says("This document").gives_bytes(JSON).tagged(),
+        get("/docs/", "docs", hub::docs).says("This document, to be read and tried out").gives_bytes(&["text/html"]),
+        get("/docs/{file}/", "docsFile", hub::docs_file).says("What that page consists of").words(&["file"])
             .gives_bytes(&["text/html", "text/css", "text/javascript", "image/png"]),
     ]
 }

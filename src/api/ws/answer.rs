@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use latchkey_protocol::WireError;
-use latchkey_protocol::server::{ErrReply, OkReply};
+use latchkey_protocol::server::{Ended, ErrReply, OkReply};
+use latchkey_protocol::{Topic, WireError};
 use serde::Serialize;
 
 use super::connection::Connection;
@@ -20,6 +20,15 @@ pub(super) fn ok(id: u64, body: &impl Serialize) -> Bytes {
 /// The frame of a refusal.
 pub(super) fn refusal(id: Option<u64>, error: WireError) -> Bytes {
     frame::text(192, |buffer| write_json(buffer, &ErrReply { id, error }))
+}
+
+/// The frame that says that a topic is followed no longer.
+pub(super) fn ended(topic: Topic, error: WireError) -> Bytes {
+    #[derive(Serialize)]
+    struct Notice {
+        ended: Ended,
+    }
+    frame::text(192, |buffer| write_json(buffer, &Notice { ended: Ended { topic, error } }))
 }
 
 /// A domain command under way. Counted against its connection until it is answered; one that is dropped unanswered (its

@@ -15,10 +15,11 @@ use latchkey_protocol::{CloseCode, EpochMs, Topic};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 
+use super::answer;
 use super::outbox::{self, MAX_SLICES, Outbox};
 use super::terms::Terms;
 use crate::hub::{Subscriber, SubscriberId, frame};
-use crate::service::Caller;
+use crate::service::{Caller, ServiceError};
 
 /// A time that has not come.
 const NEVER: EpochMs = EpochMs::MIN;
@@ -31,6 +32,8 @@ pub(super) struct Connection {
     /// The connection's task.
     task: AtomicWaker,
     caller: Mutex<Option<Caller>>,
+    /// Topics that ended by themselves and that the session has not struck out yet.
+    ended: Mutex<Vec<Topic>>,
     /// Domain commands under way.
     in_flight: AtomicU32,
     last_heard_at: AtomicI64,
@@ -64,6 +67,7 @@ impl Connection {
             wire: Mutex::new(Wire { writer: Some(writer), outbox: Outbox::default(), closing: None, room: None }),
             task: AtomicWaker::new(),
             caller: Mutex::new(None),
+            ended: Mutex::default(),
             in_flight: AtomicU32::new(0),
             last_heard_at: AtomicI64::new(now),
             pinged_at: AtomicI64::new(NEVER),
@@ -206,6 +210,11 @@ impl Connection {
         *self.caller.lock().unwrap_or_else(PoisonError::into_inner) = Some(caller);
     }
 
+    /// Topics that ended by themselves since this was last asked.
+    pub(super) fn take_ended(&self) -> Vec<Topic> {
+        std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     pub(super) fn set_watching(&self, is_watching: bool) {
         if is_watching {
             self.has_watched.store(true, Ordering::Relaxed);
@@ -288,6 +297,12 @@ impl Subscriber for Connection {
         }
         wire.room = Some(cx.waker().clone());
         Poll::Pending
+    }
+
+    fn ended(&self, topic: Topic) {
+        self.send(answer::ended(topic, ServiceError::NotFound("property").into()));
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(topic);
+        self.task.wake();
     }
 
     fn lost(&self, _topic: Topic) {

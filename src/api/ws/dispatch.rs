@@ -49,7 +49,7 @@ impl Session {
             }
             Command::Cancel => {
                 let ((caller, key), booking) = (change()?, parse::data::<BookingRef>(data)?);
-                self.start(id, async move { services.bookings.cancel(&caller, key, booking).await });
+                self.start(id, async move { services.stays.cancel(&caller, key, booking).await });
             }
             Command::Authenticate | Command::Subscribe | Command::Unsubscribe | Command::Resume | Command::Ping => {}
         }

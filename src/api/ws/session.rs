@@ -165,6 +165,17 @@ impl Session {
         Ok(added)
     }
 
+    /// Strikes out topics that ended by themselves, unless they are followed again since.
+    fn forget_ended(&mut self) {
+        let ended = self.connection.take_ended();
+        if ended.is_empty() {
+            return;
+        }
+        let (hub, id) = (&self.edge.hub, self.connection.id());
+        self.topics.retain(|topic| !ended.contains(topic) || hub.is_attached(*topic, id));
+        self.connection.set_watching(!self.topics.is_empty());
+    }
+
     fn leave(&mut self, topic: Topic) {
         self.edge.hub.detach(topic, self.connection.id());
         self.topics.retain(|followed| *followed != topic);
@@ -205,6 +216,10 @@ impl Handler for Session {
             for topic in outcome.refused {
                 self.leave(topic);
             }
+        }
+        // Not while a topic is being attached: whether it is followed is known afterwards.
+        if self.running.is_none() {
+            self.forget_ended();
         }
         if self.connection.is_draining() && self.running.is_none() && self.connection.in_flight() == 0 {
             self.connection.close(CloseCode::Draining);

@@ -15,7 +15,7 @@ use tracing::debug;
 
 use super::connection::Connection;
 use super::{Edge, answer, error};
-use crate::hub::{AttachError, Subscriber};
+use crate::hub::{AttachError, Standing, Subscriber};
 use crate::service::Caller;
 
 /// Everything such a future needs for itself.
@@ -40,15 +40,16 @@ impl Watch {
     /// node is busy; not if the topic is no longer theirs.
     pub(super) async fn subscribe(self, topic: Topic, is_new: bool) -> Outcome {
         match self.snapshot(topic).await {
-            Ok(subscribed) => {
+            Ok((subscribed, standing)) => {
                 self.room().await;
+                let mut follows = true;
                 if self.may_still_see(topic) {
                     // From here to the reply no event may come; the reply says where the next ones begin.
                     self.edge.hub.detach(topic, self.connection.id());
                     self.connection.send(answer::ok(self.id, &subscribed));
-                    self.attach_after_reply(topic, subscribed.seq).await;
+                    follows = self.attach_after_reply(topic, subscribed.seq, standing).await;
                 }
-                Outcome { refused: Vec::new() }
+                Outcome { refused: if follows { Vec::new() } else { vec![topic] } }
             }
             Err(error) => {
                 let refused = if is_new || !error.retryable { vec![topic] } else { Vec::new() };
@@ -63,11 +64,17 @@ impl Watch {
     /// Snapshots are gathered up to a queue's worth; topics that need one beyond that are refused as `busy`, to be resumed again.
     pub(super) async fn resume(self, epoch: String, topics: BTreeMap<Topic, Seq>) -> Outcome {
         let is_same_history = epoch == self.edge.services.topics.epoch();
-        let mut resumed = BTreeMap::new();
+        let (mut resumed, mut standings) = (BTreeMap::new(), BTreeMap::new());
         let mut bytes_left = self.edge.terms.limits.max_queued_bytes;
         for (topic, after) in topics {
             let after = is_same_history.then_some(after);
-            let resumption = self.resume_one(topic, after, &mut bytes_left).await.unwrap_or_else(Resumption::Refused);
+            let resumption = match self.resume_one(topic, after, &mut bytes_left).await {
+                Ok((resumption, standing)) => {
+                    standings.insert(topic, standing);
+                    resumption
+                }
+                Err(error) => Resumption::Refused(error),
+            };
             resumed.insert(topic, resumption);
         }
         self.room().await;
@@ -82,18 +89,26 @@ impl Watch {
         for (topic, resumption) in reply.topics {
             match resumption {
                 Resumption::Resumed { .. } => {}
-                Resumption::Reset(subscribed) => self.attach_after_reply(topic, subscribed.seq).await,
+                Resumption::Reset(subscribed) => {
+                    let standing = standings.get(&topic).copied().unwrap_or(Standing::Public);
+                    if !self.attach_after_reply(topic, subscribed.seq, standing).await {
+                        refused.push(topic);
+                    }
+                }
                 Resumption::Refused(_) => refused.push(topic),
             }
         }
         Outcome { refused }
     }
 
-    async fn resume_one(&self, topic: Topic, after: Option<Seq>, bytes_left: &mut usize) -> Result<Resumption, WireError> {
+    async fn resume_one(&self, topic: Topic, after: Option<Seq>, bytes_left: &mut usize) -> Result<(Resumption, Standing), WireError> {
         let Some(after) = after else { return self.reset(topic, bytes_left).await };
-        self.authorise(topic).await?;
-        match self.attach(topic, after).await {
-            Ok(head) => Ok(Resumption::Resumed { head }),
+        let standing = self.authorise(topic).await?;
+        match self.attach(topic, after, standing).await {
+            Ok(head) => {
+                self.look_again(topic).await?;
+                Ok((Resumption::Resumed { head }, standing))
+            }
             Err(AttachError::TooOld { .. } | AttachError::AboveHead { .. }) => self.reset(topic, bytes_left).await,
             Err(error @ (AttachError::Unknown | AttachError::Full | AttachError::Source(_) | AttachError::Lost | AttachError::Gone)) => {
                 Err(error::of_attach(&error))
@@ -101,13 +116,13 @@ impl Watch {
         }
     }
 
-    async fn reset(&self, topic: Topic, bytes_left: &mut usize) -> Result<Resumption, WireError> {
+    async fn reset(&self, topic: Topic, bytes_left: &mut usize) -> Result<(Resumption, Standing), WireError> {
         if *bytes_left == 0 {
             return Err(error::busy("more snapshots than one reply holds: resume this topic again"));
         }
-        let subscribed = self.snapshot(topic).await?;
+        let (subscribed, standing) = self.snapshot(topic).await?;
         *bytes_left = bytes_left.saturating_sub(json_length(&subscribed));
-        Ok(Resumption::Reset(Box::new(subscribed)))
+        Ok((Resumption::Reset(Box::new(subscribed)), standing))
     }
 
     /// Waits until the client has taken most of what was sent before: a snapshot may be longer than its queue.
@@ -115,7 +130,7 @@ impl Watch {
         poll_fn(|cx| self.connection.poll_room(cx)).await;
     }
 
-    async fn authorise(&self, topic: Topic) -> Result<(), WireError> {
+    async fn authorise(&self, topic: Topic) -> Result<Standing, WireError> {
         if !self.may_still_see(topic) {
             return Err(error::expired());
         }
@@ -132,23 +147,48 @@ impl Watch {
         !has_expired || matches!(topic, Topic::Property(_))
     }
 
-    async fn snapshot(&self, topic: Topic) -> Result<Subscribed, WireError> {
-        self.authorise(topic).await?;
+    async fn snapshot(&self, topic: Topic) -> Result<(Subscribed, Standing), WireError> {
+        let standing = self.authorise(topic).await?;
         let (seq, snapshot) = self.edge.services.topics.snapshot(self.caller.as_ref(), topic).await.map_err(WireError::from)?;
-        Ok(Subscribed { topic, seq, snapshot })
+        Ok((Subscribed { topic, seq, snapshot }, standing))
     }
 
-    /// The client has the snapshot by now. If what follows cannot be delivered it must start over, on a new connection.
-    async fn attach_after_reply(&self, topic: Topic, after: Seq) {
-        if let Err(error) = self.attach(topic, after).await {
-            debug!(%topic, after, %error, "cannot follow a topic after its snapshot");
-            self.connection.close(CloseCode::Overloaded);
+    /// The client has the snapshot by now. If what follows cannot be delivered it must start over, on a new connection; if the topic has ended
+    /// since, it is told. Says whether it follows the topic.
+    async fn attach_after_reply(&self, topic: Topic, after: Seq, standing: Standing) -> bool {
+        match self.attach(topic, after, standing).await {
+            // Nothing has happened since the snapshot, which was theirs to see.
+            Ok(head) if head == after => true,
+            Ok(_) => match self.look_again(topic).await {
+                Ok(()) => true,
+                Err(error) => {
+                    self.connection.send(answer::ended(topic, error));
+                    false
+                }
+            },
+            Err(error) => {
+                debug!(%topic, after, %error, "cannot follow a topic after its snapshot");
+                self.connection.close(CloseCode::Overloaded);
+                true
+            }
         }
     }
 
-    async fn attach(&self, topic: Topic, after: Seq) -> Result<Seq, AttachError> {
+    async fn attach(&self, topic: Topic, after: Seq, standing: Standing) -> Result<Seq, AttachError> {
         let subscriber: Arc<dyn Subscriber> = Arc::<Connection>::clone(&self.connection);
-        Ok(self.edge.hub.attach(topic, &subscriber, after).await?.head)
+        Ok(self.edge.hub.attach(topic, &subscriber, after, standing).await?.head)
+    }
+
+    /// A home that was taken back between being authorised and being attached ended for those who were attached, and not for this one: so
+    /// it is authorised again, and detached if it is no longer theirs ("register, then check").
+    async fn look_again(&self, topic: Topic) -> Result<(), WireError> {
+        if matches!(topic, Topic::Property(_))
+            && let Err(error) = self.authorise(topic).await
+        {
+            self.edge.hub.detach(topic, self.connection.id());
+            return Err(error);
+        }
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@
 //! the folder twice a minute, and so finds a key that `latchkey keys rotate` made.
 
 use std::io::Write as _;
+use std::num::NonZeroU32;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -71,8 +72,14 @@ impl TokenKeys {
     }
 
     /// What accounts need of it.
-    pub(in crate::app) fn for_accounts(&self, data: &Path, public_url: String, clock: &dyn Clock) -> anyhow::Result<AccountsConfig> {
-        Ok(AccountsConfig { token_keys: self.tend(clock)?, refresh_key: self.refresh_key(data)?, public_url })
+    pub(in crate::app) fn for_accounts(
+        &self,
+        data: &Path,
+        public_url: String,
+        registrations_per_hour: NonZeroU32,
+        clock: &dyn Clock,
+    ) -> anyhow::Result<AccountsConfig> {
+        Ok(AccountsConfig { token_keys: self.tend(clock)?, refresh_key: self.refresh_key(data)?, public_url, registrations_per_hour })
     }
 
     /// The key of the marks on refresh tokens: of its own, so that rotating the others logs nobody out.

@@ -80,6 +80,7 @@ async fn log_in(app: &App, clock: &dyn Clock) -> (Caller, String) {
 }
 
 async fn list_homes(app: &App, host: &Caller, count: usize) -> Vec<PropertyId> {
+    app.services.accounts.become_host(host, &Origin::default()).await.unwrap();
     let mut homes = Vec::new();
     for number in 0..count {
         let ask = CreateProperty {

@@ -20,10 +20,8 @@ pub struct RefreshFamily {
     pub previous: Option<String>,
     /// When the newest was given out.
     pub rotated_at: Timestamp,
-    /// When the login ends.
+    /// When the login ends by itself. One that ends before, is gone: it has no tokens, and no client to remember.
     pub expires_at: Timestamp,
-    /// Logged out, or ended because an old token was used again.
-    pub ended: bool,
     /// What the client called itself when it logged in, so that people recognise their sessions.
     pub user_agent: Option<String>,
     /// Counts replacements.
@@ -36,7 +34,7 @@ pub enum Rotation {
     /// A new token was given out.
     Rotated(RefreshFamily),
     /// An old token was used again: somebody has a copy, so the login ends (RFC 9700, 4.14.2).
-    Reused(RefreshFamily),
+    Reused,
     /// Not a token of this login, or the login is over.
     Refused,
 }
@@ -46,7 +44,7 @@ impl RefreshFamily {
     /// then lasts until `lasts_until` unless it is refreshed again.
     #[must_use]
     pub fn rotate(&self, presented: &str, next: String, lasts_until: Timestamp, now: Timestamp) -> Rotation {
-        if self.ended || now >= self.expires_at {
+        if !self.is_live(now) {
             return Rotation::Refused;
         }
         let replaced = |current, previous, rotated_at| Self {
@@ -64,22 +62,16 @@ impl RefreshFamily {
             if now < self.rotated_at.plus_ms(REPEAT_MS) {
                 return Rotation::Rotated(replaced(next, self.previous.clone(), self.rotated_at));
             }
-            return Rotation::Reused(self.clone().end());
+            return Rotation::Reused;
         }
         // Older than the one before: the caller has made sure that it was one of ours.
-        Rotation::Reused(self.clone().end())
-    }
-
-    /// The login when it is over.
-    #[must_use]
-    pub fn end(self) -> Self {
-        Self { ended: true, version: self.version + 1, ..self }
+        Rotation::Reused
     }
 
     /// Whether it can still be refreshed.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
-        !self.ended && now < self.expires_at
+        now < self.expires_at
     }
 
     /// When it began: its id is a UUIDv7 of that instant.
@@ -127,7 +119,6 @@ mod tests {
             previous: None,
             rotated_at: Timestamp::from_epoch_ms(0),
             expires_at: Timestamp::from_epoch_ms(1_000_000),
-            ended: false,
             user_agent: None,
             version: 1,
         }
@@ -140,8 +131,7 @@ mod tests {
         let Rotation::Rotated(second) = family().rotate("first", "second".to_owned(), later, at(100)) else { panic!() };
         let Rotation::Rotated(third) = second.rotate("first", "third".to_owned(), later, at(200)) else { panic!() };
         assert_eq!((third.current.as_str(), third.previous.as_deref(), third.expires_at), ("third", Some("first"), later));
-        let Rotation::Reused(ended) = third.rotate("first", "fourth".to_owned(), later, at(100 + REPEAT_MS)) else { panic!() };
-        assert_eq!(ended.rotate("third", "fifth".to_owned(), later, at(300)), Rotation::Refused);
+        assert_eq!(third.rotate("first", "fourth".to_owned(), later, at(100 + REPEAT_MS)), Rotation::Reused);
         assert_eq!(family().rotate("first", "late".to_owned(), later, at(1_000_000)), Rotation::Refused);
     }
 

@@ -47,6 +47,28 @@ fn an_admin_gives_the_role_back_before_they_go() {
 }
 
 #[test]
+fn who_had_left_when_they_were_suspended_is_still_away_when_they_are_let_in_again() {
+    let back = |account: Account| account.suspend().unwrap().restore().unwrap();
+    assert_eq!(back(account()).state, AccountState::Active);
+    let away = back(account().deactivate().unwrap());
+    assert_eq!((away.state, away.is_public()), (AccountState::Deactivated, false));
+    assert_eq!(back(away.log_in().unwrap()).state, AccountState::Active, "it is forgotten with that");
+}
+
+#[test]
+fn who_lost_the_role_of_a_host_does_not_take_it_again() {
+    let host = account().become_host().unwrap();
+    assert!(host.may_let() && !host.clone().suspend().unwrap().may_let());
+    assert!(host.clone().become_host().unwrap().is_host);
+    let withdrawn = host.with_roles(false, false);
+    assert_eq!(withdrawn.clone().become_host(), Err(Refusal::NotYours));
+    let still = withdrawn.with_roles(false, true).with_roles(false, false);
+    assert_eq!(still.clone().become_host(), Err(Refusal::NotYours), "whatever else is given and taken");
+    assert!(still.with_roles(true, false).with_roles(true, true).become_host().is_ok());
+    assert!(account().with_roles(false, true).become_host().is_ok(), "who never had it may");
+}
+
+#[test]
 fn nothing_personal_is_left_of_somebody_who_was_erased() {
     let known = Account {
         about: "I collect engines".to_owned(),

@@ -1,17 +1,15 @@
-//! Book, pay, cancel, and what the provider reports.
+//! From a hold to a booking, and to the attempt to pay for it.
 
 use latchkey_protocol::{BookingId, ClaimId, PaymentId, UserId};
 
 use super::draft::Draft;
 use super::{Calendar, Claim};
-use crate::domain::booking::{Booking, BookingState, Deal, Party};
+use crate::domain::booking::{Booking, BookingState, Deal, StayTimes};
 use crate::domain::change::{Decision, Write};
 use crate::domain::error::Refusal;
 use crate::domain::event::{Event, NightState};
-use crate::domain::job::Job;
-use crate::domain::ledger::{Transfer, TransferKind};
-use crate::domain::money::Money;
-use crate::domain::payment::{AttemptResult, Payment, Report};
+use crate::domain::payment::Payment;
+use crate::domain::settlement::{Payout, Shares};
 use crate::domain::time::Timestamp;
 
 /// A guest wants to turn a hold into a booking.
@@ -49,154 +47,81 @@ impl Calendar {
             property: hold.property,
             guest: hold.guest,
             host: self.listing.host,
+            terms: self.listing.booking_terms,
+            times: StayTimes::of(&self.listing, hold.stay),
             quote,
             payment: payment.id,
+            further_payments: Vec::new(),
             seq: 0,
             state: BookingState::PendingPayment { expires_at: now.plus_ms(self.leases.payment_ms) },
+            confirmed_at: None,
+            checked_in: None,
+            checked_out: None,
+            left_on: None,
+            alterations: 0,
+            alteration: None,
+            returned: Shares::ZERO,
+            settled: Shares::ZERO,
+            payout: Payout::default(),
+            transfers: 0,
             created_at: now,
         };
         draft.tell_state(&mut booking);
-        let deal = Deal { booking, payment };
+        let deal = Deal { booking, payment, further_payments: Vec::new() };
         draft.write(Write::AddBooking(deal.booking.clone()));
         draft.write(Write::AddPayment(deal.payment.clone()));
         Ok(draft.decide(deal))
     }
 
-    /// Records the method with which the guest wants to pay; the provider is asked after this is committed.
+    /// Records the method with which the guest wants to pay what is due now, for the booking or for an accepted alteration; the
+    /// provider is asked after this is committed. The outcome names the payment.
     ///
     /// # Errors
     /// `NotFound`, `NotYours` (a host does not pay), `Expired`, `InvalidState`.
-    pub fn begin_payment(&self, booking: BookingId, caller: UserId, method: String, now: Timestamp) -> Result<Decision<Deal>, Refusal> {
-        let Some(Claim::Booked(deal)) = self.claims.get(&booking) else { return Err(Refusal::NotFound) };
-        match deal.booking.party(caller) {
-            Some(Party::Guest) => {}
-            Some(Party::Host) => return Err(Refusal::NotYours),
-            None => return Err(Refusal::NotFound),
-        }
-        let lease_end = deal.booking.payable(now)?;
-        let mut deal = Deal { booking: deal.booking.clone(), payment: deal.payment.clone().attempt(method)? };
-        let mut draft = Draft::after_expiry(self, now)?;
-        draft.before(lease_end);
-        draft.tell_guest(&mut deal.booking, &Event::PaymentUpdated(deal.payment.clone()));
-        draft.set(&deal);
-        Ok(draft.decide(deal))
-    }
-
-    /// Calls a booking off. The guest gets everything back until the day before check-in (listing-local), and always when the
-    /// host cancels.
-    ///
-    /// # Errors
-    /// `NotFound` if it is not live here or the caller is neither party; `Expired`; `InvalidState` once the stay is over.
-    pub fn cancel(&self, booking: BookingId, caller: UserId, now: Timestamp) -> Result<Decision<Deal>, Refusal> {
-        let Some(Claim::Booked(deal)) = self.claims.get(&booking) else { return Err(Refusal::NotFound) };
-        let party = deal.booking.party(caller).ok_or(Refusal::NotFound)?;
-        if self.listing.today(now) >= deal.booking.stay().check_out() {
-            return Err(Refusal::InvalidState { state: "over" });
-        }
-        let mut deal = Deal { booking: deal.booking.clone().cancel(party, now)?, payment: deal.payment.clone().cancel() };
-        let mut draft = Draft::after_expiry(self, now)?;
-        draft.free(deal.booking.stay(), deal.booking.id);
-        draft.tell_state(&mut deal.booking);
-        let full_refund = party == Party::Host || self.listing.today(now) < deal.booking.stay().check_in();
-        if full_refund {
-            draft.owe_refund(&mut deal)?;
-        }
-        draft.set(&deal);
-        Ok(draft.decide(deal))
-    }
-
-    /// Takes a provider's report into account. `ended` is the booking as stored, if it is not live here any more.
-    ///
-    /// Money for a live booking confirms it; money for one that is over, or whose lease has run out, is owed back. A report
-    /// that says nothing new changes nothing.
-    ///
-    /// # Errors
-    /// `NotFound` if the booking is neither live nor given.
-    pub fn report_payment(
+    pub fn begin_payment(
         &self,
         booking: BookingId,
-        ended: Option<Deal>,
-        report: &Report,
+        caller: UserId,
+        method: String,
         now: Timestamp,
-    ) -> Result<Decision<Deal>, Refusal> {
-        let stored = match (self.claims.get(&booking), ended) {
-            (Some(Claim::Booked(deal)), _) => deal.as_ref().clone(),
-            (_, Some(deal)) => deal,
-            (Some(Claim::Hold(_) | Claim::Blocked(_)) | None, None) => return Err(Refusal::NotFound),
+    ) -> Result<Decision<(Deal, PaymentId)>, Refusal> {
+        let deal = self.live_deal(booking)?;
+        deal.booking.require_guest(caller)?;
+        let deadline = match &deal.booking.alteration {
+            Some(alteration) if deal.payment_due().is_some() => alteration.live(now)?.expires_at,
+            Some(_) | None => deal.booking.payable(now)?,
         };
-        // An overdue booking is expired by this very decision, and reported on as what it then is: also one that was stored as
-        // waiting and is not in this calendar.
-        let mut draft = Draft::new(self, now);
-        let mut deal = stored;
-        for claim in self.overdue(now) {
-            if !matches!(claim, Claim::Booked(due) if due.booking.id == booking) {
-                draft.expire(claim)?;
-            }
-        }
-        if deal.booking.deadline().is_some_and(|deadline| now >= deadline) {
-            draft.expire_deal(&mut deal)?;
-        }
-        let expired_now = draft.has_freed(booking);
-        match deal.payment.report(report) {
-            Some(payment) => {
-                let refunded_before_minor = deal.payment.refunded_minor;
-                deal.payment = payment;
-                draft.take_report(&mut deal, refunded_before_minor, report)?;
-                draft.set(&deal);
-            }
-            None if expired_now => draft.set(&deal),
-            None => {}
-        }
-        Ok(draft.decide(deal))
-    }
-}
-
-impl Draft<'_> {
-    /// What follows from a report that moved the payment.
-    fn take_report(&mut self, deal: &mut Deal, refunded_before_minor: i64, report: &Report) -> Result<(), Refusal> {
-        match report.result {
-            AttemptResult::RequiresAction | AttemptResult::Processing | AttemptResult::Declined { .. } => {
-                self.tell_guest(&mut deal.booking, &Event::PaymentUpdated(deal.payment.clone()));
-            }
-            AttemptResult::Succeeded => {
-                self.move_money(deal, TransferKind::Capture, deal.payment.amount);
-                self.tell_parties(&mut deal.booking, &Event::PaymentSucceeded(deal.payment.clone()));
-                if let BookingState::PendingPayment { expires_at } = deal.booking.state {
-                    self.before(expires_at);
-                    deal.booking = deal.booking.clone().confirm(self.now)?;
-                    self.announce(deal.booking.stay(), NightState::Booked);
-                    self.tell_state(&mut deal.booking);
-                } else {
-                    self.owe_refund(deal)?;
-                }
-            }
-            AttemptResult::Refunded { .. } => {
-                let minor = deal.payment.refunded_minor - refunded_before_minor;
-                self.move_money(deal, TransferKind::Refund, Money { minor, currency: deal.payment.amount.currency });
-                if deal.payment.refunded_minor == deal.payment.refund_due_minor {
-                    self.write(Write::EndJob(Job::refund(deal.payment.id, self.now).id));
-                }
-                self.tell_parties(&mut deal.booking, &Event::PaymentRefunded(deal.payment.clone()));
-            }
-        }
-        Ok(())
+        let due = deal.payment_due().and_then(|due| deal.find_payment(due)).ok_or(Refusal::NotFound)?;
+        let payment = due.clone().attempt(method)?;
+        let payment_id = payment.id;
+        let mut deal = deal.clone();
+        let mut draft = Draft::after_expiry(self, now)?;
+        draft.before(deadline);
+        draft.tell_guest(&mut deal.booking, &Event::PaymentUpdated(payment.clone()));
+        deal.put_payment(payment);
+        draft.set(&deal);
+        Ok(draft.decide((deal, payment_id)))
     }
 
-    /// Enters a movement into the ledger (P9).
-    fn move_money(&mut self, deal: &mut Deal, kind: TransferKind, amount: Money) {
-        deal.payment.transfers += 1;
-        let transfer = Transfer::between_provider_and(deal.booking.host, kind, deal.payment.id, deal.payment.transfers, amount, self.now);
-        self.write(Write::AddTransfer(transfer));
+    /// A booking that is live here.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub(super) fn live_deal(&self, booking: BookingId) -> Result<&Deal, Refusal> {
+        match self.claims.get(&booking) {
+            Some(Claim::Booked(deal)) => Ok(deal),
+            Some(Claim::Hold(_) | Claim::Blocked(_)) | None => Err(Refusal::NotFound),
+        }
     }
 
-    /// Promises everything that came in back to the guest, and plans the work.
-    fn owe_refund(&mut self, deal: &mut Deal) -> Result<(), Refusal> {
-        let due = deal.payment.captured_minor - deal.payment.refund_due_minor;
-        if due > 0 {
-            deal.payment = deal.payment.clone().owe_refund(due)?;
-            self.write(Write::AddJob(Job::refund(deal.payment.id, self.now)));
-            self.tell_parties(&mut deal.booking, &Event::PaymentRefunded(deal.payment.clone()));
+    /// A booking to be decided on whatever its state: as it is here, or as stored if it is over.
+    ///
+    /// # Errors
+    /// `NotFound` if it is neither.
+    pub(super) fn any_deal(&self, booking: BookingId, ended: Option<Deal>) -> Result<Deal, Refusal> {
+        match self.live_deal(booking) {
+            Ok(deal) => Ok(deal.clone()),
+            Err(refusal) => ended.filter(|deal| deal.booking.id == booking).ok_or(refusal),
         }
-        Ok(())
     }
 }

@@ -72,11 +72,18 @@ impl Claim {
             Self::Blocked(_) => NightState::Blocked,
             Self::Hold(_) => NightState::Held,
             Self::Booked(deal) => match deal.booking.state {
-                BookingState::Confirmed { .. } => NightState::Booked,
-                BookingState::PendingPayment { .. } => NightState::Held,
-                BookingState::Expired { .. } | BookingState::CancelledByGuest { .. } | BookingState::CancelledByHost { .. } => {
-                    NightState::Free
-                }
+                BookingState::PendingPayment { .. } | BookingState::Requested { .. } => NightState::Held,
+                // Not live, so not a claim of any calendar: the nights that it still owns are of the past.
+                BookingState::Confirmed { .. }
+                | BookingState::CheckedIn { .. }
+                | BookingState::Completed { .. }
+                | BookingState::PaymentFailed { .. }
+                | BookingState::Declined { .. }
+                | BookingState::Withdrawn { .. }
+                | BookingState::Expired { .. }
+                | BookingState::CancelledByGuest { .. }
+                | BookingState::CancelledByHost { .. }
+                | BookingState::NoShow { .. } => NightState::Booked,
             },
         }
     }

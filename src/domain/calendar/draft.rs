@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use latchkey_protocol::{ClaimId, Topic};
+use latchkey_protocol::{ClaimId, Date, Topic};
 
 use super::{Calendar, Claim};
-use crate::domain::booking::{Booking, Deal};
+use crate::domain::booking::{Booking, Deal, Step};
 use crate::domain::change::{Changes, Decision, Night, TopicEvent, Write};
 use crate::domain::error::Refusal;
 use crate::domain::event::{Event, NightState};
@@ -82,6 +82,13 @@ impl<'a> Draft<'a> {
         self.announce(stay, NightState::Free);
     }
 
+    /// Gives back those nights from `from` on that `claim` owns and says so; it keeps the others.
+    pub(super) fn free_from(&mut self, stay: Stay, from: Date, claim: ClaimId) {
+        if let Ok(rest) = Stay::new(from.max(stay.check_in()), stay.check_out()) {
+            self.free(rest, claim);
+        }
+    }
+
     /// Appends to an inbox.
     pub(super) fn notify(&mut self, user: latchkey_protocol::UserId, event: Event) {
         self.changes.events.push(TopicEvent { topic: Topic::User(user), seq: None, at: self.now, event });
@@ -104,16 +111,23 @@ impl<'a> Draft<'a> {
         self.notify(booking.guest, event.clone());
     }
 
+    /// Appends to `booking:{id}` that it is otherwise.
+    pub(super) fn tell_updated(&mut self, booking: &mut Booking) {
+        booking.seq += 1;
+        let event = Event::BookingUpdated { booking: booking.id, property: booking.property };
+        self.changes.events.push(TopicEvent { topic: Topic::Booking(booking.id), seq: Some(booking.seq), at: self.now, event });
+    }
+
     /// Says that a booking came to its present state.
     pub(super) fn tell_state(&mut self, booking: &mut Booking) {
         let event = Event::BookingChanged { booking: booking.id, property: booking.property, state: booking.state };
         self.tell_parties(booking, &event);
     }
 
-    /// Writes a stored booking and its payment.
+    /// Writes a stored booking and its payments.
     pub(super) fn set(&mut self, deal: &Deal) {
         self.write(Write::SetBooking(deal.booking.clone()));
-        self.write(Write::SetPayment(deal.payment.clone()));
+        self.changes.writes.extend(deal.payments().cloned().map(Write::SetPayment));
     }
 
     /// Ends a claim whose lease is over.
@@ -136,13 +150,12 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Ends a booking that was not paid in time; the caller writes it.
+    /// Ends a booking that was not paid or answered in time; the caller writes it.
     pub(super) fn expire_deal(&mut self, deal: &mut Deal) -> Result<(), Refusal> {
-        deal.booking = deal.booking.clone().expire(self.now)?;
-        deal.payment = deal.payment.clone().cancel();
+        deal.booking = deal.booking.clone().step(Step::Expire, self.now)?;
         self.free(deal.booking.stay(), deal.booking.id);
         self.tell_state(&mut deal.booking);
-        Ok(())
+        self.give_up(deal)
     }
 
     /// The finished decision.

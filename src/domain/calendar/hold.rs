@@ -102,11 +102,17 @@ impl Calendar {
 
     /// Days of preparation own no nights: another guest's nights (not the host's own blocks) must be that far away on both sides.
     fn refuse_unprepared(&self, stay: Stay, draft: &Draft<'_>) -> Result<(), Refusal> {
+        self.refuse_unprepared_but(stay, None, draft)
+    }
+
+    /// The same, for a claim whose own nights do not count.
+    pub(super) fn refuse_unprepared_but(&self, stay: Stay, own: Option<ClaimId>, draft: &Draft<'_>) -> Result<(), Refusal> {
         let days = self.listing.terms.rules.preparation_days;
         let (from, to) = self.listing.terms.nights_kept_free(stay);
         let before = self.nights.range(from..stay.check_in());
         let after = self.nights.range(stay.check_out()..to);
-        let is_near = before.chain(after).any(|(_, owner)| self.is_stay(owner.claim) && !draft.has_freed(owner.claim));
+        let mut others = before.chain(after).filter(|(_, owner)| Some(owner.claim) != own && !draft.has_freed(owner.claim));
+        let is_near = others.any(|(_, owner)| self.is_stay(owner.claim));
         if is_near { Err(Refusal::RuleViolated { rule: Rule::Preparation, limit: i64::from(days) }) } else { Ok(()) }
     }
 
@@ -116,8 +122,19 @@ impl Calendar {
     }
 
     pub(super) fn refuse_taken(&self, stay: Stay, guest: Option<UserId>, draft: &Draft<'_>) -> Result<(), Refusal> {
-        let mut blocking =
-            self.nights.range(stay.check_in()..stay.check_out()).filter(|(_, owner)| !draft.has_freed(owner.claim)).peekable();
+        self.refuse_taken_but(stay, guest, None, draft)
+    }
+
+    /// The same, for a claim whose own nights do not count.
+    pub(super) fn refuse_taken_but(
+        &self,
+        stay: Stay,
+        guest: Option<UserId>,
+        own: Option<ClaimId>,
+        draft: &Draft<'_>,
+    ) -> Result<(), Refusal> {
+        let taken = self.nights.range(stay.check_in()..stay.check_out());
+        let mut blocking = taken.filter(|(_, owner)| Some(owner.claim) != own && !draft.has_freed(owner.claim)).peekable();
         let Some((from, owner)) = blocking.peek() else { return Ok(()) };
         let (from, seq) = (**from, owner.seq);
         let others_only = blocking.all(|(_, owner)| self.claims.get(&owner.claim).is_some_and(|claim| claim.guest() != guest));

@@ -122,7 +122,7 @@ impl Calendar {
     }
 
     /// Claims in order of id, so that the same calendar gives the same events.
-    fn in_order(&self) -> Vec<&Claim> {
+    pub(super) fn in_order(&self) -> Vec<&Claim> {
         let mut claims: Vec<_> = self.claims.values().collect();
         claims.sort_unstable_by_key(|claim| claim.id());
         claims
@@ -131,7 +131,11 @@ impl Calendar {
 
 impl Draft<'_> {
     /// Writes the home's next version and says so.
-    fn set_listing(mut self, changed: Listing, event: impl FnOnce(latchkey_protocol::PropertyId, i64) -> Event) -> Decision<Listing> {
+    pub(super) fn set_listing(
+        mut self,
+        changed: Listing,
+        event: impl FnOnce(latchkey_protocol::PropertyId, i64) -> Event,
+    ) -> Decision<Listing> {
         let listing = Listing { version: self.calendar.listing.version + 1, updated_at: self.now, ..changed };
         self.append(event(listing.id, listing.version));
         self.write(Write::SetListing(Box::new(listing.clone())));

@@ -5,27 +5,38 @@
 //! Commands take `&self` and give a [`Decision`](super::change::Decision); [`Calendar::apply`] folds committed changes in. Decisions for one
 //! property are serial: the caller has its claim (`service::availability`).
 
+mod advance;
+mod alter;
 mod block;
 mod book;
+mod call_off;
 mod claim;
 mod days;
 mod draft;
 mod expiry;
 mod hold;
+mod leave;
 mod manage;
+mod money;
+mod pay_out;
+mod report;
+mod request;
 #[cfg(test)]
 mod tests;
+mod visit;
 
 use std::collections::{BTreeMap, HashMap};
 
 use latchkey_protocol::{ClaimId, Date, Seq, Topic, UserId};
 
+pub use self::alter::{AlterStay, AnswerAlteration};
 pub use self::block::BlockNights;
 pub use self::book::BookHold;
+pub use self::call_off::CallOff;
 pub use self::claim::Claim;
 pub use self::days::{Day, Reason};
 pub use self::hold::HoldDates;
-use super::booking::Deal;
+use super::booking::{BookingState, Deal};
 use super::change::{Changes, Night, Write};
 use super::error::Refusal;
 use super::event::NightState;
@@ -44,13 +55,21 @@ pub struct Leases {
     pub hold_longest_ms: i64,
     /// A booking that waits for its payment.
     pub payment_ms: i64,
+    /// A request that waits for the host's answer, and a proposed alteration that waits for the other side's.
+    pub request_ms: i64,
     /// How long a guest whose hold ended must leave the same nights to others.
     pub cooldown_ms: i64,
 }
 
 impl Default for Leases {
     fn default() -> Self {
-        Self { hold_ms: 10 * 60_000, hold_longest_ms: 30 * 60_000, payment_ms: 15 * 60_000, cooldown_ms: 30_000 }
+        Self {
+            hold_ms: 10 * 60_000,
+            hold_longest_ms: 30 * 60_000,
+            payment_ms: 15 * 60_000,
+            request_ms: 24 * 3_600_000,
+            cooldown_ms: 30_000,
+        }
     }
 }
 
@@ -165,12 +184,12 @@ impl Calendar {
                     self.nights.remove(date);
                 }
                 Write::AddHold(hold) | Write::SetHold(hold) => self.fold_hold(hold),
-                Write::AddBooking(booking) | Write::SetBooking(booking) if !booking.state.owns_nights() => {
+                Write::AddBooking(booking) | Write::SetBooking(booking) if !booking.state.is_live() => {
                     let ended = self.claims.remove(&booking.id);
                     let at = changes.events.first().map(|event| event.at);
                     // Booking without paying is no way around the rules for holds.
                     if let (Some(Claim::Booked(deal)), Some(at)) = (ended, at)
-                        && deal.booking.deadline().is_some()
+                        && matches!(deal.booking.state, BookingState::PendingPayment { .. })
                     {
                         self.cool_down(booking.guest, booking.stay(), at);
                     }
@@ -178,7 +197,7 @@ impl Calendar {
                 Write::AddBooking(_) | Write::SetBooking(_) => self.fold_booking(write, changes),
                 Write::AddPayment(payment) | Write::SetPayment(payment) => {
                     if let Some(Claim::Booked(deal)) = self.claims.get_mut(&payment.booking) {
-                        deal.payment = payment.clone();
+                        deal.put_payment(payment.clone());
                     }
                 }
                 Write::AddTransfer(_)
@@ -241,7 +260,8 @@ impl Calendar {
             _ => None,
         });
         if let Some(payment) = payment {
-            self.claims.insert(booking.id, Claim::Booked(Box::new(Deal { booking: booking.clone(), payment })));
+            self.claims
+                .insert(booking.id, Claim::Booked(Box::new(Deal { booking: booking.clone(), payment, further_payments: Vec::new() })));
         }
     }
 }

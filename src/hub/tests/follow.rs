@@ -8,7 +8,7 @@ async fn a_subscriber_sees_what_comes_after_its_snapshot() {
     let hub = hub(&table);
     table.append_many(topic(1), 3);
     let (watcher, subscriber) = Watcher::new(1);
-    assert_eq!(hub.attach(topic(1), &subscriber, 3).await, Ok(Attached { head: 3 }));
+    assert_eq!(hub.attach(topic(1), &subscriber, 3, Standing::Public).await, Ok(Attached { head: 3 }));
     hub.publish(&table.append_many(topic(1), 2));
     hub.publish(&[event(topic(1), 4)]);
     hub.publish(&table.append_many(topic(2), 1));
@@ -36,7 +36,7 @@ async fn events_published_while_the_head_is_read_are_neither_lost_nor_repeated()
     let (watcher, subscriber) = Watcher::new(1);
     let attaching = tokio::spawn({
         let hub = Arc::clone(&hub);
-        async move { hub.attach(topic(1), &subscriber, 2).await }
+        async move { hub.attach(topic(1), &subscriber, 2, Standing::Public).await }
     });
     settle().await;
     // Two that the head contains, two that it does not; nothing is published afterwards.
@@ -52,7 +52,7 @@ async fn a_gap_is_read_from_the_table_while_later_events_wait() {
     let table = Arc::new(Table::default());
     let hub = hub(&table);
     let (watcher, subscriber) = Watcher::new(1);
-    hub.attach(topic(1), &subscriber, 0).await.unwrap();
+    hub.attach(topic(1), &subscriber, 0, Standing::Public).await.unwrap();
     let gate = table.close_gate();
     let lost = table.append_many(topic(1), 300);
     hub.publish(&lost[299..]);
@@ -70,7 +70,7 @@ async fn a_gap_is_read_again_after_failures_and_given_up_after_many() {
     let table = Arc::new(Table::default());
     let hub = hub(&table);
     let (watcher, subscriber) = Watcher::new(1);
-    hub.attach(topic(1), &subscriber, 0).await.unwrap();
+    hub.attach(topic(1), &subscriber, 0, Standing::Public).await.unwrap();
     table.failures_left.store(3, Ordering::SeqCst);
     hub.publish(&table.append_many(topic(1), 2)[1..]);
     eventually(|| watcher.seqs() == [1, 2]).await;
@@ -81,7 +81,7 @@ async fn a_gap_is_read_again_after_failures_and_given_up_after_many() {
     assert_eq!((watcher.seqs(), hub.feeds()), (vec![1, 2], 0));
 
     table.failures_left.store(0, Ordering::SeqCst);
-    hub.attach(topic(1), &subscriber, 2).await.unwrap();
+    hub.attach(topic(1), &subscriber, 2, Standing::Public).await.unwrap();
     assert_eq!(watcher.seqs(), all(1..=4));
 }
 
@@ -90,7 +90,7 @@ async fn those_who_come_back_get_what_they_missed_from_the_ring_or_the_table() {
     let table = Arc::new(Table::default());
     let hub = hub(&table);
     let (_, first) = Watcher::new(1);
-    hub.attach(topic(1), &first, 0).await.unwrap();
+    hub.attach(topic(1), &first, 0, Standing::Public).await.unwrap();
     for _ in 0..600 {
         hub.publish(&[table.append(topic(1))]);
     }
@@ -98,7 +98,7 @@ async fn those_who_come_back_get_what_they_missed_from_the_ring_or_the_table() {
     for (id, after, reads) in [(2, 600, 0), (3, 599, 0), (4, 344, 0), (5, 343, 1), (6, 0, 3)] {
         let (watcher, subscriber) = Watcher::new(id);
         let reads_then = table.reads.load(Ordering::SeqCst);
-        assert_eq!(hub.attach(topic(1), &subscriber, after).await, Ok(Attached { head: 600 }));
+        assert_eq!(hub.attach(topic(1), &subscriber, after, Standing::Public).await, Ok(Attached { head: 600 }));
         assert_eq!(watcher.seqs(), all(after + 1..=600), "after {after}");
         assert_eq!(table.reads.load(Ordering::SeqCst) - reads_then, reads, "after {after}");
     }
@@ -113,9 +113,9 @@ async fn what_is_out_of_reach_asks_for_a_snapshot() {
     table.removed.store(4000, Ordering::SeqCst);
     let (watcher, subscriber) = Watcher::new(1);
     let too_old = |after| Err(AttachError::TooOld { after, head: 5000 });
-    assert_eq!(hub.attach(topic(1), &subscriber, 3999).await, too_old(3999), "removed by retention");
-    assert_eq!(hub.attach(topic(1), &subscriber, 1).await, too_old(1), "too many");
-    assert_eq!(hub.attach(topic(1), &subscriber, 5001).await, Err(AttachError::AboveHead { after: 5001, head: 5000 }));
+    assert_eq!(hub.attach(topic(1), &subscriber, 3999, Standing::Public).await, too_old(3999), "removed by retention");
+    assert_eq!(hub.attach(topic(1), &subscriber, 1, Standing::Public).await, too_old(1), "too many");
+    assert_eq!(hub.attach(topic(1), &subscriber, 5001, Standing::Public).await, Err(AttachError::AboveHead { after: 5001, head: 5000 }));
     hub.publish(&[table.append(topic(1))]);
     assert!(watcher.seqs().is_empty(), "none of these attached it");
 }
@@ -125,10 +125,10 @@ async fn a_snapshot_may_be_newer_than_what_was_published() {
     let table = Arc::new(Table::default());
     let hub = hub(&table);
     let (old, first) = Watcher::new(1);
-    hub.attach(topic(1), &first, 0).await.unwrap();
+    hub.attach(topic(1), &first, 0, Standing::Public).await.unwrap();
     let committed = table.append_many(topic(1), 3);
     let (new, second) = Watcher::new(2);
-    assert_eq!(hub.attach(topic(1), &second, 3).await, Ok(Attached { head: 3 }));
+    assert_eq!(hub.attach(topic(1), &second, 3, Standing::Public).await, Ok(Attached { head: 3 }));
     hub.publish(&committed);
     settle().await;
     hub.publish(&[table.append(topic(1))]);
@@ -141,8 +141,8 @@ async fn one_who_wants_no_more_is_forgotten_and_the_others_get_everything() {
     let hub = hub(&table);
     let (slow, first) = Watcher::new(1);
     let (quick, second) = Watcher::new(2);
-    hub.attach(topic(1), &first, 0).await.unwrap();
-    hub.attach(topic(1), &second, 0).await.unwrap();
+    hub.attach(topic(1), &first, 0, Standing::Public).await.unwrap();
+    hub.attach(topic(1), &second, 0, Standing::Public).await.unwrap();
     slow.wants_more.store(false, Ordering::SeqCst);
     hub.publish(&table.append_many(topic(1), 2));
     slow.wants_more.store(true, Ordering::SeqCst);
@@ -155,7 +155,7 @@ async fn a_feed_is_forgotten_two_minutes_after_its_last_watcher() {
     let table = Arc::new(Table::default());
     let hub = hub(&table);
     let (watcher, subscriber) = Watcher::new(1);
-    hub.attach(topic(1), &subscriber, 0).await.unwrap();
+    hub.attach(topic(1), &subscriber, 0, Standing::Public).await.unwrap();
     hub.sweep(0);
     hub.sweep(1_000_000);
     assert_eq!(hub.feeds(), 1, "it is watched");
@@ -166,7 +166,7 @@ async fn a_feed_is_forgotten_two_minutes_after_its_last_watcher() {
     hub.sweep(1_120_000);
     assert_eq!(hub.feeds(), 0);
     hub.publish(&[table.append(topic(1))]);
-    hub.attach(topic(1), &subscriber, 0).await.unwrap();
+    hub.attach(topic(1), &subscriber, 0, Standing::Public).await.unwrap();
     assert_eq!(watcher.seqs(), [1]);
 }
 
@@ -176,9 +176,9 @@ async fn an_unreadable_head_fails_the_attach_and_not_the_next_one() {
     let hub = hub(&table);
     let (watcher, subscriber) = Watcher::new(1);
     table.failures_left.store(1, Ordering::SeqCst);
-    assert!(matches!(hub.attach(topic(1), &subscriber, 0).await, Err(AttachError::Source(_))));
+    assert!(matches!(hub.attach(topic(1), &subscriber, 0, Standing::Public).await, Err(AttachError::Source(_))));
     hub.publish(&[table.append(topic(1))]);
-    hub.attach(topic(1), &subscriber, 0).await.unwrap();
+    hub.attach(topic(1), &subscriber, 0, Standing::Public).await.unwrap();
     assert_eq!(watcher.seqs(), [1]);
 }
 
@@ -188,7 +188,7 @@ async fn the_local_bus_ends_at_the_hub() {
     let table = Arc::new(Table::default());
     let hub = hub(&table);
     let (watcher, subscriber) = Watcher::new(1);
-    hub.attach(topic(1), &subscriber, 0).await.unwrap();
+    hub.attach(topic(1), &subscriber, 0, Standing::Public).await.unwrap();
     LocalBus::new(Arc::clone(&hub)).publish(&[table.append(topic(1))]);
     assert_eq!(watcher.seqs(), [1]);
 }
@@ -199,13 +199,13 @@ async fn many_rings_at_once_wait_for_a_healthy_client() {
     let hub = hub(&table);
     for number in 1..=20 {
         let (_, other) = Watcher::new(100);
-        hub.attach(topic(number), &other, 0).await.unwrap();
+        hub.attach(topic(number), &other, 0, Standing::Public).await.unwrap();
         hub.publish(&table.append_many(topic(number), 60));
     }
     let (watcher, subscriber) = Watcher::with_capacity(1, 100);
     let resuming = tokio::spawn(async move {
         for number in 1..=20 {
-            hub.attach(topic(number), &subscriber, 0).await.unwrap();
+            hub.attach(topic(number), &subscriber, 0, Standing::Public).await.unwrap();
         }
     });
     while !resuming.is_finished() {
@@ -223,12 +223,12 @@ async fn a_property_without_events_leaves_no_feed_behind() {
     let hub = hub(&table);
     let (watcher, subscriber) = Watcher::new(1);
     for number in 1..=50 {
-        assert_eq!(hub.attach(home(number), &subscriber, 0).await, Err(AttachError::Unknown));
-        assert_eq!(hub.attach(home(number), &subscriber, 7).await, Err(AttachError::Unknown));
+        assert_eq!(hub.attach(home(number), &subscriber, 0, Standing::Public).await, Err(AttachError::Unknown));
+        assert_eq!(hub.attach(home(number), &subscriber, 7, Standing::Public).await, Err(AttachError::Unknown));
     }
     assert_eq!(hub.feeds(), 0);
     hub.publish(&[table.append(home(1))]);
-    hub.attach(home(1), &subscriber, 0).await.unwrap();
+    hub.attach(home(1), &subscriber, 0, Standing::Public).await.unwrap();
     assert_eq!(watcher.seqs(), [1]);
 }
 
@@ -239,10 +239,10 @@ async fn there_are_only_so_many_feeds() {
     let (_, subscriber) = Watcher::new(1);
     for number in 1..=101 {
         table.append(topic(number));
-        let attached = hub.attach(topic(number), &subscriber, 1).await;
+        let attached = hub.attach(topic(number), &subscriber, 1, Standing::Public).await;
         assert_eq!(attached.err(), (number == 101).then_some(AttachError::Full));
     }
-    hub.attach(topic(1), &subscriber, 1).await.expect("a feed that is there takes more watchers");
+    hub.attach(topic(1), &subscriber, 1, Standing::Public).await.expect("a feed that is there takes more watchers");
 }
 
 #[tokio::test]
@@ -251,12 +251,71 @@ async fn a_feed_whose_fill_panics_is_lost_and_begins_anew() {
     let hub = hub(&table);
     let (watcher, subscriber) = Watcher::new(1);
     let first = table.append(topic(1));
-    hub.attach(topic(1), &subscriber, 1).await.unwrap();
+    hub.attach(topic(1), &subscriber, 1, Standing::Public).await.unwrap();
     table.panics.store(true, Ordering::SeqCst);
     hub.publish(&table.append_many(topic(1), 2)[1..]);
     eventually(|| watcher.has_lost.load(Ordering::SeqCst)).await;
     assert_eq!(hub.feeds(), 0);
     table.panics.store(false, Ordering::SeqCst);
-    hub.attach(topic(1), &subscriber, first.seq).await.unwrap();
+    hub.attach(topic(1), &subscriber, first.seq, Standing::Public).await.unwrap();
     assert_eq!(watcher.seqs(), [2, 3]);
+}
+
+/// The home's next event, of that kind.
+fn append_kind(table: &Table, topic: Topic, kind: &'static str) -> StoredEvent {
+    let mut events = table.events.lock().unwrap();
+    let log = events.entry(topic).or_default();
+    log.push(StoredEvent { kind: kind.into(), ..event(topic, log.len() as u64 + 1) });
+    log[log.len() - 1].clone()
+}
+
+#[tokio::test]
+async fn p8_a_topic_ends_for_the_public_with_the_event_that_says_so_and_for_its_own_only_if_it_is_gone() {
+    for is_reordered in [false, true] {
+        let table = Arc::new(Table::default());
+        let hub = hub(&table);
+        table.append_many(home(1), 2);
+        let ((anybody, public), (host, own)) = (Watcher::new(1), Watcher::new(2));
+        hub.attach(home(1), &public, 1, Standing::Public).await.unwrap();
+        hub.attach(home(1), &own, 2, Standing::Own).await.unwrap();
+        let mut news = vec![append_kind(&table, home(1), "property.unlisted"), append_kind(&table, home(1), "availability.changed")];
+        if is_reordered {
+            // The second waits for the first, which is read from the table.
+            news.remove(0);
+        }
+        hub.publish(&news);
+        eventually(|| host.seqs() == [3, 4]).await;
+        assert_eq!(anybody.seqs(), [2, 3]);
+        assert_eq!(*anybody.ended.lock().unwrap(), [(home(1), 2)], "told once, after the last event");
+        assert!(!hub.is_attached(home(1), 1) && hub.is_attached(home(1), 2));
+        assert!(host.ended.lock().unwrap().is_empty());
+
+        hub.publish(&[append_kind(&table, home(1), "property.deleted"), append_kind(&table, home(1), "availability.changed")]);
+        assert_eq!((host.seqs(), anybody.seqs()), (vec![3, 4, 5], vec![2, 3]));
+        assert_eq!(*host.ended.lock().unwrap(), [(home(1), 3)]);
+    }
+}
+
+#[tokio::test]
+async fn one_whose_snapshot_is_newer_than_the_end_of_a_topic_is_not_ended_by_it() {
+    let table = Arc::new(Table::default());
+    let hub = hub(&table);
+    table.append_many(home(1), 1);
+    let (_, first) = Watcher::new(1);
+    hub.attach(home(1), &first, 1, Standing::Public).await.unwrap();
+    let news = [append_kind(&table, home(1), "property.unlisted"), append_kind(&table, home(1), "property.published")];
+    // Its snapshot has overtaken the push.
+    let (watcher, subscriber) = Watcher::new(2);
+    let gate = table.close_gate();
+    let attaching = tokio::spawn({
+        let hub = Arc::clone(&hub);
+        async move { hub.attach(home(1), &subscriber, 3, Standing::Public).await }
+    });
+    settle().await;
+    gate.add_permits(100);
+    attaching.await.unwrap().unwrap();
+    hub.publish(&news);
+    hub.publish(&[table.append(home(1))]);
+    eventually(|| watcher.seqs() == [4]).await;
+    assert!(watcher.ended.lock().unwrap().is_empty());
 }

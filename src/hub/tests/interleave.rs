@@ -55,7 +55,7 @@ async fn interleave(seed: u64) {
                 let (watcher, subscriber) = Watcher::new(step + 1);
                 let attaching = tokio::spawn({
                     let hub = Arc::clone(&hub);
-                    async move { hub.attach(topic(1), &subscriber, after).await }
+                    async move { hub.attach(topic(1), &subscriber, after, Standing::Public).await }
                 });
                 watchers.push((watcher, after, attaching));
             }

@@ -119,6 +119,8 @@ struct Watcher {
     seen: Mutex<Vec<(Topic, Seq)>>,
     wants_more: AtomicBool,
     has_lost: AtomicBool,
+    /// Topics that ended, each with the number of events seen by then.
+    ended: Mutex<Vec<(Topic, usize)>>,
     /// Most it takes beyond what its `reader` has taken away.
     capacity: usize,
     taken_away: AtomicU64,
@@ -136,6 +138,7 @@ impl Watcher {
             seen: Mutex::default(),
             wants_more: AtomicBool::new(true),
             has_lost: AtomicBool::new(false),
+            ended: Mutex::default(),
             capacity,
             taken_away: AtomicU64::new(0),
             reader: AtomicWaker::new(),
@@ -179,6 +182,10 @@ impl Subscriber for Watcher {
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.reader.register(cx.waker());
         if self.waiting() <= self.capacity / 4 { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn ended(&self, topic: Topic) {
+        self.ended.lock().unwrap().push((topic, self.seqs().len()));
     }
 
     fn lost(&self, _: Topic) {

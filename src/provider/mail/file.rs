@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use latchkey_protocol::EpochMs;
 use lettre::message::Mailbox;
 
 use super::{Envelope, MailError, Mailer, message};
@@ -34,14 +35,37 @@ impl Mailer for FileMailer {
         Box::pin(async move {
             let mail = message(&self.from, &envelope)?.formatted();
             let path = self.folder.join(format!("{:013}-{}.eml", envelope.at, file_name(&envelope.message)));
-            let written = tokio::task::spawn_blocking(move || write_whole(&path, OWNER_ONLY, |file| file.write_all(&mail))).await;
-            match written {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(error)) => Err(MailError::Temporary(format!("the file cannot be written: {}", error.kind()))),
-                Err(_) => Err(MailError::Temporary("writing the file was interrupted".to_owned())),
-            }
+            blocking(move || write_whole(&path, OWNER_ONLY, |file| file.write_all(&mail))).await
         })
     }
+
+    fn forget_before(&self, at: EpochMs) -> BoxFuture<'_, Result<usize, MailError>> {
+        let folder = Arc::clone(&self.folder);
+        Box::pin(blocking(move || remove_before(&folder, at)))
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> Result<T, MailError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(|error| MailError::Temporary(format!("the folder of mails: {}", error.kind()))),
+        Err(_) => Err(MailError::Temporary("the folder of mails: interrupted".to_owned())),
+    }
+}
+
+/// Removes our files, finished or not, whose names begin with an earlier instant, and no others.
+fn remove_before(folder: &Path, at: EpochMs) -> std::io::Result<usize> {
+    let mut removed = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let is_mail = path.extension().is_some_and(|extension| extension == "eml" || extension == "part");
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let written_at = name.split_once('-').and_then(|(instant, _)| instant.parse::<EpochMs>().ok());
+        if is_mail && written_at.is_some_and(|written_at| written_at < at) {
+            std::fs::remove_file(&path)?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
 }
 
 /// What of a message's name is safe in a file's.

@@ -45,6 +45,12 @@ pub enum MailError {
 pub trait Mailer: Send + Sync + 'static {
     /// Hands the letter on; when this is `Ok`, somebody else has taken the responsibility for it.
     fn send(&self, envelope: Envelope) -> BoxFuture<'_, Result<(), MailError>>;
+
+    /// Removes what this mailer itself keeps of letters dated before an instant; gives how many they were. Most keep none.
+    fn forget_before(&self, at: EpochMs) -> BoxFuture<'_, Result<usize, MailError>> {
+        let _ = at;
+        Box::pin(async { Ok(0) })
+    }
 }
 
 /// The sender's address as it was configured, such as `Latchkey <no-reply@example.org>`.
@@ -53,6 +59,12 @@ pub trait Mailer: Send + Sync + 'static {
 /// With what is wrong with it.
 pub fn parse_sender(text: &str) -> Result<Mailbox, String> {
     text.parse().map_err(|error| format!("not a mail address: {error}"))
+}
+
+/// Whether a letter can be addressed so: a mailer refuses every other one for good.
+#[must_use]
+pub fn is_address(text: &str) -> bool {
+    text.parse::<Address>().is_ok()
 }
 
 /// The letter as RFC 5322 has it.

@@ -50,21 +50,37 @@ impl Mailer for SmtpMailer {
             let mail = message(&self.from, &envelope)?;
             match tokio::time::timeout(self.timeout, self.transport.send(mail)).await {
                 Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) => Err(classify(&error)),
+                Ok(Err(error)) if is_refusal(&error) && self.is_spoken_to().await => Err(MailError::Permanent(reason(&error))),
+                Ok(Err(error)) => Err(MailError::Temporary(reason(&error))),
                 Err(_) => Err(MailError::Temporary("smtp: no answer in time".to_owned())),
             }
         })
     }
 }
 
-/// Only a 5xx answer is for good; and it is named by its code, since its text tends to repeat the address.
-fn classify(error: &SmtpError) -> MailError {
+impl SmtpMailer {
+    /// Whether the server talks to us at all. If it does not, a refusal was none of the letter.
+    async fn is_spoken_to(&self) -> bool {
+        matches!(tokio::time::timeout(self.timeout, self.transport.test_connection()).await, Ok(Ok(true)))
+    }
+}
+
+/// Whether a server says of this recipient or this letter that it will never take it (RFC 5321, 4.2.3; RFC 7504). Every other answer of 500 and
+/// more is about us: our password, our greeting, what we asked for; that can be mended, and the letter is owed still.
+fn is_refusal(error: &SmtpError) -> bool {
+    error.is_permanent() && error.status().is_some_and(|code| REFUSALS.contains(&u16::from(code)))
+}
+
+/// No such mailbox, not here, too large, no such name, refused content, a domain without mail.
+const REFUSALS: [u16; 6] = [550, 551, 552, 553, 554, 556];
+
+/// What went wrong, by its code: a server's text tends to repeat the address.
+fn reason(error: &SmtpError) -> String {
     match error.status() {
-        Some(code) if error.is_permanent() => MailError::Permanent(format!("smtp {code}")),
-        Some(code) => MailError::Temporary(format!("smtp {code}")),
-        None if error.is_timeout() => MailError::Temporary("smtp: no answer in time".to_owned()),
-        None if error.is_tls() => MailError::Temporary("smtp: no encrypted connection".to_owned()),
-        None if error.is_client() => MailError::Temporary("smtp: the server lacks what is asked of it".to_owned()),
-        None => MailError::Temporary("smtp: no connection, or a broken one".to_owned()),
+        Some(code) => format!("smtp {code}"),
+        None if error.is_timeout() => "smtp: no answer in time".to_owned(),
+        None if error.is_tls() => "smtp: no encrypted connection".to_owned(),
+        None if error.is_client() => "smtp: the server lacks what is asked of it".to_owned(),
+        None => "smtp: no connection, or a broken one".to_owned(),
     }
 }

@@ -37,6 +37,26 @@ impl Accounts {
         }
     }
 
+    /// A letter was sent to that address: what was kept only for it goes.
+    ///
+    /// # Errors
+    /// `Busy` and the like; sending the letter again later is right.
+    pub async fn sent(&self, mail: &Mail, to: &str) -> Result<(), ServiceError> {
+        match mail {
+            Mail::VerifyEmail { .. } | Mail::ResetPassword { .. } | Mail::PasswordChanged { .. } => Ok(()),
+            Mail::EmailChanged { user } => {
+                self.decide(*user, |person, _| {
+                    let mut change = Change::default();
+                    if let Some(account) = person.account.told(to) {
+                        change.write(AccountWrite::Set(account));
+                    }
+                    Ok((change, ()))
+                })
+                .await
+            }
+        }
+    }
+
     /// A token for this person as they are now; stored as a hash before anybody has it.
     async fn new_token(&self, person: &Person, purpose: Purpose) -> Result<String, ServiceError> {
         let token = random_text()?;

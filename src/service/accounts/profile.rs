@@ -4,8 +4,8 @@ use latchkey_protocol::rest::{ChangeEmail, UpdateMe};
 use latchkey_protocol::{UserId, view};
 
 use super::passwords::still;
-use super::{Accounts, By, Change, Origin};
-use crate::domain::account::{AccountWrite, AuditKind, LoginRecord, normal_email};
+use super::{Accounts, By, Change, Origin, reachable_email};
+use crate::domain::account::{AccountWrite, AuditKind, LoginRecord};
 use crate::domain::mail::Mail;
 use crate::service::{Caller, Expected, ServiceError, wire};
 
@@ -26,7 +26,7 @@ impl Accounts {
         let account = self.account(user).await?;
         let may_see_all = match caller {
             Some(caller) if caller.user == user => true,
-            Some(caller) => self.require_admin(caller).await.is_ok(),
+            Some(caller) => self.roles.is_admin(caller).await?,
             None => false,
         };
         if !may_see_all && !account.is_public() {
@@ -56,9 +56,9 @@ impl Accounts {
     /// Moves the caller to another address, which is to be verified again. If the old one was verified, it is told.
     ///
     /// # Errors
-    /// `BadCredentials`, `Invalid`, `AlreadyRegistered`; `InvalidState` within an hour after another change; `RateLimited`, `Busy`.
+    /// `BadCredentials`, `Invalid`, `AlreadyRegistered`; `InvalidState` while the address before another change was not told; `RateLimited`, `Busy`.
     pub async fn change_email(&self, caller: &Caller, ask: ChangeEmail, origin: &Origin) -> Result<view::Me, ServiceError> {
-        let email = normal_email(&ask.email)?;
+        let email = reachable_email(&ask.email)?;
         let verified = self.verified(caller, ask.password).await?;
         self.limits.mail.count(&email)?;
         let by = By::caller(caller, origin);
@@ -84,7 +84,7 @@ impl Accounts {
     /// Makes the caller a host; nothing if they are one.
     ///
     /// # Errors
-    /// `Busy`.
+    /// `Forbidden` if an admin took the role away; `Busy`.
     pub async fn become_host(&self, caller: &Caller, origin: &Origin) -> Result<view::Me, ServiceError> {
         let by = By::caller(caller, origin);
         self.decide(caller.user, |person, now| {
@@ -92,8 +92,7 @@ impl Accounts {
             if person.account.is_host {
                 return Ok((change, wire::me(&person.account)));
             }
-            let is_admin = person.account.is_admin;
-            let account = person.account.with_roles(true, is_admin);
+            let account = person.account.become_host().map_err(|_| ServiceError::Forbidden)?;
             let me = wire::me(&account);
             change.write(AccountWrite::Set(account));
             change.audit(&by, AuditKind::BecameHost, caller.user, now);

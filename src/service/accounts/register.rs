@@ -3,9 +3,9 @@
 use latchkey_protocol::rest::{Register, VerifyEmail};
 use latchkey_protocol::{UserId, view};
 
-use super::{Accounts, By, Change, Origin, digest};
+use super::{Accounts, By, Change, Origin, digest, reachable_email};
 use crate::domain::account::one_time::{OneTime, Purpose};
-use crate::domain::account::{Account, AccountWrite, AuditKind, LoginRecord, normal_email, password};
+use crate::domain::account::{Account, AccountWrite, AuditKind, LoginRecord, password};
 use crate::domain::mail::Mail;
 use crate::entropy::fresh_id;
 use crate::service::{Caller, ServiceError, wire};
@@ -15,8 +15,9 @@ impl Accounts {
     /// Creates an account. A mail asks its owner to show that the address is theirs.
     ///
     /// # Errors
-    /// `Invalid`, `AlreadyRegistered`, `Busy`.
+    /// `Invalid`, `AlreadyRegistered`, `RateLimited`, `Busy`.
     pub async fn register(&self, ask: Register, origin: &Origin) -> Result<view::Me, ServiceError> {
+        self.limits.register.count(&origin.address)?;
         let (account, change) = self.new_account(ask, &By::nobody(origin)).await?;
         self.commit_registration(change).await?;
         Ok(wire::me(&account))
@@ -24,7 +25,7 @@ impl Accounts {
 
     /// The account that a registration makes, and the change that does it.
     pub(super) async fn new_account(&self, ask: Register, by: &By) -> Result<(Account, Change), ServiceError> {
-        let email = normal_email(&ask.email)?;
+        let email = reachable_email(&ask.email)?;
         let now = self.now();
         let user = UserId::from_bytes(fresh_id(now.epoch_ms()));
         let account = Account::register(user, email.clone(), &ask.name, now)?;

@@ -1,5 +1,4 @@
-//! Roles, and what admins do. Roles are read from the database whenever they matter, never from a token: one that was taken away is gone
-//! at once.
+//! What admins do with accounts, and how somebody becomes one.
 
 use latchkey_protocol::rest::{Register, SetRoles};
 use latchkey_protocol::{AuditId, UserId, view};
@@ -12,34 +11,12 @@ use crate::service::{Caller, ServiceError, wire};
 use crate::store::Person;
 
 impl Accounts {
-    /// Refuses whoever may not let homes.
-    ///
-    /// # Errors
-    /// `Forbidden`.
-    pub async fn require_host(&self, caller: &Caller) -> Result<(), ServiceError> {
-        self.require(caller, |account| account.is_host).await
-    }
-
-    /// Refuses whoever may not look after the hub.
-    ///
-    /// # Errors
-    /// `Forbidden`.
-    pub async fn require_admin(&self, caller: &Caller) -> Result<(), ServiceError> {
-        self.require(caller, |account| account.is_admin).await
-    }
-
-    async fn require(&self, caller: &Caller, has_role: impl Fn(&Account) -> bool) -> Result<(), ServiceError> {
-        let account = self.store.account(caller.user).await?;
-        let may = account.is_some_and(|account| account.state == AccountState::Active && has_role(&account));
-        if may { Ok(()) } else { Err(ServiceError::Forbidden) }
-    }
-
     /// Users, newest first, older than `before`. For admins.
     ///
     /// # Errors
     /// `Forbidden`.
     pub async fn list(&self, caller: &Caller, before: Option<UserId>, limit: u16) -> Result<Vec<view::Me>, ServiceError> {
-        self.require_admin(caller).await?;
+        self.roles.require_admin(caller).await?;
         Ok(self.store.accounts(before, limit, self.now()).await?.iter().map(wire::me).collect())
     }
 
@@ -54,7 +31,7 @@ impl Accounts {
         before: Option<AuditId>,
         limit: u16,
     ) -> Result<Vec<view::AuditEntry>, ServiceError> {
-        self.require_admin(caller).await?;
+        self.roles.require_admin(caller).await?;
         Ok(self.store.audit(user, before, limit, self.now()).await?.iter().map(wire::audit_entry).collect())
     }
 
@@ -63,20 +40,21 @@ impl Accounts {
     /// # Errors
     /// `Forbidden`, `NotFound`; `InvalidState` of admins and of accounts that are suspended or erased.
     pub async fn suspend(&self, caller: &Caller, user: UserId, origin: &Origin) -> Result<view::Me, ServiceError> {
-        self.require_admin(caller).await?;
+        self.roles.require_admin(caller).await?;
         let by = By::caller(caller, origin);
-        self.account(user).await?.suspend()?;
-        self.leave_no_home_on_sale(user).await?;
-        self.decide(user, |person, now| {
+        let suspended = self.decide(user, |person, now| {
             let mut change = Change::default();
             change.end(live(&person, now), now);
             let account = person.account.suspend()?;
             let me = wire::me(&account);
             change.write(AccountWrite::Set(account));
             change.audit(&by, AuditKind::Suspended, user, now);
+            change.settle_homes(user, now);
             Ok((change, me))
-        })
-        .await
+        });
+        let me = suspended.await?;
+        self.settle_homes_now(user).await;
+        Ok(me)
     }
 
     /// Lets a suspended user in again.
@@ -84,7 +62,7 @@ impl Accounts {
     /// # Errors
     /// `Forbidden`, `NotFound`; `InvalidState` of accounts that are not suspended.
     pub async fn unsuspend(&self, caller: &Caller, user: UserId, origin: &Origin) -> Result<view::Me, ServiceError> {
-        self.require_admin(caller).await?;
+        self.roles.require_admin(caller).await?;
         let by = By::caller(caller, origin);
         self.decide(user, |person, now| {
             let account = person.account.restore()?;
@@ -102,8 +80,10 @@ impl Accounts {
     /// # Errors
     /// `Forbidden`, `NotFound`; `InvalidState` of accounts that are not active, and of the last admin.
     pub async fn set_roles(&self, caller: &Caller, user: UserId, roles: SetRoles, origin: &Origin) -> Result<view::Me, ServiceError> {
-        self.require_admin(caller).await?;
-        self.give_roles(user, &By::caller(caller, origin), |_| roles).await
+        self.roles.require_admin(caller).await?;
+        let me = self.give_roles(user, &By::caller(caller, origin), |_| roles).await?;
+        self.settle_homes_now(user).await;
+        Ok(me)
     }
 
     /// Makes whoever has this address an admin: for the command line, which is how there comes to be a first one.
@@ -137,6 +117,9 @@ impl Accounts {
             }
             if account.is_admin != roles.is_admin {
                 change.write(AccountWrite::SetAdmins(admins.with(user, roles.is_admin)?));
+            }
+            if account.is_host && !roles.is_host {
+                change.settle_homes(user, now);
             }
             let account = account.with_roles(roles.is_host, roles.is_admin);
             let me = wire::me(&account);

@@ -26,14 +26,19 @@ impl Accounts {
     /// `RateLimited`, `Busy`.
     pub async fn log_in(&self, ask: Login, origin: &Origin) -> Result<Tokens, ServiceError> {
         let email = normal_email(&ask.email).map_err(|_| ServiceError::BadCredentials)?;
+        self.limits.failed_log_in.check(&origin.address, self.now())?;
         self.limits.log_in.count(&(email.as_str(), origin.address))?;
         self.limits.log_in_from_anywhere.count(&email)?;
         let login = self.store.login(&email).await?;
         let verdict = self.hashing.verify(ask.password, login.as_ref().map(|login| login.password_hash.clone())).await?;
-        let Some(login) = login else { return Err(ServiceError::BadCredentials) };
+        let failed = || {
+            self.limits.failed_log_in.count(&origin.address, self.now());
+            ServiceError::BadCredentials
+        };
+        let Some(login) = login else { return Err(failed()) };
         if !verdict.is_right {
             self.audit_soon(&By::nobody(origin), AuditKind::LogInFailed, login.user);
-            return Err(ServiceError::BadCredentials);
+            return Err(failed());
         }
         let secret = random_text()?;
         let opened = self.decide(login.user, |person, now| {
@@ -47,7 +52,6 @@ impl Accounts {
                 previous: None,
                 rotated_at: now,
                 expires_at: now.plus_ms(SESSION_TTL_MS),
-                ended: false,
                 user_agent: origin.user_agent.as_deref().and_then(user_agent),
                 version: 1,
             }));
@@ -73,7 +77,7 @@ impl Accounts {
                     change.write(AccountWrite::SetFamily(family));
                     false
                 }
-                Rotation::Reused(_) => {
+                Rotation::Reused => {
                     tracing::warn!(%user, %session, "a refresh token was used twice: the session ends");
                     change.end([family], now);
                     change.audit(&By { session: Some(session), ..By::nobody(origin) }, AuditKind::RefreshReused, user, now);

@@ -91,6 +91,8 @@ pub(super) fn updated(mut listing: Listing, ask: &UpdateProperty) -> Result<List
     put(&mut about.hours.check_in_from, ask.check_in_from_minute);
     put(&mut about.hours.check_in_until, ask.check_in_until_minute);
     put(&mut about.hours.check_out_until, ask.check_out_until_minute);
+    put(&mut listing.booking_terms.is_instant, ask.instant_book);
+    put(&mut listing.booking_terms.policy, ask.cancellation_policy);
     update_terms(&mut listing.terms, ask)?;
     Ok(listing)
 }

@@ -54,6 +54,8 @@ pub fn property(listing: &Listing, viewer: Option<UserId>) -> view::Property {
         preparation_days: rules.preparation_days,
         check_in_days: rules.check_in_days.iter().collect(),
         check_out_days: rules.check_out_days.iter().collect(),
+        instant_book: listing.booking_terms.is_instant,
+        cancellation_policy: listing.booking_terms.policy,
         seasons: terms.seasons.as_slice().iter().map(season).collect(),
         photos: listing.photos.iter().map(photo).collect(),
         created_at: listing.created_at.epoch_ms(),

@@ -28,6 +28,7 @@ impl Rows {
             AccountWrite::EndOneTime { hash } => self.deletes.push(RecordId::new("one_time", hash.as_str()).into_value()),
             AccountWrite::AddAudit(entry) => self.insert("audit", AuditRow::from(entry).into_value()),
             AccountWrite::SetAdmins(admins) => self.replaces.push(AdminsRow::from(admins).into_value()),
+            AccountWrite::EndFamily { session, .. } => self.deletes.push(record("family", *session).into_value()),
         }
     }
 }
@@ -38,6 +39,7 @@ fn check(write: &AccountWrite) -> Option<(RecordId, i64)> {
         AccountWrite::Set(account) => Some((record("user", account.user), account.version - 1)),
         AccountWrite::SetFamily(family) => Some((record("family", family.session), family.version - 1)),
         AccountWrite::SetAdmins(admins) => Some((admins_record(), admins.version - 1)),
+        AccountWrite::EndFamily { session, version } => Some((record("family", *session), *version)),
         AccountWrite::Add(_)
         | AccountWrite::AddLogin(_)
         | AccountWrite::SetLogin(_)
@@ -65,6 +67,7 @@ pub(super) fn inserted(write: &AccountWrite) -> Option<(RecordId, Inserted)> {
         | AccountWrite::EndLogin { .. }
         | AccountWrite::SetFamily(_)
         | AccountWrite::EndOneTime { .. }
-        | AccountWrite::SetAdmins(_) => None,
+        | AccountWrite::SetAdmins(_)
+        | AccountWrite::EndFamily { .. } => None,
     }
 }

@@ -22,7 +22,7 @@ pub struct Person {
     pub account: Account,
     /// How they log in; `None` once erased.
     pub login: Option<LoginRecord>,
-    /// Every session that is still stored, live or over, newest first.
+    /// Every session that was not ended, newest first; some may have run out.
     pub sessions: Vec<RefreshFamily>,
     /// Who the admins are.
     pub admins: Admins,
@@ -92,14 +92,14 @@ impl Store {
         row.map(Person::try_from).transpose()
     }
 
-    /// A session's refresh tokens.
+    /// A session's refresh tokens, unless it has ended.
     ///
     /// # Errors
     /// As any read.
     pub async fn family(&self, session: SessionId) -> Result<Option<RefreshFamily>, StoreError> {
         let id = variables([("id", record("family", session).into_value())]);
         let row: Option<FamilyRow> = self.database().read("SELECT * FROM ONLY $id", id).await?;
-        row.map(RefreshFamily::try_from).transpose()
+        row.filter(|row| !row.ended).map(RefreshFamily::try_from).transpose()
     }
 
     /// The one-use token with this hash.

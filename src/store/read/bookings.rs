@@ -1,9 +1,11 @@
 //! Holds, bookings, payments and inboxes.
 
+use std::collections::HashMap;
+
 use surrealdb::types::SurrealValue;
 
-use crate::domain::booking::Deal;
-use crate::domain::{Booking, BookingId, Hold, HoldId, Payment, PaymentId, Seq, Topic, UserId};
+use crate::domain::booking::{Deal, Party};
+use crate::domain::{Booking, BookingId, Date, Hold, HoldId, Payment, PaymentId, PropertyId, Seq, Topic, UserId};
 use crate::store::database::variables;
 use crate::store::rows::{BookingRow, HoldRow, PaymentRow, StoredId, narrow, record};
 use crate::store::{Store, StoreError};
@@ -17,10 +19,34 @@ pub struct InboxState {
     pub bookings: Vec<Booking>,
 }
 
+/// Which of a user's bookings are wanted: all that match everything that is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BookingFilter {
+    /// On which side the user is.
+    pub side: Option<Party>,
+    /// The state's name.
+    pub state: Option<&'static str>,
+    /// Of which home.
+    pub property: Option<PropertyId>,
+    /// The last night is this one or later.
+    pub from: Option<Date>,
+    /// The first night is before this one.
+    pub to: Option<Date>,
+}
+
+/// Each side is found by its index; what is left is looked through.
+const BOOKINGS_OF: &str = "
+    SELECT * FROM booking WHERE guest = $user AND $as_guest AND record::id(id) < $before
+        AND ($state = NONE OR state = $state) AND ($property = NONE OR property = $property)
+        AND ($from = NONE OR check_out > $from) AND ($to = NONE OR check_in < $to) ORDER BY id DESC LIMIT $limit;
+    SELECT * FROM booking WHERE host = $user AND $as_host AND record::id(id) < $before
+        AND ($state = NONE OR state = $state) AND ($property = NONE OR property = $property)
+        AND ($from = NONE OR check_out > $from) AND ($to = NONE OR check_in < $to) ORDER BY id DESC LIMIT $limit";
+
 #[derive(SurrealValue)]
 struct DealRow {
     booking: BookingRow,
-    payment: PaymentRow,
+    payments: Vec<PaymentRow>,
 }
 
 #[derive(SurrealValue)]
@@ -47,7 +73,8 @@ impl Store {
         let id = variables([("booking", booking.to_uuid().into_value())]);
         let row: Option<DealRow> = self.database().read("RETURN fn::deal($booking)", id).await?;
         self.settled().await;
-        row.map(|row| Ok(Deal { booking: row.booking.try_into()?, payment: row.payment.try_into()? })).transpose()
+        row.map(|row| together(row.booking.try_into()?, row.payments.into_iter().map(Payment::try_from).collect::<Result<_, _>>()?))
+            .transpose()
     }
 
     /// A booking with its payment, if that user is one of its parties: to anybody else it is not there (P8).
@@ -77,25 +104,45 @@ impl Store {
         Ok(InboxState { seq: narrow(row.seq, "seq")?, bookings: merge(row.as_guest, row.as_host)? })
     }
 
-    /// A user's bookings on both sides, newest first, older than `before`, at most `limit`.
+    /// A user's bookings that the filter lets through, newest first, older than `before`, at most `limit`.
     ///
     /// # Errors
     /// As any read.
-    pub async fn bookings_of(&self, user: UserId, before: Option<BookingId>, limit: u16) -> Result<Vec<Booking>, StoreError> {
+    pub async fn bookings_of(
+        &self,
+        user: UserId,
+        filter: &BookingFilter,
+        before: Option<BookingId>,
+        limit: u16,
+    ) -> Result<Vec<Booking>, StoreError> {
         let newest = BookingId::from_bytes([0xff; 16]);
-        let text = "SELECT * FROM booking WHERE guest = $user AND record::id(id) < $before ORDER BY id DESC LIMIT $limit; \
-                    SELECT * FROM booking WHERE host = $user AND record::id(id) < $before ORDER BY id DESC LIMIT $limit";
+        let day = |date: Date| i64::from(date.epoch_day());
         let bounds = variables([
             ("user", user.to_uuid().into_value()),
+            ("as_guest", (filter.side != Some(Party::Host)).into_value()),
+            ("as_host", (filter.side != Some(Party::Guest)).into_value()),
+            ("state", filter.state.into_value()),
+            ("property", filter.property.map(StoredId::to_uuid).into_value()),
+            ("from", filter.from.map(day).into_value()),
+            ("to", filter.to.map(day).into_value()),
             ("before", before.unwrap_or(newest).to_uuid().into_value()),
             ("limit", i64::from(limit).into_value()),
         ]);
-        let mut answers = self.database().query(text, bounds).await?.check()?;
+        let mut answers = self.database().query(BOOKINGS_OF, bounds).await?.check()?;
         self.settled().await;
         let mut bookings = merge(answers.take(0)?, answers.take(1)?)?;
         bookings.truncate(usize::from(limit));
         Ok(bookings)
     }
+}
+
+/// A booking and its payments, in its order.
+pub(super) fn together(booking: Booking, payments: Vec<Payment>) -> Result<Deal, StoreError> {
+    let mut payments: HashMap<PaymentId, Payment> = payments.into_iter().map(|payment| (payment.id, payment)).collect();
+    let mut take = |id| payments.remove(&id).ok_or_else(|| StoreError::Corrupt(format!("payment {id} is missing")));
+    let payment = take(booking.payment)?;
+    let further_payments = booking.further_payments.iter().map(|id| take(*id)).collect::<Result<_, _>>()?;
+    Ok(Deal { booking, payment, further_payments })
 }
 
 fn merge(as_guest: Vec<BookingRow>, as_host: Vec<BookingRow>) -> Result<Vec<Booking>, StoreError> {

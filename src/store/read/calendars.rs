@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use surrealdb::types::{RecordId, SurrealValue, ToSql, Uuid};
 
-use crate::domain::booking::Deal;
+use super::bookings::together;
 use crate::domain::change::Night;
 use crate::domain::{Booking, Claim, ClaimId, Date, Hold, HoldState, Listing, Payment, PropertyId, Seq, Timestamp, Topic, UserId};
 use crate::store::database::variables;
@@ -75,12 +75,16 @@ impl Store {
         self.settled().await;
         let Some(listing) = row.property else { return Ok(None) };
         let payments: Vec<Payment> = row.payments.into_iter().map(Payment::try_from).collect::<Result<_, _>>()?;
-        let mut payments: HashMap<_, _> = payments.into_iter().map(|payment| (payment.booking, payment)).collect();
+        let mut payments_of: HashMap<_, Vec<Payment>> = HashMap::new();
+        for payment in payments {
+            payments_of.entry(payment.booking).or_default().push(payment);
+        }
         let mut claims = Vec::with_capacity(row.holds.len());
         for booking in row.bookings {
             let booking = Booking::try_from(booking)?;
-            if let (true, Some(payment)) = (booking.state.owns_nights(), payments.remove(&booking.id)) {
-                claims.push(Claim::Booked(Box::new(Deal { booking, payment })));
+            if booking.state.is_live() {
+                let payments = payments_of.remove(&booking.id).unwrap_or_default();
+                claims.push(Claim::Booked(Box::new(together(booking, payments)?)));
             }
         }
         for hold in row.holds {
@@ -110,7 +114,7 @@ impl Store {
         let from = first_id_of(oldest);
         let text = format!(
             "SELECT id, property, guest, until FROM hold:{0}.. WHERE state = 'active'; \
-             SELECT id, property, guest, until FROM booking:{0}.. WHERE state = 'pending_payment'",
+             SELECT id, property, guest, until FROM booking:{0}.. WHERE state IN ['pending_payment', 'requested']",
             from.to_sql()
         );
         let mut answers = self.database().query(text, variables([])).await?.check()?;

@@ -2,7 +2,7 @@
 
 use surrealdb::types::{RecordId, SurrealValue, Value};
 
-use crate::domain::{Listing, PhotoId, PropertyId, UserId};
+use crate::domain::{BlockId, Listing, PhotoId, PropertyId, UserId};
 use crate::store::database::variables;
 use crate::store::rows::{ListingRow, PhotoOwnerRow, StoredId, id_of, record};
 use crate::store::{Store, StoreError};
@@ -53,6 +53,17 @@ impl Store {
         let rows: Vec<ListingRow> = self.database().read(text, bounds).await?;
         self.settled().await;
         rows.into_iter().map(Listing::try_from).collect()
+    }
+
+    /// The blocks that are stored of a home, also of long ago.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn blocks_of(&self, property: PropertyId) -> Result<Vec<BlockId>, StoreError> {
+        let whose = variables([("property", property.to_uuid().into_value())]);
+        let rows: Vec<RecordId> = self.database().read("SELECT VALUE id FROM block WHERE property = $property", whose).await?;
+        self.settled().await;
+        rows.iter().map(id_of).collect()
     }
 
     /// Which of these photos are named by a home.

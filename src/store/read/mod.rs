@@ -4,7 +4,7 @@ mod accounts;
 mod bookings;
 mod calendars;
 mod events;
-mod jobs;
+pub(super) mod jobs;
 mod listings;
 mod retention;
 mod search;
@@ -14,9 +14,9 @@ use surrealdb::types::{RecordId, SurrealValue};
 use super::database::variables;
 use super::{Store, StoreError};
 pub use accounts::Person;
-pub use bookings::InboxState;
+pub use bookings::{BookingFilter, InboxState};
 pub use calendars::{CalendarState, Lease};
-pub use retention::{Found, LoggedBatch};
+pub use retention::{Aged, Found, LoggedBatch};
 pub use search::SearchHome;
 
 impl Store {

@@ -4,9 +4,9 @@ use surrealdb::types::{RecordId, RecordIdKey, SurrealValue, ToSql, Value};
 
 use super::calendars::first_id_of;
 use crate::domain::retention::{NodeId, Outlived};
-use crate::domain::{Seq, Timestamp, Topic};
+use crate::domain::{Seq, Timestamp, Topic, UserId};
 use crate::store::database::variables;
-use crate::store::rows::{id_of, narrow, node_uuid, number_of};
+use crate::store::rows::{StoredId as _, id_of, narrow, node_uuid, number_of};
 use crate::store::{Storage, Store, StoreError};
 
 /// Numbers of one read of a log. They have gaps: a batch that failed has one too.
@@ -21,8 +21,18 @@ pub struct LoggedBatch {
     pub at: Timestamp,
     /// Its events.
     pub events: Vec<(Topic, Seq)>,
-    /// Its idempotency keys and webhooks.
-    pub named: Vec<Outlived>,
+    /// Its idempotency keys, with their scopes.
+    pub keys: Vec<(String, String)>,
+    /// Its webhooks, by the provider's id.
+    pub webhooks: Vec<String>,
+}
+
+impl LoggedBatch {
+    /// How many records it names, itself included.
+    #[must_use]
+    pub fn record_count(&self) -> usize {
+        1 + self.events.len() + self.keys.len() + self.webhooks.len()
+    }
 }
 
 /// Records found in a window.
@@ -32,6 +42,17 @@ pub struct Found {
     pub outlived: Vec<Outlived>,
     /// The instant in the id of the first record that must stay, if there is one.
     pub stays: Option<Timestamp>,
+}
+
+/// A table that is walked by the time in its ids, which are UUIDv7.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aged {
+    /// Holds.
+    Holds,
+    /// Sessions.
+    Sessions,
+    /// The audit log.
+    Audit,
 }
 
 #[derive(SurrealValue)]
@@ -59,13 +80,12 @@ impl TryFrom<CommitRow> for LoggedBatch {
 
     fn try_from(row: CommitRow) -> Result<Self, StoreError> {
         let events = row.topics.iter().map(|(topic, seq)| Ok((parse_topic(topic)?, narrow(*seq, "commit.topics")?)));
-        let keys = row.keys.unwrap_or_default().into_iter().map(|(scope, key)| Outlived::Key { scope, key });
-        let webhooks = row.webhooks.unwrap_or_default().into_iter().map(Outlived::Webhook);
         Ok(Self {
             number: number_of(&row.id)?,
             at: Timestamp::from_epoch_ms(row.at),
             events: events.collect::<Result<_, StoreError>>()?,
-            named: keys.chain(webhooks).collect(),
+            keys: row.keys.unwrap_or_default(),
+            webhooks: row.webhooks.unwrap_or_default(),
         })
     }
 }
@@ -172,12 +192,42 @@ impl Store {
         Ok(Found { outlived, stays: None })
     }
 
-    /// The instant in the id of the first record of a table whose ids are UUIDv7.
+    /// Entries that were written to the audit log in `[from, to)`.
     ///
     /// # Errors
     /// As any read.
-    pub async fn first_hold_or_session(&self, of_holds: bool) -> Result<Option<Timestamp>, StoreError> {
-        let text = if of_holds { "SELECT id FROM hold LIMIT 1" } else { "SELECT id FROM family LIMIT 1" };
+    pub async fn audit_entries(&self, from: Timestamp, to: Timestamp, limit: usize) -> Result<Found, StoreError> {
+        let (from, to) = (first_id_of(from).to_sql(), first_id_of(to).to_sql());
+        let text = format!("SELECT id FROM audit:{from}..{to} LIMIT $limit");
+        let rows: Vec<KeyRow> = self.database().read(&text, variables([("limit", limit_value(limit))])).await?;
+        let outlived = rows.iter().map(|row| Ok(Outlived::AuditEntry(id_of(&row.id)?))).collect::<Result<_, StoreError>>()?;
+        Ok(Found { outlived, stays: None })
+    }
+
+    /// The network addresses in the audit log that a user, or somebody not logged in who gave their name, acted from. An admin who acted on
+    /// them did so from an address of their own.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn addresses_of(&self, user: UserId, limit: usize) -> Result<Vec<Outlived>, StoreError> {
+        let text = "SELECT id FROM audit WITH INDEX audit_actor WHERE actor = $user AND address != NONE LIMIT $limit; \
+                    SELECT id FROM audit WITH INDEX audit_user WHERE user = $user AND actor = NONE AND address != NONE LIMIT $limit";
+        let bounds = variables([("user", user.to_uuid().into_value()), ("limit", limit_value(limit))]);
+        let mut answers = self.database().query(text, bounds).await?.check()?;
+        let (theirs, nobodys): (Vec<KeyRow>, Vec<KeyRow>) = (answers.take(0)?, answers.take(1)?);
+        theirs.iter().chain(&nobodys).map(|row| Ok(Outlived::Address(id_of(&row.id)?))).collect()
+    }
+
+    /// The instant in the id of the first record of a table.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn first_of(&self, table: Aged) -> Result<Option<Timestamp>, StoreError> {
+        let text = match table {
+            Aged::Holds => "SELECT id FROM hold LIMIT 1",
+            Aged::Sessions => "SELECT id FROM family LIMIT 1",
+            Aged::Audit => "SELECT id FROM audit LIMIT 1",
+        };
         let rows: Vec<KeyRow> = self.database().read(text, variables([])).await?;
         Ok(rows.first().and_then(|row| instant_of(&row.id)))
     }
@@ -220,7 +270,7 @@ impl Store {
         let key = |row: &KeyRow| match &row.id.key {
             RecordIdKey::Array(parts) => {
                 let mut texts = parts.iter().cloned().map(String::from_value);
-                Some(Outlived::Key { scope: texts.next()?.ok()?, key: texts.next()?.ok()? })
+                Some(Outlived::Key { scope: texts.next()?.ok()?, key: texts.next()?.ok()?, before: keys_before })
             }
             _ => None,
         };

@@ -21,6 +21,8 @@ pub(in crate::store) struct UserRow {
     about: String,
     is_host: bool,
     is_admin: bool,
+    host_withdrawn: Option<bool>,
+    left_before: Option<bool>,
     state: String,
     edition: i64,
     version: i64,
@@ -40,6 +42,8 @@ impl From<&Account> for UserRow {
             about: account.about.clone(),
             is_host: account.is_host,
             is_admin: account.is_admin,
+            host_withdrawn: account.host_withdrawn.then_some(true),
+            left_before: account.left_before.then_some(true),
             state: account.state.name().to_owned(),
             edition: account.edition,
             version: account.version,
@@ -62,6 +66,8 @@ impl TryFrom<UserRow> for Account {
             about: row.about,
             is_host: row.is_host,
             is_admin: row.is_admin,
+            host_withdrawn: row.host_withdrawn.unwrap_or(false),
+            left_before: row.left_before.unwrap_or(false),
             state: match row.state.as_str() {
                 "active" => AccountState::Active,
                 "deactivated" => AccountState::Deactivated,
@@ -107,7 +113,8 @@ pub(in crate::store) struct FamilyRow {
     previous: Option<String>,
     rotated_at: i64,
     expires_at: i64,
-    ended: bool,
+    /// Set by an earlier version, which kept sessions that had ended.
+    pub(in crate::store) ended: bool,
     user_agent: Option<String>,
     version: i64,
 }
@@ -121,7 +128,7 @@ impl From<&RefreshFamily> for FamilyRow {
             previous: family.previous.clone(),
             rotated_at: family.rotated_at.epoch_ms(),
             expires_at: family.expires_at.epoch_ms(),
-            ended: family.ended,
+            ended: false,
             user_agent: family.user_agent.clone(),
             version: family.version,
         }
@@ -139,7 +146,6 @@ impl TryFrom<FamilyRow> for RefreshFamily {
             previous: row.previous,
             rotated_at: Timestamp::from_epoch_ms(row.rotated_at),
             expires_at: Timestamp::from_epoch_ms(row.expires_at),
-            ended: row.ended,
             user_agent: row.user_agent,
             version: row.version,
         })

@@ -1,8 +1,8 @@
 //! Jobs: what is to be done as a small JSON text, so that a new kind of work needs no new columns.
 
-use latchkey_protocol::{PaymentId, UserId};
+use latchkey_protocol::{BookingId, PaymentId, UserId};
 use serde::{Deserialize, Serialize};
-use surrealdb::types::{RecordId, RecordIdKey, SurrealValue};
+use surrealdb::types::{RecordId, SurrealValue};
 
 use super::{array_record, narrow, unknown};
 use crate::domain::Timestamp;
@@ -18,6 +18,7 @@ const NEVER: i64 = (1 << 53) - 1;
 pub(in crate::store) struct JobRow {
     id: RecordId,
     kind: String,
+    key: String,
     payload: String,
     state: String,
     at: i64,
@@ -35,6 +36,8 @@ struct Payload {
     #[serde(skip_serializing_if = "Option::is_none")]
     payment: Option<PaymentId>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    booking: Option<BookingId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     mail: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<UserId>,
@@ -50,6 +53,13 @@ struct Payload {
     since: Option<i64>,
 }
 
+impl JobRow {
+    /// The part of its id that names it among those of its kind.
+    pub(in crate::store) fn key(&self) -> &str {
+        &self.key
+    }
+}
+
 /// `job:[kind, key]`.
 pub(in crate::store) fn job_record(id: &JobId) -> RecordId {
     array_record("job", [id.work.name().into_value(), id.key.as_str().into_value()])
@@ -58,12 +68,16 @@ pub(in crate::store) fn job_record(id: &JobId) -> RecordId {
 impl From<&JobKind> for Payload {
     fn from(kind: &JobKind) -> Self {
         match kind {
-            JobKind::Refund { payment } => Self { payment: Some(*payment), ..Self::default() },
+            JobKind::Refund { payment } | JobKind::Capture { payment } | JobKind::Void { payment } => {
+                Self { payment: Some(*payment), ..Self::default() }
+            }
+            JobKind::PayOut { booking } | JobKind::Advance { booking } => Self { booking: Some(*booking), ..Self::default() },
             JobKind::Mail(mail) => Self { mail: Some(mail.name().to_owned()), user: Some(mail.user()), ..Self::default() },
+            JobKind::Homes { host } => Self { user: Some(*host), ..Self::default() },
             JobKind::Sweep(sweep) => {
                 let named = Self { sweep: Some(sweep.name().to_owned()), ..Self::default() };
                 match sweep {
-                    Sweep::Holds(walk) | Sweep::Sessions(walk) => {
+                    Sweep::Holds(walk) | Sweep::Sessions(walk) | Sweep::Audit(walk) => {
                         Self { walk: walk.map(|walk| (walk.from.epoch_ms(), walk.window_ms)), ..named }
                     }
                     Sweep::Tokens => named,
@@ -71,6 +85,7 @@ impl From<&JobKind> for Payload {
                         let text = |position: &LogPosition| (uuid::Uuid::from_bytes(position.node).to_string(), position.next);
                         Self { log: log.iter().map(text).collect(), ..named }
                     }
+                    Sweep::Addresses(user) => Self { user: Some(*user), ..named },
                     Sweep::Unnamed { since } => Self { since: Some(since.epoch_ms()), ..named },
                 }
             }
@@ -82,7 +97,12 @@ impl Payload {
     fn into_kind(self, work: Work) -> Option<JobKind> {
         match work {
             Work::Refund => Some(JobKind::Refund { payment: self.payment? }),
-            Work::Mail => Mail::named(&self.mail?, self.user?).map(JobKind::Mail),
+            Work::Capture => Some(JobKind::Capture { payment: self.payment? }),
+            Work::Void => Some(JobKind::Void { payment: self.payment? }),
+            Work::PayOut => Some(JobKind::PayOut { booking: self.booking? }),
+            Work::Advance => Some(JobKind::Advance { booking: self.booking? }),
+            Work::Mail | Work::ResetMail => Mail::named(&self.mail?, self.user?).map(JobKind::Mail),
+            Work::Homes => Some(JobKind::Homes { host: self.user? }),
             Work::Sweep => {
                 let walk = self.walk.map(|(from, window_ms)| IdWalk { from: Timestamp::from_epoch_ms(from), window_ms });
                 let position = |(node, next): &(String, i64)| {
@@ -90,15 +110,17 @@ impl Payload {
                     Some(LogPosition { node, next: *next })
                 };
                 let log: Vec<LogPosition> = self.log.iter().map(position).collect::<Option<_>>()?;
-                let known = [
+                let mut known = vec![
                     Sweep::Holds(walk),
                     Sweep::Sessions(walk),
+                    Sweep::Audit(walk),
                     Sweep::Tokens,
                     Sweep::Keys(log.clone()),
                     Sweep::Events(log.clone()),
                     Sweep::Log(log),
                     Sweep::Unnamed { since: Timestamp::from_epoch_ms(self.since.unwrap_or(0)) },
                 ];
+                known.extend(self.user.map(Sweep::Addresses));
                 let name = self.sweep?;
                 known.into_iter().find(|sweep| sweep.name() == name).map(JobKind::Sweep)
             }
@@ -114,6 +136,7 @@ impl From<&Job> for JobRow {
         Self {
             id: job_record(&job.id),
             kind: job.id.work.name().to_owned(),
+            key: job.id.key.clone(),
             payload: serde_json::to_string(&Payload::from(&job.kind)).expect("texts and numbers are JSON"),
             state: job.state.name().to_owned(),
             at,
@@ -141,7 +164,7 @@ impl TryFrom<JobRow> for Job {
             word => return Err(unknown("job.state", word)),
         };
         Ok(Self {
-            id: JobId { work, key: key_of(&row.id)? },
+            id: JobId { work, key: row.key },
             kind,
             state,
             attempts: narrow(row.attempts, "job.attempts")?,
@@ -150,14 +173,6 @@ impl TryFrom<JobRow> for Job {
             created_at: Timestamp::from_epoch_ms(row.created_at),
         })
     }
-}
-
-fn key_of(record: &RecordId) -> Result<String, StoreError> {
-    let last = match &record.key {
-        RecordIdKey::Array(parts) => parts.iter().last().cloned(),
-        _ => None,
-    };
-    last.and_then(|key| String::from_value(key).ok()).ok_or_else(|| StoreError::Corrupt("job without a key".to_owned()))
 }
 
 #[cfg(test)]
@@ -181,13 +196,15 @@ mod tests {
             Sweep::Events(vec![]),
             Sweep::Log(log),
             Sweep::Unnamed { since: at(6) },
+            Sweep::Audit(walk),
+            Sweep::Addresses(user),
         ];
         jobs.extend(sweeps.map(|sweep| Job::sweep(sweep, at(5))));
         let refund = Job::refund(payment, at(5));
         let running = refund.clone().lease(10, at(6)).unwrap();
         let failure = crate::domain::job::Failure { reason: "smtp 550".to_owned(), is_permanent: true };
         let dead = running.clone().after(crate::domain::job::Run::Failed(failure), at(8), 0).unwrap();
-        jobs.extend([refund, running, dead]);
+        jobs.extend([refund, running, dead, Job::homes(user, at(5))]);
         for job in jobs {
             assert_eq!(Job::try_from(JobRow::from(&job)).unwrap(), job);
         }

@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 use surrealdb::types::{RecordId, SurrealValue, Uuid};
 
 use super::{StoredId, date, id_of, narrow, record, refused, unknown};
+use crate::domain::booking::BookingTerms;
 use crate::domain::listing::{Description, Hours, HouseRules};
 use crate::domain::photo::ImageKind;
 use crate::domain::pricing::Rates;
@@ -32,6 +33,8 @@ pub(in crate::store) struct ListingRow {
     rules: Option<RulesRow>,
     seasons: Option<Vec<SeasonRow>>,
     photos: Option<Vec<PhotoRow>>,
+    cancellation_policy: Option<String>,
+    instant_book: Option<bool>,
     created_at: i64,
     updated_at: Option<i64>,
 }
@@ -135,6 +138,8 @@ impl From<&Listing> for ListingRow {
             rules: Some(RulesRow::from(rules)),
             seasons: Some(seasons.as_slice().iter().map(SeasonRow::from).collect()),
             photos: Some(listing.photos.iter().map(PhotoRow::from).collect()),
+            cancellation_policy: Some(listing.booking_terms.policy.as_str().to_owned()),
+            instant_book: Some(listing.booking_terms.is_instant),
             created_at: listing.created_at.epoch_ms(),
             updated_at: Some(listing.updated_at.epoch_ms()),
         }
@@ -174,6 +179,13 @@ impl TryFrom<ListingRow> for Listing {
                 rates: row.rates.map_or(Ok(first_rates), |rates| rates.into_rates(first_rates))?,
                 rules: row.rules.map_or(Ok(first_rules), |rules| rules.into_rules(first_rules))?,
                 seasons: Seasons::new(seasons).map_err(|refusal| refused(&refusal))?,
+            },
+            booking_terms: BookingTerms {
+                policy: match row.cancellation_policy {
+                    Some(word) => word.parse().map_err(|_| unknown("property.cancellation_policy", &word))?,
+                    None => BookingTerms::DEFAULT.policy,
+                },
+                is_instant: row.instant_book.unwrap_or(BookingTerms::DEFAULT.is_instant),
             },
             photos: row.photos.unwrap_or_default().into_iter().map(PhotoRow::into_photo).collect::<Result<_, _>>()?,
             created_at: Timestamp::from_epoch_ms(row.created_at),

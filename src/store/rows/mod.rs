@@ -6,16 +6,19 @@ mod booking;
 mod hold;
 mod job;
 mod listing;
+mod payment;
+mod quote;
 mod retention;
 
 pub(super) use account::{AdminsRow, AuditRow, FamilyRow, LoginRow, OneTimeRow, UserRow, admins_record};
 pub(super) use block::BlockRow;
-pub(super) use booking::{BookingRow, PaymentRow, ledger_row};
+pub(super) use booking::BookingRow;
 pub(super) use hold::{HoldRow, NightRow};
 pub(super) use job::{JobRow, job_record};
 use latchkey_protocol::{AuditId, ClaimId, Date, PaymentId, PhotoId, PropertyId, SessionId, UserId};
 pub(super) use listing::{ListingRow, PhotoOwnerRow};
-pub(super) use retention::{node_uuid, outlived_record};
+pub(super) use payment::{PaymentRow, ledger_row};
+pub(super) use retention::{key_record, node_uuid, outlived_record};
 use surrealdb::types::{Array, RecordId, RecordIdKey, SurrealValue, Uuid, Value};
 
 use super::error::StoreError;

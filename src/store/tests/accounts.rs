@@ -13,7 +13,6 @@ fn family(number: u16) -> RefreshFamily {
         previous: None,
         rotated_at: now(),
         expires_at: now(),
-        ended: false,
         user_agent: Some("curl/8".to_owned()),
         version: 1,
     }
@@ -60,6 +59,33 @@ async fn of_two_replacements_of_one_version_in_one_batch_one_is_refused() {
         let winner = answers.iter().position(Result::is_ok).unwrap();
         assert_eq!(bench.store.family(base.session).await.unwrap().unwrap().current, ["a", "b", "c"][winner]);
     }
+}
+
+#[tokio::test]
+async fn a_session_that_ended_is_gone_and_ends_once() {
+    for engine in ENGINES {
+        let bench = bench(engine).await;
+        let user = UserId::from_bytes(id(1));
+        let account = Account::register(user, "ada@example.test".to_owned(), "Ada", now()).unwrap();
+        commit(&bench, [AccountWrite::Add(account), AccountWrite::AddFamily(family(1)), AccountWrite::AddFamily(family(2))]).await.unwrap();
+        let end = |version| commit(&bench, [AccountWrite::EndFamily { session: family(1).session, version }]);
+        assert_eq!(end(2).await, STALE, "{engine}: it was decided on another version");
+        end(1).await.unwrap();
+        assert_eq!(end(1).await, STALE, "{engine}");
+        assert_eq!(bench.store.family(family(1).session).await.unwrap(), None, "{engine}");
+        // An earlier version kept those that had ended.
+        let text = "UPDATE family SET ended = true";
+        bench.store.database().query(text, surrealdb::types::Variables::new()).await.unwrap().check().unwrap();
+        assert_eq!(bench.store.family(family(2).session).await.unwrap(), None, "{engine}");
+        assert_eq!(bench.store.person(user).await.unwrap().unwrap().sessions, [], "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn p10_a_change_set_of_too_many_records_is_refused_before_it_holds_up_others() {
+    let bench = bench("mem").await;
+    let families = |count: usize| (0..count).map(|_| AccountWrite::AddFamily(family(1)));
+    assert!(matches!(commit(&bench, families(10_001)).await, Err(CommitError::Refused(_))));
 }
 
 #[tokio::test]
@@ -188,4 +214,41 @@ async fn accounts_of_an_older_version_are_active_and_those_with_a_home_are_hosts
         // Once only.
         assert_eq!(open().await.unwrap().account(UserId::from_bytes(id(1))).await.unwrap().unwrap().version, 2, "{engine}");
     }
+}
+
+#[tokio::test]
+async fn addresses_of_those_who_were_erased_before_are_gone_after_the_migration() {
+    let bench = bench("surrealkv").await;
+    let entry = |number: u16, user: u16, actor: Option<u16>| AuditEntry {
+        id: AuditId::from_bytes(id(number)),
+        at: now(),
+        kind: AuditKind::LoggedIn,
+        user: UserId::from_bytes(id(user)),
+        actor: actor.map(|actor| UserId::from_bytes(id(actor))),
+        session: None,
+        address: Some("192.0.2.1".to_owned()),
+    };
+    let person = |number: u16| Account::register(UserId::from_bytes(id(number)), format!("{number}@example.test"), "Ada", now()).unwrap();
+    let writes = [
+        AccountWrite::Add(person(1).erase().unwrap()),
+        AccountWrite::Add(person(2)),
+        AccountWrite::AddAudit(entry(11, 1, Some(1))),
+        AccountWrite::AddAudit(entry(12, 1, None)),
+        AccountWrite::AddAudit(entry(13, 1, Some(2))),
+        AccountWrite::AddAudit(entry(14, 2, Some(1))),
+        AccountWrite::AddAudit(entry(15, 2, None)),
+    ];
+    let set = ChangeSet { writes: writes.map(Write::Account).into(), ..ChangeSet::default() };
+    bench.store.commit(set, Lane::Normal).await.unwrap();
+    let database = Arc::clone(bench.store.database());
+    let of_version_4 = "DEFINE FIELD OVERWRITE address ON audit TYPE option<string> READONLY; UPDATE meta:schema SET value = 4";
+    database.query(of_version_4, surrealdb::types::Variables::new()).await.unwrap().check().unwrap();
+    let store = Store::on(database, Arc::new(SystemClock), Arc::new(Published::default()), CommitterLimits::default()).await.unwrap();
+    let mut entries = Vec::new();
+    for user in [1, 2] {
+        entries.extend(store.audit(Some(UserId::from_bytes(id(user))), None, 9, now()).await.unwrap());
+    }
+    let kept: Vec<AuditId> = entries.iter().filter(|entry| entry.address.is_some()).map(|entry| entry.id).collect();
+    assert_eq!(entries.len(), 5);
+    assert_eq!(kept, [13, 15].map(|number| AuditId::from_bytes(id(number))), "those of others");
 }

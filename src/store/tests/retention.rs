@@ -72,9 +72,12 @@ async fn the_log_names_what_each_batch_inserted_and_is_read_across_gaps() {
         let log = bench.store.log(node, 0).await.unwrap();
         assert_eq!(log.len(), 1);
         assert_eq!(log[0].events, [(inbox(1), 1)]);
-        let key = Outlived::Key { scope: used.scope.clone(), key: used.key.clone() };
-        assert_eq!(log[0].named, [key.clone(), Outlived::Webhook("evt_1".to_owned())], "{engine}");
-        assert_eq!(bench.store.keys_and_webhooks(now().plus_ms(1_000), now().plus_ms(1_000), 10).await.unwrap(), log[0].named);
+        assert_eq!(log[0].keys, [(used.scope.clone(), used.key.clone())], "{engine}");
+        assert_eq!(log[0].webhooks, ["evt_1"], "{engine}");
+        let soon = now().plus_ms(60_000);
+        let key = |before| Outlived::Key { scope: used.scope.clone(), key: used.key.clone(), before };
+        let named = [key(soon), Outlived::Webhook("evt_1".to_owned())];
+        assert_eq!(bench.store.keys_and_webhooks(soon, soon, 10).await.unwrap(), named, "{engine}");
 
         // Batches that failed leave gaps, here of many numbers.
         for _ in 0..300 {
@@ -84,7 +87,11 @@ async fn the_log_names_what_each_batch_inserted_and_is_read_across_gaps() {
         bench.store.commit(note(2), Lane::Normal).await.unwrap();
         let after = bench.store.log(node, log[0].number + 1).await.unwrap();
         assert_eq!(after.iter().map(|batch| &batch.events).collect::<Vec<_>>(), [&vec![(inbox(2), 1)]], "{engine}");
-        let swept = log[0].named.iter().cloned().chain([Outlived::Batch { node, number: log[0].number }]);
+        // Used at that very instant or later, it is another use than the one that is to be forgotten.
+        let earlier = now().plus_ms(-60_000);
+        bench.store.commit(writes(vec![Write::Sweep(key(earlier))]), Lane::Normal).await.unwrap();
+        assert_eq!(bench.store.find_key(&used).await.unwrap(), Some(KeyFound::Same("{}".to_owned())), "{engine}");
+        let swept = named.into_iter().chain([Outlived::Batch { node, number: log[0].number }]);
         bench.store.commit(writes(swept.map(Write::Sweep).collect()), Lane::Normal).await.unwrap();
         assert_eq!(bench.store.find_key(&used).await.unwrap(), None, "{engine}");
         assert_eq!(bench.store.log(node, 0).await.unwrap()[0].number, after[0].number);
@@ -119,8 +126,8 @@ async fn ended_holds_are_found_by_the_time_in_their_ids_and_live_ones_stay() {
             };
             bench.store.commit(set, Lane::Normal).await.unwrap();
         }
-        assert_eq!(bench.store.first_hold_or_session(true).await.unwrap(), Some(taken[0]), "{engine}");
-        assert_eq!(bench.store.first_hold_or_session(false).await.unwrap(), None);
+        assert_eq!(bench.store.first_of(Aged::Holds).await.unwrap(), Some(taken[0]), "{engine}");
+        assert_eq!(bench.store.first_of(Aged::Sessions).await.unwrap(), None);
         let at = Timestamp::from_epoch_ms;
         for (from, to, ended, stays) in
             [(0, 10_000, 0, None), (0, 10_001, 1, None), (10_000, 30_000, 1, Some(taken[1])), (0, 40_000, 2, Some(taken[1]))]

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use latchkey::domain::job::{JobId, Work};
+use latchkey::service::{Caller, IdempotencyKey, ServiceError};
 use latchkey_protocol::rest::{Page, SetRoles, Tokens};
 use latchkey_protocol::view::{AccountState, AuditEntry, Me};
 use latchkey_protocol::{CloseCode, ErrorCode, UserId};
 
 use super::{audit_of, log_in, refresh};
 use crate::support::guest::PASSWORD;
+use crate::support::hub::cottage;
 use crate::support::rest::Answer;
 use crate::support::{Guest, Hub};
 
@@ -24,6 +27,30 @@ async fn admin(hub: &Hub, name: &str) -> Guest {
     let admin = hub.guest(name).await;
     hub.make_admin(&admin).await;
     admin
+}
+
+#[tokio::test]
+async fn p8_the_services_themselves_refuse_whoever_lacks_the_role_whichever_edge_they_come_by() {
+    let hub = Hub::start().await;
+    let (guest, admin) = (hub.guest("ada").await, admin(&hub, "root").await);
+    let services = hub.services();
+    let caller = services.accounts.authenticate(&guest.tokens.access_token).unwrap();
+    let create = |caller: Caller| {
+        let services = hub.services();
+        async move { services.listings.create(&caller, IdempotencyKey::new("one").unwrap(), cottage()).await }
+    };
+    assert_eq!(create(caller).await.unwrap_err(), ServiceError::Forbidden);
+    guest.become_host().await;
+    create(caller).await.expect("the refusal has used up no key");
+
+    let sweep = JobId { work: Work::Sweep, key: "holds".to_owned() };
+    assert_eq!(services.jobs.list(&caller, None, None, 1).await.unwrap_err(), ServiceError::Forbidden);
+    assert_eq!(services.jobs.retry(&caller, &sweep).await.unwrap_err(), ServiceError::Forbidden);
+    assert_eq!(services.jobs.discard(&caller, &sweep).await.unwrap_err(), ServiceError::Forbidden);
+    let root = services.accounts.authenticate(&admin.tokens.access_token).unwrap();
+    assert_eq!(services.jobs.list(&root, None, None, 1).await.unwrap().len(), 1);
+    set_roles(&admin, guest.user, false, false).await.expect_json::<Me>(200);
+    assert_eq!(create(caller).await.unwrap_err(), ServiceError::Forbidden, "taken away, gone at once");
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! Leaving: for a while, with everything one has, for good.
 
-use latchkey_protocol::ErrorCode;
-use latchkey_protocol::rest::{Tokens, WithPassword};
+use latchkey::domain::Timestamp;
+use latchkey::domain::account::{AuditEntry, AuditKind};
+use latchkey_protocol::rest::{SetRoles, Tokens, WithPassword};
 use latchkey_protocol::view::{BookingState, Export, Me, User};
+use latchkey_protocol::{ErrorCode, UserId};
 
 use super::{audit_of, log_in, refresh, register};
 use crate::support::guest::PASSWORD;
@@ -90,6 +92,50 @@ async fn nothing_personal_is_left_of_who_was_erased_but_bookings_and_money_are()
     // The address is free, and is somebody else's from here on.
     let again: Me = register(&hub, &ada.email, PASSWORD, "Ada").await.expect_json(201);
     assert_ne!(again.id, ada.user);
+}
+
+#[tokio::test]
+async fn the_audit_log_keeps_no_address_of_who_was_erased_and_those_of_everybody_else() {
+    let hub = Hub::start().await;
+    let (ada, bob, root) = (hub.guest("ada").await, hub.guest("bob").await, hub.guest("root").await);
+    hub.make_admin(&root).await;
+    hub.make_admin(&ada).await;
+    log_in(&hub, &ada.email, "wrong password").await.expect_problem(401, ErrorCode::BadCredentials);
+    let of = |user: UserId| {
+        let (store, now) = (hub.store(), Timestamp::from_epoch_ms(hub.now()));
+        async move { store.audit(Some(user), None, 100, now).await.unwrap() }
+    };
+    crate::support::eventually("the failed log-in", || async {
+        of(ada.user).await.iter().any(|entry| entry.kind == AuditKind::LogInFailed).then_some(())
+    })
+    .await;
+    for what in ["suspend", "restore"] {
+        assert_eq!(ada.post(&format!("/admin/users/{}/{what}/", bob.user), &()).send().await.status, 200);
+    }
+    let request = root.rest.request(http::Method::PUT, &format!("/admin/users/{}/roles/", ada.user));
+    let roles = SetRoles { is_host: false, is_admin: false };
+    assert_eq!(request.bearer(&root.tokens.access_token).json(&roles).send().await.status, 200);
+    let before = of(ada.user).await.len();
+    assert_eq!(leave(&ada, "erase", PASSWORD).await.status, 204);
+    hub.advance_s(61);
+    let theirs = |entry: &AuditEntry| entry.actor == Some(ada.user) || (entry.actor.is_none() && entry.user == ada.user);
+    let gone = || async {
+        let entries = [of(ada.user).await, of(bob.user).await].concat();
+        entries.iter().filter(|entry| theirs(entry)).all(|entry| entry.address.is_none()).then_some(entries)
+    };
+    let entries = crate::support::eventually("the addresses to go", gone).await;
+    assert_eq!(entries.iter().filter(|entry| entry.user == ada.user).count(), before + 1, "the entries stay, and one says erased");
+    assert_eq!(entries.iter().filter(|entry| theirs(entry) && entry.user == bob.user).count(), 2);
+    let kept: Vec<_> = entries.iter().filter(|entry| !theirs(entry)).map(|entry| (entry.kind, entry.address.as_deref())).collect();
+    let expected = [
+        (AuditKind::RolesChanged, Some("127.0.0.1")),
+        (AuditKind::LoggedIn, Some("127.0.0.1")),
+        (AuditKind::Registered, Some("127.0.0.1")),
+    ];
+    assert!(expected.iter().all(|expected| kept.contains(expected)) && kept.iter().all(|(_, address)| address.is_some()), "{kept:?}");
+    // Done once: no job stays behind.
+    let jobs = hub.store().jobs(None, None, 100).await.unwrap();
+    assert!(jobs.iter().all(|job| !job.id.key.starts_with("addresses")), "{jobs:?}");
 }
 
 #[tokio::test]

@@ -1,11 +1,16 @@
 //! Profiles: public and private, changed by one at a time; moving to another address; becoming a host.
 
+use latchkey::domain::account::AccountWrite;
+use latchkey::domain::job::{JobKind, Mail};
+use latchkey::domain::{Timestamp, Write};
+use latchkey::store::{ChangeSet, Lane};
 use latchkey_protocol::ErrorCode;
 use latchkey_protocol::rest::{ChangeEmail, Tokens, UpdateMe, VerifyEmail};
 use latchkey_protocol::view::{Me, User};
 
 use super::log_in;
 use crate::support::guest::PASSWORD;
+use crate::support::mail::{MailServer, Manner};
 use crate::support::rest::Answer;
 use crate::support::{Guest, Hub};
 
@@ -96,11 +101,44 @@ async fn a_new_address_is_verified_again_and_the_old_one_is_told() {
     let told = hub.letter(&ada.email, "Your e-mail address was changed").await;
     assert!(!told.contains("new@example.test"), "whoever reads the old one need not know the new one: {told}");
     assert_eq!(verify(hub.mailed_token("new@example.test", "Verify your e-mail address").await).await, 204);
-    // A thief who moves on at once does not keep the first address from being told.
-    let problem = move_to(&ada, "newer@example.test", PASSWORD).await.expect_problem(409, ErrorCode::InvalidState);
-    assert_eq!(problem.error.details["state"], "email_changed_recently".into());
+    // It was told, and is kept no longer; so one may move on.
+    let forgotten = || async { hub.store().account(ada.user).await.unwrap().unwrap().previous_email.is_none().then_some(()) };
+    crate::support::eventually("the old address to be forgotten", forgotten).await;
+    move_to(&ada, "newer@example.test", PASSWORD).await.expect_json::<Me>(200);
     // The old address is free for others.
     super::register(&hub, &ada.email, PASSWORD, "Another Ada").await.expect_json::<Me>(201);
+}
+
+/// The letter is composed when it is sent, which may be hours later.
+#[tokio::test]
+async fn a_thief_who_moves_on_does_not_keep_the_first_address_from_being_told() {
+    let server = MailServer::start(Manner::RefusesSender("451 not now")).await;
+    let hub = Hub::with(&format!("--smtp-url {}", server.url)).await;
+    let (ada, store) = (hub.guest("ada").await, hub.store());
+    let verify = async || {
+        let account = store.account(ada.user).await.unwrap().unwrap();
+        let verified = account.verify_email(Timestamp::from_epoch_ms(hub.now()));
+        let writes = vec![Write::Account(AccountWrite::Set(verified))];
+        store.commit(ChangeSet { writes, ..ChangeSet::default() }, Lane::Normal).await.unwrap();
+    };
+    verify().await;
+    move_to(&ada, "thief@example.test", PASSWORD).await.expect_json::<Me>(200);
+    let tried = || async {
+        let jobs = store.jobs(None, None, 100).await.unwrap();
+        let telling = JobKind::Mail(Mail::EmailChanged { user: ada.user });
+        jobs.iter().any(|job| job.kind == telling && job.last_error.is_some()).then_some(())
+    };
+    crate::support::eventually("the letter to be tried", tried).await;
+    // Two hours later it is still owed, and the thief's own address is verified.
+    verify().await;
+    hub.advance_s(2 * 3_600);
+    let thief = Guest::log_in(hub.address, "thief@example.test").await;
+    let problem = move_to(&thief, "lair@example.test", PASSWORD).await.expect_problem(409, ErrorCode::InvalidState);
+    assert_eq!(problem.error.details["state"], "email_changed_recently".into());
+    server.behaves(Manner::Takes);
+    hub.advance_s(5 * 3_600);
+    let told = || async { server.taken().iter().any(|text| text.contains(&ada.email) && text.contains("was changed")).then_some(()) };
+    crate::support::eventually("the first address to be told", told).await;
 }
 
 #[tokio::test]

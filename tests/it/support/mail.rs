@@ -10,6 +10,12 @@ use tokio::net::{TcpListener, TcpStream};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
     Takes,
+    /// Greets everybody with this answer.
+    Greets(&'static str),
+    /// Wants a password, and has this answer to each.
+    RefusesPassword(&'static str),
+    /// With this answer to MAIL.
+    RefusesSender(&'static str),
     /// With this answer to RCPT.
     Refuses(&'static str),
     /// With this answer to the end of DATA.
@@ -38,14 +44,13 @@ impl MailServer {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
-                let manner = *now.lock().unwrap();
-                tokio::spawn(serve(stream, manner, Arc::clone(&all)));
+                tokio::spawn(serve(stream, Arc::clone(&now), Arc::clone(&all)));
             }
         });
         Self { url, manner, taken, connections }
     }
 
-    /// With the next connections.
+    /// From now on, also on connections that a client has kept.
     pub(crate) fn behaves(&self, manner: Manner) {
         *self.manner.lock().unwrap() = manner;
     }
@@ -62,7 +67,8 @@ impl MailServer {
 }
 
 /// One connection; ends when either side has had enough.
-async fn serve(stream: TcpStream, manner: Manner, taken: Arc<Mutex<Vec<String>>>) -> std::io::Result<()> {
+async fn serve(stream: TcpStream, now: Arc<Mutex<Manner>>, taken: Arc<Mutex<Vec<String>>>) -> std::io::Result<()> {
+    let manner = *now.lock().unwrap();
     if manner == Manner::HangsUpOnConnect {
         return Ok(());
     }
@@ -72,11 +78,15 @@ async fn serve(stream: TcpStream, manner: Manner, taken: Arc<Mutex<Vec<String>>>
         while lines.next_line().await?.is_some() {}
         return Ok(());
     }
-    writer.write_all(b"220 test\r\n").await?;
+    let greeting = if let Manner::Greets(answer) = manner { answer } else { "220 test" };
+    writer.write_all(format!("{greeting}\r\n").as_bytes()).await?;
     while let Some(line) = lines.next_line().await? {
+        let manner = *now.lock().unwrap();
         let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
         let answer = match (verb.as_str(), manner) {
+            ("EHLO", Manner::RefusesPassword(_)) => "250-test\r\n250 AUTH PLAIN LOGIN",
             ("EHLO", _) => "250 test",
+            ("AUTH", Manner::RefusesPassword(answer)) | ("MAIL", Manner::RefusesSender(answer)) => answer,
             ("RCPT", Manner::Refuses(answer)) => answer,
             ("DATA", _) => {
                 writer.write_all(b"354 go on\r\n").await?;

@@ -9,7 +9,7 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 use latchkey_protocol::client::{Authenticate, Command, Resume, Subscribe, Unsubscribe};
-use latchkey_protocol::server::{Authenticated, GoAway, Hello, Push, Resumed, ServerMessage, Subscribed};
+use latchkey_protocol::server::{Authenticated, Ended, GoAway, Hello, Push, Resumed, ServerMessage, Subscribed};
 use latchkey_protocol::{CloseCode, SUBPROTOCOL, Seq, Topic, WireError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -36,6 +36,7 @@ struct Heard {
     frames: Vec<String>,
     hello: Option<Hello>,
     goaway: Option<GoAway>,
+    ended: Vec<Ended>,
     replies: HashMap<u64, Reply>,
     /// Replies to messages that had no readable id.
     strays: Vec<WireError>,
@@ -184,6 +185,11 @@ impl Client {
         self.ear.wait_mut("a refusal without id", |heard| (!heard.strays.is_empty()).then(|| heard.strays.remove(0))).await
     }
 
+    /// The next word that a topic has ended.
+    pub(crate) async fn ended(&self) -> Ended {
+        self.ear.wait_mut("the end of a topic", |heard| (!heard.ended.is_empty()).then(|| heard.ended.remove(0))).await
+    }
+
     pub(crate) async fn goaway(&self) -> GoAway {
         self.ear.wait("goaway", |heard| heard.goaway).await
     }
@@ -261,6 +267,7 @@ impl Heard {
             },
             ServerMessage::Hello { hello } => self.hello = Some(hello),
             ServerMessage::GoAway { goaway } => self.goaway = Some(goaway),
+            ServerMessage::Ended { ended } => self.ended.push(ended),
         }
     }
 

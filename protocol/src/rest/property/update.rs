@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::view::{Coordinates, Season};
-use crate::words::{Amenity, Weekday};
+use crate::words::{Amenity, CancellationPolicy, Weekday};
 
 /// `PATCH /properties/{id}/` with `If-Match`; answered by [`crate::view::Property`]. RFC 7396: what is left out stays, `null` clears what
 /// may be absent. Ranges as in [`super::CreateProperty`].
@@ -155,6 +155,12 @@ pub struct UpdateProperty {
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false, min_items = 1))]
     pub check_out_days: Option<Vec<Weekday>>,
+    /// Whether guests book without asking.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instant_book: Option<bool>,
+    /// What guests get back who call a booking off that they make from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancellation_policy: Option<CancellationPolicy>,
     /// All of its seasons; they must not overlap; at most 50.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false, max_items = 50))]

@@ -1,0 +1,84 @@
+//! The kinds of work, and how patient each is.
+
+use std::str::FromStr;
+
+use super::NoSuchName;
+
+/// What kind of work, without what it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Work {
+    /// Sends money back.
+    Refund,
+    /// Sends a mail.
+    Mail,
+    /// Deletes what has outlived its use.
+    Sweep,
+    /// Takes money that was set aside.
+    Capture,
+    /// Lets go of money that was, or may be, set aside.
+    Void,
+    /// Sends money to a host, or takes it back.
+    PayOut,
+    /// Does to a booking what its time has come for.
+    Advance,
+    /// Takes the homes of who may not let any more off sale.
+    Homes,
+    /// Sends a mail that somebody waits for.
+    ResetMail,
+}
+
+impl Work {
+    /// Every kind.
+    pub const ALL: [Self; 9] =
+        [Self::Refund, Self::Mail, Self::Sweep, Self::Homes, Self::ResetMail, Self::Capture, Self::Void, Self::PayOut, Self::Advance];
+
+    /// Its name in the job table and on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Refund => "refund",
+            Self::Mail => "mail",
+            Self::Sweep => "sweep",
+            Self::Capture => "capture",
+            Self::Void => "void",
+            Self::PayOut => "pay_out",
+            Self::Advance => "advance",
+            Self::Homes => "homes",
+            Self::ResetMail => "reset_mail",
+        }
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|work| work.name() == name)
+    }
+
+    /// How often it is tried before somebody must look at it; `None`: for ever.
+    pub(super) const fn max_attempts(self) -> Option<u32> {
+        match self {
+            // Money that is owed: with the longest pause, about three weeks. By then no waiting helps.
+            Self::Refund | Self::Capture | Self::Void | Self::PayOut => Some(500),
+            // Almost a day.
+            Self::Mail | Self::ResetMail => Some(12),
+            Self::Sweep | Self::Homes | Self::Advance => None,
+        }
+    }
+
+    /// The pause after the first failure, and the longest one, in milliseconds.
+    pub(super) const fn pauses_ms(self) -> (u64, u64) {
+        match self {
+            Self::Refund | Self::Capture | Self::Void | Self::PayOut | Self::Advance | Self::Homes => (1_000, 3_600_000),
+            Self::Mail | Self::ResetMail => (60_000, 6 * 3_600_000),
+            Self::Sweep => (10_000, 3_600_000),
+        }
+    }
+}
+
+impl FromStr for Work {
+    type Err = NoSuchName;
+
+    fn from_str(name: &str) -> Result<Self, NoSuchName> {
+        Self::named(name).ok_or(NoSuchName)
+    }
+}

@@ -1,0 +1,93 @@
+//! What happens to payments and payouts without a user: webhooks, and the jobs that ask the provider for what was committed. Each asks with a
+//! recorded key and records the answer, so a crash at any point is repaired by asking again.
+
+use latchkey_protocol::{BookingId, PaymentId};
+
+use super::{Payments, unavailable};
+use crate::domain::booking::BookingState;
+use crate::domain::{Calendar, Money, Payment, PaymentState, Timestamp};
+use crate::provider::PayOut;
+use crate::provider::webhook::WebhookEvent;
+use crate::service::ServiceError;
+
+impl Payments {
+    /// Takes a webhook into account, once.
+    ///
+    /// # Errors
+    /// `NotFound` for a payment we do not know; `Busy` and `Unavailable` ask the provider to send it again.
+    pub async fn take_webhook(&self, event: WebhookEvent) -> Result<(), ServiceError> {
+        let payment = self.store.payment(event.payment).await?.ok_or(ServiceError::NotFound("payment"))?;
+        let id = event.id.clone();
+        self.record(payment.booking, payment.id, &event.into(), Some(&id)).await.map(|_| ())
+    }
+
+    /// Asks the provider for a refund that is due; what it says is recorded, with the end of its job. Says whether everything that was due
+    /// has gone back.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Busy`: to be tried again.
+    pub async fn send_refund(&self, payment: PaymentId) -> Result<bool, ServiceError> {
+        let Some(known) = self.store.payment(payment).await? else { return Ok(true) };
+        if known.refunded_minor >= known.refund_due_minor {
+            return Ok(true);
+        }
+        let due = Money { minor: known.refund_due_minor, currency: known.amount.currency };
+        let report = self.provider.refund(payment, due).await.map_err(unavailable)?;
+        let deal = self.record(known.booking, payment, &report, None).await?;
+        Ok(deal.find_payment(payment).is_none_or(|payment| payment.refunded_minor >= payment.refund_due_minor))
+    }
+
+    /// Takes the money that was set aside for a payment whose booking is confirmed; gives the payment, if there was anything to take.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Busy`: to be tried again.
+    pub async fn capture(&self, payment: PaymentId) -> Result<Option<Payment>, ServiceError> {
+        let Some(known) = self.store.payment(payment).await? else { return Ok(None) };
+        let Some(deal) = self.store.deal(known.booking).await? else { return Ok(None) };
+        // While the host has not said yes, the guest has not paid.
+        let waits = matches!(deal.booking.state, BookingState::PendingPayment { .. } | BookingState::Requested { .. });
+        if known.state != PaymentState::RequiresCapture || waits {
+            return Ok(None);
+        }
+        let report = self.provider.capture(payment, known.amount).await.map_err(unavailable)?;
+        let deal = self.record(known.booking, payment, &report, None).await?;
+        Ok(deal.find_payment(payment).cloned())
+    }
+
+    /// Has the provider let go of a payment that is not waited for any more. If the money came in first, that is recorded, and it goes back.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Busy`: to be tried again.
+    pub async fn void(&self, payment: PaymentId) -> Result<(), ServiceError> {
+        let Some(known) = self.store.payment(payment).await? else { return Ok(()) };
+        let report = self.provider.void(payment).await.map_err(unavailable)?;
+        self.record(known.booking, payment, &report, None).await.map(|_| ())
+    }
+
+    /// Has the provider make the movement of a booking's payout that is recorded as under way.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Busy`: to be tried again.
+    pub async fn pay_out(&self, booking: BookingId) -> Result<(), ServiceError> {
+        loop {
+            let Some(deal) = self.store.deal(booking).await? else { return Ok(()) };
+            let (payout, currency) = (deal.booking.payout, deal.booking.quote.total.currency);
+            if payout.pending_minor == 0 {
+                return Ok(());
+            }
+            let amount = Money { minor: payout.pending_minor, currency };
+            let movement = PayOut { booking, host: deal.booking.host, revision: payout.revision, amount };
+            self.provider.pay_out(movement).await.map_err(unavailable)?;
+            let decide = |calendar: &Calendar, ended, now| calendar.record_payout(booking, ended, payout.revision, now);
+            self.decisions.record_on_booking(booking, None, decide).await?;
+        }
+    }
+
+    /// Does to a booking what its time has come for; gives when to look at it again.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Busy`: to be tried again.
+    pub async fn advance(&self, booking: BookingId) -> Result<Option<Timestamp>, ServiceError> {
+        self.decisions.record_on_booking(booking, None, |calendar, ended, now| calendar.advance(booking, ended, now)).await
+    }
+}
