@@ -3,6 +3,7 @@
 pub mod admin;
 mod keys;
 mod lock;
+mod payments;
 mod pushing;
 mod settings;
 #[cfg(test)]
@@ -41,8 +42,7 @@ use crate::domain::retention::Periods;
 use crate::hub::bus::LocalBus;
 use crate::hub::{self, EventSource, Hub, HubLimits, SourceError};
 use crate::provider::mail::{self, FileMailer, Mailer, SmtpMailer};
-use crate::provider::sandbox::Sandbox;
-use crate::provider::webhook::WebhookSecret;
+use crate::provider::PaymentProvider;
 use crate::service::Services;
 use crate::service::accounts::{Accounts, AccountsConfig};
 use crate::service::availability::Availability;
@@ -126,20 +126,17 @@ impl App {
         let source = Arc::new(EventTable(Arc::clone(&store)));
         let hub = Arc::new(Hub::new(source, HubLimits::default(), tokio::runtime::Handle::current()));
         let bus = LocalBus::new(Arc::clone(&hub));
-        let secret = WebhookSecret::new(&keys::secret(args.webhook_secret.as_deref(), &args.data.folder, "webhook.key")?);
-        let sandbox = Sandbox::open(Some(&args.data.folder.join("sandbox-provider.jsonl")), Arc::clone(&clock), secret.clone())
-            .context("cannot open the sandbox provider's journal")?;
+        let payments::Chosen { provider, sandbox } = payments::provider(&args.payments, &args.data, &clock)?;
         let edge_cell: Arc<OnceLock<Arc<Edge>>> = Arc::default();
         let token_keys = TokenKeys::open(args.token_secret.as_deref(), &args.data.folder, clock.as_ref())?;
         let accounts = token_keys.for_accounts(&args.data.folder, public_url(args, address), clock.as_ref())?;
-        let parts = Parts::new(args, &store, &clock, &sandbox, Arc::clone(&edge_cell), accounts, fence)?;
+        let parts = Parts::new(args, &store, &clock, provider, Arc::clone(&edge_cell), accounts, fence)?;
         let edge = Arc::new(Edge::new(Arc::clone(&parts.services), Arc::clone(&hub), Arc::clone(&clock), ws_limits(args)));
         let _ = edge_cell.set(Arc::clone(&edge));
         let database = Arc::clone(store.database());
         let context = Arc::new(Context {
             clock: Arc::clone(&clock),
             has_room: Box::new(move || database.has_room()),
-            webhook_secret: secret,
             ready: AtomicBool::new(false),
             metrics,
             limits: Limits::new(allowances(args)),
@@ -163,7 +160,9 @@ impl App {
         app.keep("search", Arc::clone(&parts.services.search).run());
         app.keep("expiry", Arc::clone(&parts.services.expiry).run());
         app.keep("looking for leases", Arc::clone(&parts.services.expiry).rescan());
-        app.keep("sandbox provider", sandbox.deliver(format!("http://{}/webhooks/payments/", reachable(address))));
+        if let Some(sandbox) = sandbox {
+            app.keep("sandbox provider", sandbox.deliver(format!("http://{}/webhooks/payments/", reachable(address))));
+        }
         app.keep("token keys", token_keys.keep(Arc::clone(&parts.services), Arc::clone(&clock)));
         app.jobs = Some(app.run_jobs(args));
         app.keep("watch over sockets", ws::keep_watch(Arc::clone(&edge)));
@@ -241,7 +240,7 @@ impl Parts {
         args: &ServeArgs,
         store: &Arc<Store>,
         clock: &Arc<dyn Clock>,
-        sandbox: &Arc<Sandbox>,
+        provider: Arc<dyn PaymentProvider>,
         edge: Arc<OnceLock<Arc<Edge>>>,
         accounts: AccountsConfig,
         fence: Fence,
@@ -265,7 +264,7 @@ impl Parts {
             store(),
             Arc::clone(&keys),
             Arc::clone(&decisions),
-            Arc::clone(sandbox) as _,
+            provider,
             Arc::clone(&quota),
             clock(),
         ));
