@@ -235,16 +235,18 @@ impl Payment {
 
     /// More than was promised has gone back if somebody refunded at the provider's own pages: then it was due.
     fn refunded(self, total_minor: i64) -> Self {
-        let refunded_minor = total_minor.clamp(self.refunded_minor, self.captured_minor);
+        let most_minor = (self.captured_minor - self.charged_back_minor()).max(self.refunded_minor);
+        let refunded_minor = total_minor.clamp(self.refunded_minor, most_minor);
         Self { refunded_minor, refund_due_minor: self.refund_due_minor.max(refunded_minor), ..self }
     }
 
+    /// The first word of a dispute says how much; what is entered in the ledger for it does not change. What a lost one took need not be
+    /// sent back any more.
     fn disputed(self, dispute: Dispute) -> Self {
-        let amount_minor = dispute.amount_minor.clamp(0, self.captured_minor);
-        match self.dispute {
-            Some(known) if known.state >= dispute.state => self,
-            Some(_) | None => Self { dispute: Some(Dispute { amount_minor, ..dispute }), ..self },
-        }
+        let known = self.dispute.unwrap_or(Dispute { amount_minor: dispute.amount_minor.clamp(0, self.captured_minor), ..dispute });
+        let disputed = Self { dispute: Some(Dispute { state: known.state.max(dispute.state), ..known }), ..self };
+        let most_due_minor = (disputed.captured_minor - disputed.charged_back_minor()).max(disputed.refunded_minor);
+        Self { refund_due_minor: disputed.refund_due_minor.min(most_due_minor), ..disputed }
     }
 
     /// Gives up waiting, unless the money is in. Whether the provider must be told to let go of it: it was asked, and may yet
@@ -268,6 +270,14 @@ impl Payment {
             Some(Dispute { amount_minor, state: DisputeState::Lost }) => amount_minor,
             Some(Dispute { state: DisputeState::Open | DisputeState::Won, .. }) | None => 0,
         }
+    }
+
+    /// What came in and was neither promised back nor lost, in minor units. A charge that was refunded and then lost to a dispute as well has
+    /// cost more than it brought: that is the platform's loss.
+    #[must_use]
+    pub const fn in_hand_minor(&self) -> i64 {
+        let left_minor = self.captured_minor - self.refund_due_minor - self.charged_back_minor();
+        if left_minor > 0 { left_minor } else { 0 }
     }
 
     /// Whether the provider keeps money of it back.

@@ -60,7 +60,7 @@ impl Deal {
     /// What came in and was neither promised back nor lost, in minor units.
     #[must_use]
     pub fn in_hand_minor(&self) -> i64 {
-        self.payments().map(|payment| payment.captured_minor - payment.refund_due_minor - payment.charged_back_minor()).sum()
+        self.payments().map(Payment::in_hand_minor).sum()
     }
 
     /// Whether the provider keeps money of it back.

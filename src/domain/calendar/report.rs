@@ -191,9 +191,12 @@ impl Draft<'_> {
             DisputeState::Won if was_open => self.move_money(deal, Movement::Release { payment, minor }),
             DisputeState::Won => {}
             DisputeState::Lost => {
-                let borne = deal.booking.kept().take(minor);
-                deal.booking.returned = deal.booking.returned.plus(borne);
-                self.move_money(deal, Movement::ChargeBack { payment, minor, borne_minor: borne.total_minor() });
+                // First out of what would have gone back to the guest anyway, then out of what was to be kept; the rest is the platform's loss.
+                let borne_minor = (after.captured_minor - after.refund_due_minor).clamp(0, minor);
+                let surplus_minor = deal.in_hand_minor() + borne_minor - deal.booking.kept().total_minor();
+                let returned = deal.booking.kept().take(borne_minor - surplus_minor.max(0));
+                deal.booking.returned = deal.booking.returned.plus(returned);
+                self.move_money(deal, Movement::ChargeBack { payment, minor, borne_minor });
             }
         }
         self.tell_parties(&mut deal.booking, &Event::PaymentDisputed(after.clone()));

@@ -140,7 +140,7 @@ fn p6_money_that_comes_after_the_deadline_is_owed_back_and_never_confirms() {
     let late = deal.booking.deadline().unwrap();
     let decision = calendar.begin_payment(deal.booking.id, guest(1), "pm".to_owned(), START).unwrap();
     commit(&mut calendar, decision);
-    let decision = calendar.report_payment(deal.booking.id, None, &succeeded(1), late).unwrap();
+    let decision = calendar.report_payment(deal.booking.id, deal.payment.id, None, &succeeded(1), late).unwrap();
     assert_eq!(decision.changes.deadline, None);
     let deal = commit(&mut calendar, decision);
     assert_eq!(deal.booking.state, BookingState::Expired { at: late });
@@ -154,7 +154,7 @@ fn p6_late_money_for_a_booking_that_the_calendar_has_forgotten_is_owed_back_too(
     let deal = booked(&mut calendar, 1);
     let late = deal.booking.deadline().unwrap();
     let forgetful = Calendar::restore(listing(), Leases::default(), calendar.seq(), vec![], vec![]);
-    let decision = forgetful.report_payment(deal.booking.id, Some(deal), &succeeded(1), late).unwrap();
+    let decision = forgetful.report_payment(deal.booking.id, deal.payment.id, Some(deal), &succeeded(1), late).unwrap();
     assert_eq!(decision.outcome.booking.state, BookingState::Expired { at: late });
     assert_eq!(decision.outcome.payment.refund_due_minor, 27_000);
 }
@@ -175,7 +175,7 @@ fn booking_without_paying_is_no_way_around_the_cooldown() {
 fn a_stay_that_is_over_cannot_be_cancelled() {
     let mut calendar = calendar();
     let deal = booked(&mut calendar, 1);
-    let decision = calendar.report_payment(deal.booking.id, None, &succeeded(1), START).unwrap();
+    let decision = calendar.report_payment(deal.booking.id, deal.payment.id, None, &succeeded(1), START).unwrap();
     commit(&mut calendar, decision);
     let after = START.plus_ms(8 * 86_400_000);
     assert_eq!(calendar.cancel(deal.booking.id, HOST, after).unwrap_err(), Refusal::InvalidState { state: "over" });
@@ -187,11 +187,11 @@ fn p6_a_confirmation_must_be_committed_before_the_deadline() {
     let deal = booked(&mut calendar, 1);
     let decision = calendar.begin_payment(deal.booking.id, guest(1), "pm".to_owned(), START).unwrap();
     commit(&mut calendar, decision);
-    let decision = calendar.report_payment(deal.booking.id, None, &succeeded(1), START).unwrap();
+    let decision = calendar.report_payment(deal.booking.id, deal.payment.id, None, &succeeded(1), START).unwrap();
     assert_eq!(decision.changes.deadline, deal.booking.deadline());
     let deal = commit(&mut calendar, decision);
     assert_eq!(deal.booking.state, BookingState::Confirmed { at: START });
-    let again = calendar.report_payment(deal.booking.id, None, &succeeded(1), START).unwrap();
+    let again = calendar.report_payment(deal.booking.id, deal.payment.id, None, &succeeded(1), START).unwrap();
     assert!(again.changes.is_empty(), "one booking is charged once (P7)");
 }
 

@@ -141,6 +141,7 @@ prop_compose! {
             version: 3,
             description,
             terms,
+            booking_terms: crate::domain::booking::BookingTerms::DEFAULT,
             photos: Vec::new(),
             created_at: START,
             updated_at: START,

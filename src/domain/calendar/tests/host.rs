@@ -151,7 +151,7 @@ fn a_home_is_removed_only_when_nobody_holds_it_or_is_to_come() {
 
     let mut calendar = blocked(20, 2);
     let deal = booked(&mut calendar, 1);
-    let decision = calendar.report_payment(deal.booking.id, None, &succeeded(1), START).unwrap();
+    let decision = calendar.report_payment(deal.booking.id, deal.payment.id, None, &succeeded(1), START).unwrap();
     commit(&mut calendar, decision);
     assert_eq!(calendar.delete(HOST, START).unwrap_err(), Refusal::InvalidState { state: "booked" });
     let after = START.plus_ms(8 * 86_400_000);
