@@ -71,7 +71,7 @@ pub struct StripeArgs {
     pub accounts_file: Option<PathBuf>,
 
     /// How long one request to Stripe may take, in milliseconds
-    #[arg(long = "stripe-timeout-ms", env = "LATCHKEY_STRIPE_TIMEOUT_MS", value_name = "N", default_value = "20000", value_parser = clap::value_parser!(u32).range(1..=120_000))]
+    #[arg(long = "stripe-timeout-ms", env = "LATCHKEY_STRIPE_TIMEOUT_MS", value_name = "N", default_value = "20000", value_parser = clap::value_parser!(u32).range(1..=30_000))]
     pub timeout_ms: u32,
 
     /// Where Stripe's API is: https, or a stand-in on this machine

@@ -29,4 +29,5 @@ mod rates;
 mod resume;
 mod retention;
 mod search;
+mod stripe;
 mod support;

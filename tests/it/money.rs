@@ -1,6 +1,7 @@
 //! P9: money adds up. Payments of every outcome, webhooks of every kind, and the ledger read behind the hub's back.
 
-use latchkey::provider::webhook::{SIGNATURE_HEADER, WebhookEvent, WebhookSecret, What};
+use latchkey::provider::sandbox::{SIGNATURE_HEADER, SandboxEvent, What};
+use latchkey::provider::webhook::WebhookSecret;
 use latchkey_protocol::view::{Booking, BookingState, Payment, PaymentState};
 use latchkey_protocol::{ErrorCode, PaymentId};
 use serde_json::Value;
@@ -10,7 +11,7 @@ use crate::support::rest::Answer;
 use crate::support::{Guest, Hub, eventually, nights, refused};
 
 fn event(id: &str, what: What, payment: PaymentId) -> Vec<u8> {
-    serde_json::to_vec(&WebhookEvent { id: id.to_owned(), what, payment, attempt: 1 }).unwrap()
+    serde_json::to_vec(&SandboxEvent { id: id.to_owned(), what, payment, attempt: 1 }).unwrap()
 }
 
 async fn deliver(hub: &Hub, body: &[u8], signature: &str) -> Answer {
