@@ -36,7 +36,7 @@ pub(super) fn provider(args: &PaymentArgs, data: &DataArgs, clock: &Arc<dyn Cloc
 
 fn stripe(args: &StripeArgs, data: &DataArgs, clock: &Arc<dyn Clock>) -> anyhow::Result<Stripe> {
     let key = secret("--stripe-secret-key-file", args.secret_key_file.as_deref(), args.secret_key.as_ref())?;
-    let webhook_secret = secret("--stripe-webhook-secret-file", args.webhook_secret_file.as_deref(), args.webhook_secret.as_ref())?;
+    let endpoint_secret = secret("--stripe-webhook-secret-file", args.endpoint_secret_file.as_deref(), args.endpoint_secret.as_ref())?;
     anyhow::ensure!(is_safe(&args.api_base), "--stripe-api-base: the key is sent over https only, or to this machine");
     let payouts = match &args.accounts_file {
         Some(file) => Payouts::Accounts(file.clone()),
@@ -45,7 +45,7 @@ fn stripe(args: &StripeArgs, data: &DataArgs, clock: &Arc<dyn Clock>) -> anyhow:
     let settings = Settings {
         api_base: args.api_base.clone(),
         key: ApiKey::new(&key).context("--stripe-secret-key-file: this is no secret key")?,
-        webhook_secret: WebhookSecret::new(webhook_secret.as_bytes()),
+        webhook_secret: WebhookSecret::new(endpoint_secret.as_bytes()),
         timeout: Duration::from_millis(u64::from(args.timeout_ms)),
         payouts,
     };

@@ -59,11 +59,11 @@ pub struct StripeArgs {
 
     /// File with the secret of the webhook endpoint whose address is /webhooks/payments/
     #[arg(long = "stripe-webhook-secret-file", env = "LATCHKEY_STRIPE_WEBHOOK_SECRET_FILE", value_name = "FILE")]
-    pub webhook_secret_file: Option<PathBuf>,
+    pub endpoint_secret_file: Option<PathBuf>,
 
     /// That secret itself
     #[arg(long = "stripe-webhook-secret", env = "LATCHKEY_STRIPE_WEBHOOK_SECRET", value_name = "TEXT", hide_env_values = true)]
-    pub webhook_secret: Option<Secret>,
+    pub endpoint_secret: Option<Secret>,
 
     /// File with hosts' connected accounts, a line for each: the host's id, a space, acct_…
     /// [default: none, payouts are listed in the data folder's payouts-by-hand.jsonl for whoever settles them]
