@@ -41,8 +41,8 @@ use crate::domain::Timestamp;
 use crate::domain::retention::Periods;
 use crate::hub::bus::LocalBus;
 use crate::hub::{self, EventSource, Hub, HubLimits, SourceError};
-use crate::provider::mail::{self, FileMailer, Mailer, SmtpMailer};
 use crate::provider::PaymentProvider;
+use crate::provider::mail::{self, FileMailer, Mailer, SmtpMailer};
 use crate::service::Services;
 use crate::service::accounts::{Accounts, AccountsConfig};
 use crate::service::availability::Availability;
@@ -260,14 +260,7 @@ impl Parts {
         let listings =
             Listings::new(store(), Arc::clone(&keys), Arc::clone(&decisions), Arc::clone(&availability), clock(), args.service_fee_bp);
         let listings = Arc::new(listings);
-        let payments = Arc::new(Payments::new(
-            store(),
-            Arc::clone(&keys),
-            Arc::clone(&decisions),
-            provider,
-            Arc::clone(&quota),
-            clock(),
-        ));
+        let payments = Arc::new(Payments::new(store(), Arc::clone(&keys), Arc::clone(&decisions), provider, Arc::clone(&quota), clock()));
         let services = Services {
             photos: Photos::new(
                 PhotoFiles::open(&args.data.folder.join("photos"))?,

@@ -186,7 +186,8 @@ fn describe(operation: &Operation, followers: &[&Operation]) -> utoipa::openapi:
         described = described.parameter(if_match_parameter());
     }
     if operation.access == Access::Provider {
-        described = described.parameter(header_parameter(SIGNATURE_HEADER, "The signature: of the sandbox. Stripe sends `Stripe-Signature`."));
+        described =
+            described.parameter(header_parameter(SIGNATURE_HEADER, "The signature: of the sandbox. Stripe sends `Stripe-Signature`."));
     }
     match operation.access {
         Access::User | Access::Host | Access::Admin => {

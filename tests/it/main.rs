@@ -29,5 +29,6 @@ mod rates;
 mod resume;
 mod retention;
 mod search;
+mod stays;
 mod stripe;
 mod support;

@@ -103,7 +103,8 @@ impl Books {
     fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
         let intents = self.intents.iter().flat_map(|(payment, intent)| {
             let payment = *payment;
-            let charged = move |(attempt, answered): (&u32, &Attempt)| Entry::Charged { payment, attempt: *attempt, answered: answered.clone() };
+            let charged =
+                move |(attempt, answered): (&u32, &Attempt)| Entry::Charged { payment, attempt: *attempt, answered: answered.clone() };
             let captured = intent.captured_at.map(|at| Entry::Captured { payment, at });
             let canceled = intent.is_canceled.then_some(Entry::Canceled { payment });
             let refunded = (intent.refunded_minor > 0).then_some(Entry::Refunded { payment, total_minor: intent.refunded_minor });

@@ -68,7 +68,14 @@ pub(super) struct Intent {
 
 impl Intent {
     /// What a new attempt is answered.
-    pub(super) fn attempt(&self, payment: impl std::fmt::Display, method: &str, amount_minor: i64, capture: Capture, now: EpochMs) -> Attempt {
+    pub(super) fn attempt(
+        &self,
+        payment: impl std::fmt::Display,
+        method: &str,
+        amount_minor: i64,
+        capture: Capture,
+        now: EpochMs,
+    ) -> Attempt {
         let paid = match capture {
             Capture::Later => What::Authorised,
             Capture::AtOnce => What::Succeeded,

@@ -245,7 +245,9 @@ async fn the_journal_of_an_older_hub_is_read() {
         format!(
             "{{\"Charged\":{{\"payment\":\"{payment}\",\"attempt\":2,\"answer\":{{\"type\":\"payment_intent.payment_failed\",\"data\":{{\"reason\":\"x\"}}}}}}}}"
         ),
-        format!("{{\"Due\":{{\"event\":{{\"id\":\"evt\",\"type\":\"payment_intent.succeeded\",\"payment\":\"{payment}\",\"attempt\":1}},\"at\":0}}}}"),
+        format!(
+            "{{\"Due\":{{\"event\":{{\"id\":\"evt\",\"type\":\"payment_intent.succeeded\",\"payment\":\"{payment}\",\"attempt\":1}},\"at\":0}}}}"
+        ),
     ];
     std::fs::write(bench.journal.path().join("sandbox.jsonl"), lines.join("\n") + "\n").unwrap();
     bench.reopen();
@@ -260,7 +262,9 @@ async fn a_webhook_of_its_own_is_read_and_others_are_not() {
     let event = SandboxEvent { id: "evt_1".to_owned(), what: What::Succeeded, payment: intent().payment, attempt: 1 };
     let body = serde_json::to_vec(&event).unwrap();
     let now = bench.clock.now();
-    let signed = |body: &[u8]| HeaderMap::from_iter([(http::HeaderName::from_static(SIGNATURE_HEADER), bench.sandbox.secret.sign(body, now).parse().unwrap())]);
+    let signed = |body: &[u8]| {
+        HeaderMap::from_iter([(http::HeaderName::from_static(SIGNATURE_HEADER), bench.sandbox.secret.sign(body, now).parse().unwrap())])
+    };
     let expected = WebhookEvent { id: "evt_1".to_owned(), payment: intent().payment, report: of(1, AttemptResult::Succeeded) };
     assert_eq!(bench.sandbox.open_webhook(&signed(&body), &body, now).await, Ok(Some(expected)));
     assert_eq!(bench.sandbox.open_webhook(&HeaderMap::new(), &body, now).await, Err(WebhookError::BadSignature));

@@ -56,7 +56,8 @@ impl Stripe {
             ("metadata[payment]", of.payment.to_string()),
             ("metadata[attempt]", "1".to_owned()),
         ];
-        let made: PaymentIntent = self.client.post_once("/v1/payment_intents", &form, &format!("pi_{}", of.payment), Keep::Refusals).await?;
+        let made: PaymentIntent =
+            self.client.post_once("/v1/payment_intents", &form, &format!("pi_{}", of.payment), Keep::Refusals).await?;
         Ok(made.id)
     }
 

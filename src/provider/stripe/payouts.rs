@@ -96,12 +96,17 @@ async fn take_back(client: &Client, PayOut { booking, revision, amount, .. }: Pa
         if minor <= 0 {
             continue;
         }
-        let form = vec![("amount", minor.to_string()), ("metadata[booking]", booking.to_string()), ("metadata[revision]", revision.to_string())];
+        let form =
+            vec![("amount", minor.to_string()), ("metadata[booking]", booking.to_string()), ("metadata[revision]", revision.to_string())];
         let path = format!("/v1/transfers/{transfer}/reversals");
         let _: Reversal = client.post_once(&path, &form, &format!("trr_{booking}_{revision}_{transfer}"), Keep::Successes).await?;
         left -= minor;
     }
-    if left > 0 { Err(ProviderError::Refused("the transfers of this booking are less than what is to be taken back".to_owned())) } else { Ok(()) }
+    if left > 0 {
+        Err(ProviderError::Refused("the transfers of this booking are less than what is to be taken back".to_owned()))
+    } else {
+        Ok(())
+    }
 }
 
 /// A line of the list.

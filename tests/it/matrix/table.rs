@@ -50,6 +50,8 @@ const HOST: [u16; 7] = [401, 404, 404, 200, 404, 404, 401];
 const HOST_CREATES: [u16; 7] = [401, 404, 404, 201, 404, 404, 401];
 const HOST_REMOVES: [u16; 7] = [401, 404, 404, 204, 404, 404, 401];
 const GUEST_CREATES: [u16; 7] = [401, 201, 404, 404, 404, 404, 401];
+/// The host answers what the guest, who may see it, asked.
+const HOST_ANSWERS: [u16; 7] = [401, 403, 404, 200, 404, 404, 401];
 /// Both parties.
 const PARTIES: [u16; 7] = [401, 200, 404, 200, 404, 404, 401];
 
@@ -110,9 +112,23 @@ pub(super) const ROWS: &[Row] = &[
     row!("listBookings", LOGGED_IN, |w, role| Call::to()),
     row!("readBooking", PARTIES, |w, role| Call::to().part(w.booking().await.id)),
     row!("cancelBooking", PARTIES, |w, role| Call::to().part(w.booking().await.id)),
+    row!("readCancellation", PARTIES, |w, role| Call::to().part(w.booking().await.id)),
+    row!("acceptBooking", HOST_ANSWERS, |w, role| Call::to().part(w.requested().await.id)),
+    row!("declineBooking", HOST_ANSWERS, |w, role| Call::to().part(w.requested().await.id)),
+    row!("checkIn", PARTIES, |w, role| Call::to().part(w.arriving().await.id).json(json!({"note": "The key is under the mat."}))),
+    row!("checkOut", [401, 409, 404, 409, 404, 404, 401], |w, role| Call::to().part(w.staying().await.id).json(json!({}))),
+    row!("leaveEarly", [401, 200, 404, 403, 404, 404, 401], |w, role| Call::to().part(w.staying().await.id).json(json!({}))),
+    row!("markNoShow", [401, 403, 404, 409, 404, 404, 401], |w, role| Call::to().part(w.arriving().await.id)),
+    row!("proposeAlteration", PARTIES, |w, role| Call::to().part(w.arriving().await.id).json(json!({"guests": 1}))),
+    row!("acceptAlteration", HOST_ANSWERS, |w, role| Call::to().part(w.proposed().await.id).part(1)),
+    row!("declineAlteration", HOST_ANSWERS, |w, role| Call::to().part(w.proposed().await.id).part(1)),
+    row!("withdrawAlteration", [401, 200, 404, 403, 404, 404, 401], |w, role| Call::to().part(w.proposed().await.id).part(1)),
     // Money.
     row!("pay", [401, 201, 404, 403, 404, 404, 401], |w, role| Call::to().json(json!({"booking": w.booking().await.id, "payment_method": "pm_card_visa"}))),
     row!("listPayments", PARTIES, |w, role| Call::to().query(format!("booking={}", w.booking().await.id))),
+    row!("readPayment", PARTIES, |w, role| Call::to().part(w.booking().await.payment)),
+    row!("refreshPayment", PARTIES, |w, role| Call::to().part(w.booking().await.payment)),
+    row!("giveRefund", [401, 403, 404, 200, 404, 200, 401], |w, role| Call::to().part(w.arriving().await.payment).json(json!({"amount_minor": 100}))),
     row!("takeWebhook", [401; 7], |w, role| Call::to().json(json!({}))),
     // Background work.
     row!("listJobs", ADMIN, |w, role| Call::to()),

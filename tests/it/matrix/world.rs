@@ -1,12 +1,12 @@
 //! Who and what the cells of the matrix are about.
 
-use latchkey_protocol::rest::{CreateBlock, CreateProperty, Tokens};
-use latchkey_protocol::view::{Block, Booking, Hold, Photo, Property, Sessions};
+use latchkey_protocol::rest::{CreateBlock, CreateProperty, ProposeAlteration, Tokens, Visit};
+use latchkey_protocol::view::{Block, Booking, BookingState, Hold, Photo, Property, Sessions};
 use latchkey_protocol::{BlockId, PhotoId, PropertyId, SessionId};
 use tokio::sync::Mutex;
 
 use super::Role;
-use crate::support::hub::{cottage, list_home};
+use crate::support::hub::{cottage, list_as, list_home};
 use crate::support::picture::png;
 use crate::support::{Dates, Guest, Hub, fresh_key, nights};
 
@@ -140,6 +140,39 @@ impl World {
     /// A hold of the guest.
     pub(super) async fn hold(&self) -> Hold {
         self.guest.hold(&self.home, self.dates().await).await.unwrap()
+    }
+
+    /// A booking of the guest, in another home of the host's, that begins today and is paid.
+    pub(super) async fn arriving(&self) -> Booking {
+        let home = list_home(&self.host).await;
+        self.paid(&home).await
+    }
+
+    /// A booking of the guest that waits for the host's answer.
+    pub(super) async fn requested(&self) -> Booking {
+        let home = list_as(&self.host, &CreateProperty { instant_book: false, ..cottage() }).await;
+        let booking = self.paid(&home).await;
+        assert_eq!(booking.state, BookingState::Requested);
+        booking
+    }
+
+    /// A booking of the guest, who is there.
+    pub(super) async fn staying(&self) -> Booking {
+        let booking = self.arriving().await;
+        self.guest.post(&format!("/bookings/{}/check-in/", booking.id), &Visit::default()).send().await.expect_json(200)
+    }
+
+    /// A booking that the guest wants otherwise.
+    pub(super) async fn proposed(&self) -> Booking {
+        let booking = self.arriving().await;
+        let ask = ProposeAlteration { guests: Some(1), ..ProposeAlteration::default() };
+        self.guest.post(&format!("/bookings/{}/alterations/", booking.id), &ask).send().await.expect_json(200)
+    }
+
+    async fn paid(&self, home: &Property) -> Booking {
+        let booking = self.guest.hold_and_book(home, nights(0, 3)).await;
+        self.guest.pay(&booking, "pm_card_visa").await.unwrap();
+        self.guest.booking(booking.id).await
     }
 
     /// A booking of the guest that waits for its payment.

@@ -79,11 +79,9 @@ async fn p7_a_declined_attempt_keeps_its_answer_and_the_next_one_pays_the_same_i
 
 #[tokio::test]
 async fn p7_a_payment_that_is_paid_on_its_way_or_given_up_is_not_charged_again() {
-    for (method, capture, expected) in [
-        (VISA, Capture::Later, Authorised),
-        (VISA, Capture::AtOnce, Succeeded),
-        ("pm_slow", Capture::AtOnce, Processing),
-    ] {
+    for (method, capture, expected) in
+        [(VISA, Capture::Later, Authorised), (VISA, Capture::AtOnce, Succeeded), ("pm_slow", Capture::AtOnce, Processing)]
+    {
         let mut bench = Bench::start().await;
         assert_eq!(bench.charge_with(method, 1, capture).await, Ok(of(1, expected.clone())));
         bench.restart();

@@ -47,16 +47,8 @@ pub(crate) enum Trouble {
 }
 
 impl Trouble {
-    pub(crate) const ALL: [Self; 8] = [
-        Self::Hangs,
-        Self::HangsAfter,
-        Self::DropsAfter,
-        Self::Fails,
-        Self::FailsAfter,
-        Self::Limits,
-        Self::IsBusy,
-        Self::GarblesAfter,
-    ];
+    pub(crate) const ALL: [Self; 8] =
+        [Self::Hangs, Self::HangsAfter, Self::DropsAfter, Self::Fails, Self::FailsAfter, Self::Limits, Self::IsBusy, Self::GarblesAfter];
 }
 
 /// What was asked.
@@ -154,7 +146,9 @@ async fn serve(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<R
     let form = if is_post { body.to_vec() } else { head.uri.query().unwrap_or_default().as_bytes().to_vec() };
     let form: Vec<(String, String)> = serde_urlencoded::from_bytes(&form).unwrap();
     let path = head.uri.path().to_owned();
-    if header("authorization") != Some(format!("Bearer {STRIPE_KEY}")) || header("stripe-version").is_none_or(|version| !version.starts_with("2025-")) {
+    if header("authorization") != Some(format!("Bearer {STRIPE_KEY}"))
+        || header("stripe-version").is_none_or(|version| !version.starts_with("2025-"))
+    {
         return Ok(answer(&Answer(401, error("invalid_request_error", "api_key"), false)));
     }
     let Some(operation) = account::operation(&head.method, &path) else {
@@ -175,7 +169,8 @@ fn work(asked: &Asked, state: &mut State) -> (Answer, Option<Trouble>) {
     let of = (asked.path.clone(), asked.form.clone());
     let at = state.troubles.iter().position(|(operation, _)| *operation == asked.operation);
     if let Some(kept) = asked.key.as_ref().and_then(|key| state.kept.get(key)) {
-        let known = if kept.of == of { Answer(kept.status, kept.body.clone(), true) } else { Answer(400, error("idempotency_error", ""), false) };
+        let known =
+            if kept.of == of { Answer(kept.status, kept.body.clone(), true) } else { Answer(400, error("idempotency_error", ""), false) };
         return (known, None);
     }
     let trouble = at.map(|at| state.troubles.remove(at).1);

@@ -68,7 +68,9 @@ pub(super) fn operation(method: &Method, path: &str) -> Option<&'static str> {
 
 fn parameters(operation: &str) -> &'static [&'static str] {
     match operation {
-        "create" => &["amount", "currency", "capture_method", "automatic_payment_methods[enabled]", "automatic_payment_methods[allow_redirects]"],
+        "create" => {
+            &["amount", "currency", "capture_method", "automatic_payment_methods[enabled]", "automatic_payment_methods[allow_redirects]"]
+        }
         "confirm" => &["payment_method", "capture_method"],
         "capture" => &["amount_to_capture"],
         "cancel" => &["cancellation_reason"],
@@ -162,7 +164,8 @@ impl Account {
     }
 
     pub(super) fn perform(&mut self, asked: &Asked) -> Done {
-        let unknown = asked.form.iter().find(|(name, _)| !name.starts_with("metadata[") && !parameters(asked.operation).contains(&name.as_str()));
+        let unknown =
+            asked.form.iter().find(|(name, _)| !name.starts_with("metadata[") && !parameters(asked.operation).contains(&name.as_str()));
         if let Some((name, _)) = unknown {
             return (400, json!({"error": {"type": "invalid_request_error", "code": "parameter_unknown", "param": name}}));
         }
@@ -170,7 +173,9 @@ impl Account {
         match asked.operation {
             "create" => self.create(asked, minor("amount").unwrap()),
             "search" => list(self.intents.iter().filter(|intent| self.is_found(intent, asked)).map(Intent::json).collect()),
-            "list_refunds" => list(self.refunds.iter().filter(|(of, _)| asked.get("payment_intent") == Some(of)).map(|(_, it)| it.clone()).collect()),
+            "list_refunds" => {
+                list(self.refunds.iter().filter(|(of, _)| asked.get("payment_intent") == Some(of)).map(|(_, it)| it.clone()).collect())
+            }
             "refund" => self.refund(asked, minor("amount").unwrap()),
             "list_disputes" => list(self.disputes.clone()),
             "list_transfers" => {
@@ -281,7 +286,8 @@ impl Account {
             return (400, error("invalid_request_error", "charge_already_refunded"));
         }
         let fails_later = std::mem::take(&mut self.next_refund_fails_later);
-        let mut refund = json!({"id": format!("re_{}", self.refunds.len() + 1), "object": "refund", "amount": amount, "status": "succeeded"});
+        let mut refund =
+            json!({"id": format!("re_{}", self.refunds.len() + 1), "object": "refund", "amount": amount, "status": "succeeded"});
         let made = refund.clone();
         if fails_later {
             refund["status"] = json!("failed");
