@@ -140,6 +140,9 @@ impl HandList {
             // A crash cut the last line: that movement was not acknowledged, and comes again on a line of its own.
             file.write_all(b"\n")?;
         }
+        // A line that is synced is of no use in a file that a power cut takes back.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::File::open(folder)?.sync_all()?;
         let movements = text.lines().filter_map(|line| serde_json::from_str(line).ok()).map(|line: Line| (line.booking, line.revision));
         Ok(Self(Mutex::new(Listed { movements: movements.collect(), file })))
     }
