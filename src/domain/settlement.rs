@@ -28,7 +28,7 @@ impl Shares {
         for line in &quote.lines {
             match line.kind {
                 LineKind::Nights | LineKind::WeeklyDiscount | LineKind::MonthlyDiscount | LineKind::ExtraGuests | LineKind::Cleaning => {
-                    shares.host_minor += line.amount.minor
+                    shares.host_minor += line.amount.minor;
                 }
                 LineKind::ServiceFee => shares.fee_minor += line.amount.minor,
                 LineKind::Taxes => shares.taxes_minor += line.amount.minor,

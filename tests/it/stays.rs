@@ -6,7 +6,7 @@ use latchkey_protocol::{CancellationPolicy, ErrorCode};
 use serde_json::json;
 
 use crate::support::hub::{cottage, list_as, list_home};
-use crate::support::{Guest, Hub, eventually, nights, refused};
+use crate::support::{Dates, Guest, Hub, eventually, nights, refused};
 
 const HOUR_S: i64 = 3_600;
 const DAY_S: i64 = 24 * HOUR_S;
@@ -15,9 +15,22 @@ async fn home_on_request(host: &Guest) -> Property {
     list_as(host, &CreateProperty { instant_book: false, ..cottage() }).await
 }
 
+/// A hub whose today lasts for the next twelve hours, and a home where it is the same day.
+async fn hub_and_home() -> (Hub, Guest, Guest, Property) {
+    let hub = Hub::start().await;
+    hub.advance_to_noon();
+    let (host, ada) = (hub.guest("helga").await, hub.guest("ada").await);
+    let home = list_as(&host, &CreateProperty { time_zone: "UTC".to_owned(), ..cottage() }).await;
+    (hub, host, ada, home)
+}
+
 /// A booking whose payment is authorised.
 async fn paid(guest: &Guest, home: &Property, first: i32, count: i32) -> Booking {
-    let booking = guest.hold_and_book(home, nights(first, count)).await;
+    paid_for(guest, home, nights(first, count)).await
+}
+
+async fn paid_for(guest: &Guest, home: &Property, dates: Dates) -> Booking {
+    let booking = guest.hold_and_book(home, dates).await;
     guest.pay(&booking, "pm_card_visa").await.unwrap();
     guest.booking(booking.id).await
 }
@@ -60,6 +73,8 @@ async fn a_request_that_is_declined_withdrawn_or_not_answered_costs_nothing_and_
     assert_eq!(act(&ada, &withdrawn, "cancel").await.state, BookingState::Withdrawn);
     let forgotten = paid(&ada, &home, 9, 2).await;
     hub.advance_s(DAY_S + 1);
+    let ada = Guest::log_in(hub.address, &ada.email).await;
+    let host = Guest::log_in(hub.address, &host.email).await;
     let expired = eventually("the request's end", || async {
         let booking = ada.booking(forgotten.id).await;
         (booking.state == BookingState::Expired).then_some(booking)
@@ -82,7 +97,7 @@ async fn what_calling_off_gives_back_is_said_before_and_is_what_goes_back() {
     let (host, ada) = (hub.guest("helga").await, hub.guest("ada").await);
     let strict = CreateProperty { cancellation_policy: CancellationPolicy::Strict, ..cottage() };
     let home = list_as(&host, &strict).await;
-    let booking = paid(&ada, &home, 20, 2).await;
+    let booking = paid(&ada, &home, 0, 2).await;
     hub.advance_s(2 * DAY_S);
     let ada = Guest::log_in(hub.address, &ada.email).await;
     let told: Cancellation = ada.get(&format!("/bookings/{}/cancellation/", booking.id)).send().await.expect_json(200);
@@ -109,12 +124,10 @@ async fn what_calling_off_gives_back_is_said_before_and_is_what_goes_back() {
 
 #[tokio::test]
 async fn a_guest_arrives_leaves_early_and_the_rest_of_the_nights_returns_to_sale() {
-    let hub = Hub::start().await;
-    let (host, ada) = (hub.guest("helga").await, hub.guest("ada").await);
-    let home = list_home(&host).await;
+    let (hub, host, ada, home) = hub_and_home().await;
     let later = paid(&ada, &home, 5, 2).await;
     assert_eq!(status_of(&ada, &later, "check-in").await, 409, "not before the day");
-    let booking = paid(&ada, &home, 0, 5).await;
+    let booking = paid_for(&ada, &home, hub.nights_from_today(0, 5)).await;
     assert_eq!(status_of(&host, &booking, "no-show").await, 409, "not before the day after");
     let arrival = Visit { note: Some("The key was where you said.".to_owned()) };
     let path = format!("/bookings/{}/check-in/", booking.id);
@@ -137,15 +150,13 @@ async fn a_guest_arrives_leaves_early_and_the_rest_of_the_nights_returns_to_sale
     });
     assert_eq!(payment.await.refund_due_minor, told.refund_minor);
     let bob = hub.guest("bob").await;
-    bob.hold(&home, nights(3, 2)).await.unwrap();
+    bob.hold(&home, hub.nights_from_today(1, 2)).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_host_is_paid_a_day_after_arrival_and_the_stay_ends_by_itself() {
-    let hub = Hub::start().await;
-    let (host, ada) = (hub.guest("helga").await, hub.guest("ada").await);
-    let home = list_home(&host).await;
-    let booking = paid(&ada, &home, 0, 3).await;
+    let (hub, host, ada, home) = hub_and_home().await;
+    let booking = paid_for(&ada, &home, hub.nights_from_today(0, 3)).await;
     let payout = host.booking(booking.id).await.payout.unwrap();
     assert_eq!((payout.paid_minor, payout.pending_minor), (0, 0));
     assert_eq!(ada.booking(booking.id).await.payout, None, "the host's alone");
@@ -158,6 +169,7 @@ async fn a_host_is_paid_a_day_after_arrival_and_the_stay_ends_by_itself() {
     });
     assert_eq!(paid_out.await.paid_minor, payout.share_minor);
     hub.advance_s(2 * DAY_S);
+    let host = Guest::log_in(hub.address, &host.email).await;
     let over = eventually("the end of the stay", || async {
         let booking = host.booking(booking.id).await;
         (booking.state == BookingState::Completed).then_some(booking)

@@ -59,7 +59,7 @@ impl Calendar {
     ) -> Result<Decision<Deal>, Refusal> {
         let mut deal = self.live_deal(booking)?.clone();
         let by = deal.booking.require_party(caller)?;
-        self.refuse_unalterable(&deal.booking, now)?;
+        refuse_unalterable(&deal.booking, now)?;
         if deal.booking.alteration.as_ref().is_some_and(|open| now < open.expires_at) {
             return Err(Refusal::InvalidState { state: "alteration_open" });
         }
@@ -114,7 +114,7 @@ impl Calendar {
             AnswerAlteration::Decline => draft.end_alteration(&mut deal, AlterationEnd::Declined),
             AnswerAlteration::Withdraw => draft.end_alteration(&mut deal, AlterationEnd::Withdrawn),
             AnswerAlteration::Accept { payment } => {
-                self.refuse_unalterable(&deal.booking, now)?;
+                refuse_unalterable(&deal.booking, now)?;
                 if alteration.state != AlterationState::Proposed {
                     return Err(Refusal::InvalidState { state: alteration.state.name() });
                 }
@@ -125,11 +125,6 @@ impl Calendar {
         draft.wake(&deal);
         draft.set(&deal);
         Ok(draft.decide(deal))
-    }
-
-    fn refuse_unalterable(&self, booking: &Booking, now: Timestamp) -> Result<(), Refusal> {
-        let is_alterable = matches!(booking.state, BookingState::Confirmed { .. } | BookingState::CheckedIn { .. });
-        if is_alterable && now < booking.times.check_out_at { Ok(()) } else { Err(Refusal::InvalidState { state: booking.state.name() }) }
     }
 
     fn refuse_against_rules(&self, booking: &Booking, by: Party, ask: AlterStay, now: Timestamp) -> Result<(), Refusal> {
@@ -195,7 +190,7 @@ impl Draft<'_> {
             return Ok(());
         }
         let Some(alteration) = deal.booking.alteration.clone() else { return Ok(()) };
-        if alteration.live(self.now).is_err() || self.calendar.refuse_unalterable(&deal.booking, self.now).is_err() {
+        if alteration.live(self.now).is_err() || refuse_unalterable(&deal.booking, self.now).is_err() {
             self.end_alteration(deal, AlterationEnd::Expired);
             return Ok(());
         }
@@ -240,6 +235,12 @@ impl Draft<'_> {
         let nights = (0..to.days_since(from)).map(|offset| from.saturating_add(offset));
         self.changes.writes.extend(nights.map(|date| Write::TakeNight(Night { property, date, claim, seq })));
     }
+}
+
+/// Only a stay that is to come, or under way, changes.
+fn refuse_unalterable(booking: &Booking, now: Timestamp) -> Result<(), Refusal> {
+    let is_alterable = matches!(booking.state, BookingState::Confirmed { .. } | BookingState::CheckedIn { .. });
+    if is_alterable && now < booking.times.check_out_at { Ok(()) } else { Err(Refusal::InvalidState { state: booking.state.name() }) }
 }
 
 /// The runs of nights that `stay` has and `other` has not, `[from, to)`: at most one before and one after.

@@ -76,7 +76,9 @@ impl Store {
         let Some(listing) = row.property else { return Ok(None) };
         let payments: Vec<Payment> = row.payments.into_iter().map(Payment::try_from).collect::<Result<_, _>>()?;
         let mut payments_of: HashMap<_, Vec<Payment>> = HashMap::new();
-        payments.into_iter().for_each(|payment| payments_of.entry(payment.booking).or_default().push(payment));
+        for payment in payments {
+            payments_of.entry(payment.booking).or_default().push(payment);
+        }
         let mut claims = Vec::with_capacity(row.holds.len());
         for booking in row.bookings {
             let booking = Booking::try_from(booking)?;

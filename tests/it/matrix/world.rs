@@ -27,6 +27,7 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn of(hub: Hub) -> Self {
+        hub.advance_to_noon();
         let (host, other_host) = (hub.guest("helga").await, hub.guest("hugo").await);
         let (home, _) = (list_home(&host).await, list_home(&other_host).await);
         let (guest, other_guest, admin) = (hub.guest("ada").await, hub.guest("bob").await, hub.guest("root").await);
@@ -144,13 +145,13 @@ impl World {
 
     /// A booking of the guest, in another home of the host's, that begins today and is paid.
     pub(super) async fn arriving(&self) -> Booking {
-        let home = list_home(&self.host).await;
+        let home = list_as(&self.host, &CreateProperty { time_zone: "UTC".to_owned(), ..cottage() }).await;
         self.paid(&home).await
     }
 
     /// A booking of the guest that waits for the host's answer.
     pub(super) async fn requested(&self) -> Booking {
-        let home = list_as(&self.host, &CreateProperty { instant_book: false, ..cottage() }).await;
+        let home = list_as(&self.host, &CreateProperty { time_zone: "UTC".to_owned(), instant_book: false, ..cottage() }).await;
         let booking = self.paid(&home).await;
         assert_eq!(booking.state, BookingState::Requested);
         booking
@@ -170,7 +171,7 @@ impl World {
     }
 
     async fn paid(&self, home: &Property) -> Booking {
-        let booking = self.guest.hold_and_book(home, nights(0, 3)).await;
+        let booking = self.guest.hold_and_book(home, self.hub.nights_from_today(0, 3)).await;
         self.guest.pay(&booking, "pm_card_visa").await.unwrap();
         self.guest.booking(booking.id).await
     }

@@ -10,13 +10,13 @@ use latchkey::clock::{Clock, OffsetClock};
 use latchkey::config::{Cli, Command, ServeArgs};
 use latchkey::service::Services;
 use latchkey::store::Store;
-use latchkey_protocol::EpochMs;
 use latchkey_protocol::rest::CreateProperty;
 use latchkey_protocol::view::{Coordinates, Property};
+use latchkey_protocol::{Date, EpochMs};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tempfile::TempDir;
 
-use super::{Client, Guest, Rest, Watcher, within};
+use super::{Client, Dates, Guest, Rest, Watcher, within};
 
 /// Short leases: two of them pass before a silent socket counts as dead.
 const DEFAULTS: [(&str, &str); 6] = [
@@ -30,6 +30,8 @@ const DEFAULTS: [(&str, &str); 6] = [
 
 /// What webhooks are signed with.
 pub(crate) const WEBHOOK_SECRET: &str = "a-webhook-secret-that-only-tests-know";
+
+const DAY_S: i64 = 86_400;
 
 pub(crate) struct Hub {
     pub(crate) address: SocketAddr,
@@ -89,6 +91,19 @@ impl Hub {
     /// Lets time pass.
     pub(crate) fn advance_s(&self, seconds: i64) {
         self.clock.advance_ms(seconds * 1_000);
+    }
+
+    /// Goes on to the next noon (UTC), so that a test's today stays its today.
+    pub(crate) fn advance_to_noon(&self) {
+        let noon_s = DAY_S / 2;
+        self.advance_s((noon_s - self.now() / 1_000).rem_euclid(DAY_S));
+    }
+
+    /// `count` nights from `first` days after the hub's today (UTC) on.
+    pub(crate) fn nights_from_today(&self, first: i32, count: i32) -> Dates {
+        let today = Date::from_epoch_day(i32::try_from(self.now() / (DAY_S * 1_000)).unwrap()).unwrap();
+        let check_in = today.saturating_add(first);
+        Dates { check_in, check_out: check_in.saturating_add(count) }
     }
 
     /// The operations of the running hub, for what only the hub itself does.
