@@ -3,7 +3,7 @@
 use latchkey::domain::payment::{Dispute, DisputeState};
 
 use super::*;
-use crate::support::stripe::Trouble;
+use crate::support::stripe::{Account, Trouble};
 
 use AttemptResult::{Authorised, Canceled, Processing, Succeeded};
 
@@ -102,7 +102,7 @@ async fn a_guest_who_comes_back_from_the_bank_has_paid_and_is_not_charged_again(
     let asked = bench.charge(AUTHENTICATION, 1).await.unwrap();
     assert_eq!(asked.result, AttemptResult::RequiresAction { client_secret: Some("pi_1_secret_canary".to_owned()) });
     assert_eq!(bench.stripe.look_up(bench.intent(), 1).await, Ok(Some(asked)));
-    bench.server.account(|account| account.authenticate());
+    bench.server.account(Account::authenticate);
     assert_eq!(bench.stripe.look_up(bench.intent(), 1).await, Ok(Some(of(1, Authorised))));
     bench.restart();
     assert_eq!(bench.charge(AUTHENTICATION, 2).await, Ok(of(2, Authorised)));
@@ -130,7 +130,7 @@ async fn what_is_set_aside_is_captured_or_let_go_of_but_never_both_whatever_brea
 async fn an_authorisation_that_the_bank_took_back_cannot_be_captured() {
     let bench = Bench::start().await;
     bench.charge(VISA, 1).await.unwrap();
-    bench.server.account(|account| account.expire());
+    bench.server.account(Account::expire);
     assert_eq!(bench.stripe.capture(bench.intent()).await, Ok(of(1, Canceled)));
 }
 
@@ -139,7 +139,7 @@ async fn what_the_bank_has_not_decided_cannot_be_let_go_of_yet() {
     let bench = Bench::start().await;
     bench.charge_with("pm_slow", 1, Capture::AtOnce).await.unwrap();
     assert!(is_unreachable(&bench.stripe.void(bench.intent()).await));
-    bench.server.account(|account| account.settle());
+    bench.server.account(Account::settle);
     assert_eq!(bench.stripe.void(bench.intent()).await, Ok(of(1, Succeeded)));
 }
 

@@ -8,7 +8,7 @@ use super::webhooks::signed;
 use super::*;
 use crate::support::hub::{list_home, serve_args};
 use crate::support::rest::Answer;
-use crate::support::stripe::Trouble;
+use crate::support::stripe::{Account, Trouble};
 use crate::support::{Guest, Hub, HubProcess, eventually, nights, refused};
 
 /// A hub, a guest and a booking of 230.00 that waits for its payment.
@@ -100,7 +100,7 @@ async fn a_guest_who_must_authenticate_has_paid_when_stripe_says_so() {
     let world = World::start().await;
     let asked = world.ada.pay(&world.booking, AUTHENTICATION).await.unwrap();
     assert_eq!(asked.state, PaymentState::RequiresAction);
-    world.server.account(|account| account.authenticate());
+    world.server.account(Account::authenticate);
     world.deliver_all().await;
     world.until("the capture", |payment| payment.state == PaymentState::Succeeded).await;
     assert_eq!(world.ada.booking(world.booking.id).await.state, BookingState::Confirmed);

@@ -100,6 +100,10 @@ impl Intent {
         self.metadata.get("payment").and_then(Value::as_str).unwrap_or_default()
     }
 
+    fn is_found(&self, asked: &Asked) -> bool {
+        self.is_searchable && asked.get("query") == Some(&format!("metadata['payment']:'{}'", self.payment()))
+    }
+
     fn charge(&self, is_disputed: bool) -> Value {
         json!({"id": format!("ch_{}", self.id), "object": "charge", "amount": self.amount, "amount_refunded": self.refunded,
             "currency": self.currency, "disputed": is_disputed, "payment_intent": self.id, "metadata": self.metadata})
@@ -172,7 +176,7 @@ impl Account {
         let minor = |name| asked.get(name).and_then(|text| text.parse::<i64>().ok()).filter(|minor| *minor > 0);
         match asked.operation {
             "create" => self.create(asked, minor("amount").unwrap()),
-            "search" => list(self.intents.iter().filter(|intent| self.is_found(intent, asked)).map(Intent::json).collect()),
+            "search" => list(self.intents.iter().filter(|intent| intent.is_found(asked)).map(Intent::json).collect()),
             "list_refunds" => {
                 list(self.refunds.iter().filter(|(of, _)| asked.get("payment_intent") == Some(of)).map(|(_, it)| it.clone()).collect())
             }
@@ -187,10 +191,6 @@ impl Account {
             "reverse" => self.reverse(asked, minor("amount").unwrap()),
             _ => self.on_intent(asked),
         }
-    }
-
-    fn is_found(&self, intent: &Intent, asked: &Asked) -> bool {
-        intent.is_searchable && asked.get("query") == Some(&format!("metadata['payment']:'{}'", intent.payment()))
     }
 
     fn create(&mut self, asked: &Asked, amount: i64) -> Done {
