@@ -3,6 +3,7 @@
 pub mod admin;
 mod keys;
 mod lock;
+mod payments;
 mod pushing;
 mod settings;
 #[cfg(test)]
@@ -41,9 +42,8 @@ use crate::domain::Timestamp;
 use crate::domain::retention::Periods;
 use crate::hub::bus::LocalBus;
 use crate::hub::{self, EventSource, Hub, HubLimits, SourceError};
+use crate::provider::PaymentProvider;
 use crate::provider::mail::{self, FileMailer, Mailer, SmtpMailer};
-use crate::provider::sandbox::Sandbox;
-use crate::provider::webhook::WebhookSecret;
 use crate::service::Services;
 use crate::service::accounts::{Accounts, AccountsConfig};
 use crate::service::availability::Availability;
@@ -130,21 +130,18 @@ impl App {
         let source = Arc::new(EventTable(Arc::clone(&store)));
         let hub = Arc::new(Hub::new(source, HubLimits::default(), tokio::runtime::Handle::current()));
         let bus = LocalBus::new(Arc::clone(&hub));
-        let secret = WebhookSecret::new(&keys::secret(args.webhook_secret.as_deref(), &args.data.folder, "webhook.key")?);
-        let sandbox = Sandbox::open(Some(&args.data.folder.join("sandbox-provider.jsonl")), Arc::clone(&clock), secret.clone())
-            .context("cannot open the sandbox provider's journal")?;
+        let payments::Chosen { provider, sandbox } = payments::provider(&args.payments, &args.data, &clock)?;
         let edge_cell: Arc<OnceLock<Arc<Edge>>> = Arc::default();
         let token_keys = TokenKeys::open(args.token_secret.as_deref(), &args.data.folder, clock.as_ref())?;
         let accounts =
             token_keys.for_accounts(&args.data.folder, public_url(args, address), registrations_per_hour(args), clock.as_ref())?;
-        let parts = Parts::new(args, &store, &clock, &sandbox, Arc::clone(&edge_cell), accounts, fence)?;
+        let parts = Parts::new(args, &store, &clock, provider, Arc::clone(&edge_cell), accounts, fence)?;
         let edge = Arc::new(Edge::new(Arc::clone(&parts.services), Arc::clone(&hub), Arc::clone(&clock), ws_limits(args)));
         let _ = edge_cell.set(Arc::clone(&edge));
         let database = Arc::clone(store.database());
         let context = Arc::new(Context {
             clock: Arc::clone(&clock),
             has_room: Box::new(move || database.has_room()),
-            webhook_secret: secret,
             ready: AtomicBool::new(false),
             metrics,
             limits: Limits::new(allowances(args)),
@@ -169,7 +166,9 @@ impl App {
         app.keep("search", Arc::clone(&parts.services.search).run());
         app.keep("expiry", Arc::clone(&parts.services.expiry).run());
         app.keep("looking for leases", Arc::clone(&parts.services.expiry).rescan());
-        app.keep("sandbox provider", sandbox.deliver(format!("http://{}/webhooks/payments/", reachable(address))));
+        if let Some(sandbox) = sandbox {
+            app.keep("sandbox provider", sandbox.deliver(format!("http://{}/webhooks/payments/", reachable(address))));
+        }
         app.keep("token keys", token_keys.keep(Arc::clone(&parts.services), Arc::clone(&clock)));
         app.jobs = Some(app.run_jobs(args));
         app.keep("watch over sockets", ws::keep_watch(Arc::clone(&edge)));
@@ -247,7 +246,7 @@ impl Parts {
         args: &ServeArgs,
         store: &Arc<Store>,
         clock: &Arc<dyn Clock>,
-        sandbox: &Arc<Sandbox>,
+        provider: Arc<dyn PaymentProvider>,
         edge: Arc<OnceLock<Arc<Edge>>>,
         accounts: AccountsConfig,
         fence: Fence,
@@ -269,14 +268,7 @@ impl Parts {
         let listings =
             Listings::new(store(), Arc::clone(&keys), Arc::clone(&decisions), Arc::clone(&availability), clock(), args.service_fee_bp);
         let listings = Arc::new(listings);
-        let payments = Arc::new(Payments::new(
-            store(),
-            Arc::clone(&keys),
-            Arc::clone(&decisions),
-            Arc::clone(sandbox) as _,
-            Arc::clone(&quota),
-            clock(),
-        ));
+        let payments = Arc::new(Payments::new(store(), Arc::clone(&keys), Arc::clone(&decisions), provider, Arc::clone(&quota), clock()));
         let services = Services {
             photos: Photos::new(
                 PhotoFiles::open(&args.data.folder.join("photos"))?,

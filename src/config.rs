@@ -1,10 +1,14 @@
 //! The command line and its environment variables.
 
+mod payments;
+
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use self::payments::{PaymentArgs, ProviderName, Secret, StripeArgs};
 
 /// A real-time booking hub.
 #[derive(Debug, Parser)]
@@ -18,7 +22,7 @@ pub struct Cli {
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the hub: REST, WebSocket at /ws, and the sandbox payment provider
+    /// Run the hub: REST, WebSocket at /ws, background work
     Serve(Box<ServeArgs>),
     /// Give somebody the role of an admin: on the data folder of a hub that is not running, or in its SurrealDB server
     #[command(subcommand)]
@@ -184,9 +188,9 @@ pub struct ServeArgs {
     #[arg(long, env = "LATCHKEY_TOKEN_SECRET", value_name = "TEXT", hide_env_values = true)]
     pub token_secret: Option<String>,
 
-    /// Secret that webhooks are signed with [default: made up once, in the data folder]
-    #[arg(long, env = "LATCHKEY_WEBHOOK_SECRET", value_name = "TEXT", hide_env_values = true)]
-    pub webhook_secret: Option<String>,
+    /// Who moves the money.
+    #[command(flatten)]
+    pub payments: PaymentArgs,
 
     /// Mail server: smtps://USER:PASSWORD@HOST:465, smtp://USER:PASSWORD@HOST:587?tls=required, or unencrypted smtp://HOST:25
     /// [default: none, each mail becomes a file in the data folder's mail/]

@@ -203,8 +203,10 @@ pub struct BookingRef {
 pub struct Pay {
     /// Which booking.
     pub booking: BookingId,
-    /// The provider's token for a card or account. The sandbox knows `pm_card_visa` (succeeds), `pm_card_declined`,
-    /// `pm_card_authentication_required` and `pm_card_settles_late`.
+    /// The provider's token for a card or account. The sandbox knows `pm_card_visa` (set aside, then taken), `pm_card_declined`,
+    /// `pm_card_authentication_required` (pay a second time to come back from the bank), `pm_card_settles_late` (taken 2 s later, and not
+    /// set aside before), `pm_card_capture_fails` (set aside, but cannot be taken), and `pm_card_disputed_won` and
+    /// `pm_card_disputed_lost` (disputed 2 s after it was taken, decided 2 s later).
     #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200, example = "pm_card_visa"))]
     pub payment_method: String,
 }

@@ -22,6 +22,7 @@ use utoipa::{PartialSchema as _, ToSchema};
 
 use super::problem;
 use super::rest::{Access, Answer, Body, Operation, Rate, operations};
+use crate::provider::sandbox::SIGNATURE_HEADER;
 
 const TOKEN: &str = "token";
 
@@ -188,7 +189,8 @@ fn describe(operation: &Operation, followers: &[&Operation]) -> utoipa::openapi:
         described = described.parameter(if_match_parameter());
     }
     if operation.access == Access::Provider {
-        described = described.parameter(header_parameter(crate::provider::webhook::SIGNATURE_HEADER, "The provider's signature."));
+        described =
+            described.parameter(header_parameter(SIGNATURE_HEADER, "The signature: of the sandbox. Stripe sends `Stripe-Signature`."));
     }
     match operation.access {
         Access::User | Access::Host | Access::Admin => {

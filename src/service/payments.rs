@@ -19,7 +19,7 @@ use crate::domain::account::AccountState;
 use crate::domain::booking::{BookingState, Deal, Party};
 use crate::domain::payment::Report;
 use crate::domain::{Calendar, Payment, PaymentState, Refusal, Timestamp};
-use crate::provider::{Capture, Charge, PaymentProvider, ProviderError};
+use crate::provider::{Capture, Charge, Intent, PaymentProvider, ProviderError};
 use crate::store::{BookingFilter, Store};
 
 /// Longest payment method token, in bytes.
@@ -114,7 +114,7 @@ impl Payments {
     pub async fn refresh(&self, caller: &Caller, payment: PaymentId) -> Result<view::Payment, ServiceError> {
         let deal = self.deal_with(caller, payment).await?;
         let known = deal.find_payment(payment).ok_or(ServiceError::NotFound("payment"))?;
-        let report = self.provider.look_up(payment, known.attempts).await.map_err(unavailable)?;
+        let report = self.provider.look_up(intent(known), known.attempts).await.map_err(unavailable)?;
         if let Some(report) = report {
             self.record(deal.booking.id, payment, &report, None).await?;
         }
@@ -182,7 +182,7 @@ impl Payments {
     /// The second and third step. What an alteration costs more is taken at once: the nights change with it, or it goes back.
     async fn ask_provider(&self, deal: &Deal, payment: &Payment, method: &str) -> Result<Payment, ServiceError> {
         let capture = if payment.id == deal.booking.payment { Capture::Later } else { Capture::AtOnce };
-        let charge = Charge { payment: payment.id, amount: payment.amount, method: method.to_owned(), attempt: payment.attempts, capture };
+        let charge = Charge { intent: intent(payment), method: method.to_owned(), attempt: payment.attempts, capture };
         let report = self.provider.charge(charge).await.map_err(unavailable)?;
         let deal = self.record(deal.booking.id, payment.id, &report, None).await?;
         deal.find_payment(payment.id).cloned().ok_or(ServiceError::NotFound("payment"))
@@ -213,6 +213,11 @@ impl Payments {
     fn now(&self) -> Timestamp {
         Timestamp::from_epoch_ms(self.clock.now())
     }
+}
+
+/// The payment as its provider knows it.
+fn intent(payment: &Payment) -> Intent {
+    Intent { payment: payment.id, amount: payment.amount }
 }
 
 fn unavailable(error: ProviderError) -> ServiceError {

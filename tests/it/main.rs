@@ -33,4 +33,5 @@ mod retention;
 mod reviews;
 mod search;
 mod stays;
+mod stripe;
 mod support;

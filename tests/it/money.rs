@@ -1,6 +1,7 @@
 //! P9: money adds up. Payments of every outcome, webhooks of every kind, and the ledger read behind the hub's back.
 
-use latchkey::provider::webhook::{SIGNATURE_HEADER, WebhookEvent, WebhookSecret, What};
+use latchkey::provider::sandbox::{SIGNATURE_HEADER, SandboxEvent, What};
+use latchkey::provider::webhook::WebhookSecret;
 use latchkey_protocol::view::{Booking, BookingState, Payment, PaymentState};
 use latchkey_protocol::{ErrorCode, PaymentId};
 use serde_json::Value;
@@ -10,7 +11,7 @@ use crate::support::rest::Answer;
 use crate::support::{Guest, Hub, eventually, nights, refused};
 
 fn event(id: &str, what: What, payment: PaymentId) -> Vec<u8> {
-    serde_json::to_vec(&WebhookEvent { id: id.to_owned(), what, payment, attempt: 1 }).unwrap()
+    serde_json::to_vec(&SandboxEvent { id: id.to_owned(), what, payment, attempt: 1 }).unwrap()
 }
 
 async fn deliver(hub: &Hub, body: &[u8], signature: &str) -> Answer {
@@ -44,7 +45,8 @@ async fn a_declined_card_says_why_and_another_one_pays() {
     }
     let paid = ada.pay(&booking, "pm_card_visa").await.unwrap();
     assert_eq!((paid.state, paid.captured_minor, paid.decline_reason), (PaymentState::Succeeded, 23_000, None));
-    hub.webhooks_taken(3).await;
+    // Two declines; set aside, and taken.
+    hub.webhooks_taken(4).await;
     assert_eq!(ada.booking(booking.id).await.state, BookingState::Confirmed, "late words of the declined attempts change nothing");
     refused(ada.pay(&booking, "pm_card_visa").await, ErrorCode::InvalidState);
 }
@@ -93,7 +95,7 @@ async fn a_cancelled_booking_is_refunded_and_its_nights_are_free() {
         let payment = refunded(&ada, &booking).await;
         assert_eq!((payment.captured_minor, payment.refunded_minor), (23_000, 23_000));
         refused(canceller.cancel(&booking).await, ErrorCode::InvalidState);
-        hub.webhooks_taken(2 * (number + 1)).await;
+        hub.webhooks_taken(3 * (number + 1)).await;
     }
     ada.live.ping().await;
     let heard = ada.heard();

@@ -113,6 +113,7 @@ async fn what_is_old_goes_and_what_is_live_or_counts_for_ever_stays() {
     let cancelled = ada.hold_and_book(&home, nights(110, 2)).await;
     ada.pay(&cancelled, "pm_card_visa").await.unwrap();
     ada.cancel(&cancelled).await.unwrap();
+    // Each set aside and taken; one refunded.
     hub.webhooks_taken(5).await;
     hub.restart().await;
     // Sessions last for 30 days, and are kept for 7 more.

@@ -37,7 +37,6 @@ use super::limits::Limits;
 use super::problem::Problem;
 use super::request::Ask;
 use crate::clock::Clock;
-use crate::provider::webhook::WebhookSecret;
 
 /// What the edge itself knows.
 pub struct Context {
@@ -45,8 +44,6 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// For `/readyz`: whether there is room to write. Asked of whoever stores, whom this edge does not know.
     pub has_room: Box<dyn Fn() -> bool + Send + Sync>,
-    /// Shared with the payment provider.
-    pub webhook_secret: WebhookSecret,
     /// False while the process starts and while it drains.
     pub ready: AtomicBool,
     /// Renders `/metrics`, if metrics are recorded.

@@ -7,7 +7,8 @@ use warp::reply::Reply as _;
 
 use super::page::Bounds;
 use super::{Ask, Handled, Problem, created, ok};
-use crate::provider::webhook::{SIGNATURE_HEADER, WebhookError};
+use crate::provider::webhook::WebhookError;
+use crate::service::ServiceError;
 
 pub(super) async fn pay(ask: Ask) -> Handled {
     let caller = ask.caller()?;
@@ -43,11 +44,13 @@ pub(super) async fn refund(ask: Ask) -> Handled {
 
 /// Answers 204 only when the webhook's effect is on disk; anything else makes the provider send it again.
 pub(super) async fn webhook(ask: Ask) -> Handled {
-    let opened = ask.context.webhook_secret.open(ask.header(SIGNATURE_HEADER), ask.bytes()?, ask.context.clock.now());
-    let event = opened.map_err(|error| match error {
+    let event = ask.services.payments.open_webhook(ask.headers(), ask.bytes()?).await.map_err(|error| match error {
         WebhookError::BadSignature | WebhookError::Stale => Problem::new(ErrorCode::Unauthenticated, error.to_string()),
         WebhookError::Malformed => Problem::new(ErrorCode::Malformed, error.to_string()),
+        WebhookError::Unreachable(_) => ServiceError::Unavailable(error.to_string()).into(),
     })?;
-    ask.services.payments.take_webhook(event).await?;
+    if let Some(event) = event {
+        ask.services.payments.take_webhook(event).await?;
+    }
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -1,24 +1,32 @@
 //! What happens to payments and payouts without a user: webhooks, and the jobs that ask the provider for what was committed. Each asks with a
 //! recorded key and records the answer, so a crash at any point is repaired by asking again.
 
+use http::HeaderMap;
 use latchkey_protocol::{BookingId, PaymentId};
 
-use super::{Payments, unavailable};
+use super::{Payments, intent, unavailable};
 use crate::domain::booking::BookingState;
 use crate::domain::{Calendar, Money, Payment, PaymentState, Timestamp};
 use crate::provider::PayOut;
-use crate::provider::webhook::WebhookEvent;
+use crate::provider::webhook::{WebhookError, WebhookEvent};
 use crate::service::ServiceError;
 
 impl Payments {
+    /// Reads a webhook; `None` if it says nothing about a payment.
+    ///
+    /// # Errors
+    /// [`WebhookError`].
+    pub async fn open_webhook(&self, headers: &HeaderMap, body: &[u8]) -> Result<Option<WebhookEvent>, WebhookError> {
+        self.provider.open_webhook(headers, body, self.clock.now()).await
+    }
+
     /// Takes a webhook into account, once.
     ///
     /// # Errors
     /// `NotFound` for a payment we do not know; `Busy` and `Unavailable` ask the provider to send it again.
     pub async fn take_webhook(&self, event: WebhookEvent) -> Result<(), ServiceError> {
         let payment = self.store.payment(event.payment).await?.ok_or(ServiceError::NotFound("payment"))?;
-        let id = event.id.clone();
-        self.record(payment.booking, payment.id, &event.into(), Some(&id)).await.map(|_| ())
+        self.record(payment.booking, payment.id, &event.report, Some(&event.id)).await.map(|_| ())
     }
 
     /// Asks the provider for a refund that is due; what it says is recorded, with the end of its job. Says whether everything that was due
@@ -32,7 +40,7 @@ impl Payments {
             return Ok(true);
         }
         let due = Money { minor: known.refund_due_minor, currency: known.amount.currency };
-        let report = self.provider.refund(payment, due).await.map_err(unavailable)?;
+        let report = self.provider.refund(intent(&known), due).await.map_err(unavailable)?;
         let deal = self.record(known.booking, payment, &report, None).await?;
         Ok(deal.find_payment(payment).is_none_or(|payment| payment.refunded_minor >= payment.refund_due_minor))
     }
@@ -49,7 +57,7 @@ impl Payments {
         if known.state != PaymentState::RequiresCapture || waits {
             return Ok(None);
         }
-        let report = self.provider.capture(payment, known.amount).await.map_err(unavailable)?;
+        let report = self.provider.capture(intent(&known)).await.map_err(unavailable)?;
         let deal = self.record(known.booking, payment, &report, None).await?;
         Ok(deal.find_payment(payment).cloned())
     }
@@ -60,7 +68,7 @@ impl Payments {
     /// `Unavailable`, `Busy`: to be tried again.
     pub async fn void(&self, payment: PaymentId) -> Result<(), ServiceError> {
         let Some(known) = self.store.payment(payment).await? else { return Ok(()) };
-        let report = self.provider.void(payment).await.map_err(unavailable)?;
+        let report = self.provider.void(intent(&known)).await.map_err(unavailable)?;
         self.record(known.booking, payment, &report, None).await.map(|_| ())
     }
 

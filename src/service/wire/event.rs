@@ -8,7 +8,7 @@ use super::booking::{alteration_end, alteration_state, booking_state, dispute, p
 use super::night_state;
 use super::review::side;
 use crate::domain::event::{ReviewChange, ReviewNotice};
-use crate::domain::{BookingState, Event, Payment, PropertyId, Timestamp, TopicEvent};
+use crate::domain::{BookingId, BookingState, Currency, Event, Payment, PropertyId, Timestamp, TopicEvent};
 use crate::store::NewEvent;
 
 /// An event on its way to the log, with its JSON.
@@ -101,12 +101,7 @@ fn wire(event: &Event) -> wire_event::Event {
             end: alteration_end(*end),
         }),
         Event::PayoutChanged { booking, paid_minor, pending_minor, currency } => {
-            wire_event::Event::PayoutUpdated(wire_event::PayoutNotice {
-                booking: *booking,
-                currency: currency.code().to_owned(),
-                paid_minor: *paid_minor,
-                pending_minor: *pending_minor,
-            })
+            payout_updated(*booking, *paid_minor, *pending_minor, *currency)
         }
         Event::PaymentUpdated(payment) => wire_event::Event::PaymentUpdated(payment_notice(payment)),
         Event::PaymentSucceeded(payment) => wire_event::Event::PaymentSucceeded(payment_notice(payment)),
@@ -158,6 +153,10 @@ fn review_notice(notice: &ReviewNotice) -> wire_event::ReviewNotice {
             rating_hundredths: home.rating_hundredths,
         }),
     }
+}
+
+fn payout_updated(booking: BookingId, paid_minor: i64, pending_minor: i64, currency: Currency) -> wire_event::Event {
+    wire_event::Event::PayoutUpdated(wire_event::PayoutNotice { booking, currency: currency.code().to_owned(), paid_minor, pending_minor })
 }
 
 const fn booking_changed(notice: wire_event::BookingNotice, state: BookingState) -> wire_event::Event {

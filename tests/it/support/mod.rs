@@ -10,6 +10,7 @@ pub(crate) mod process;
 pub(crate) mod rest;
 pub(crate) mod seed;
 pub(crate) mod socket;
+pub(crate) mod stripe;
 pub(crate) mod watcher;
 
 use std::future::Future;

@@ -1,0 +1,90 @@
+//! Stripe's webhooks: which events say something about a payment of ours, and what.
+//!
+//! An event shows its object as it was when it happened, so that reports of one payment may come in any order. Events of other kinds,
+//! and of objects that are not ours, are taken and change nothing.
+
+use http::HeaderMap;
+use latchkey_protocol::{EpochMs, PaymentId};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::Stripe;
+use super::client::CallError;
+use super::objects::{Charge, Dispute, Event, PaymentIntent, Status};
+use crate::domain::payment::{AttemptResult, Report};
+use crate::provider::webhook::{WebhookError, WebhookEvent};
+
+/// The header that carries the signature.
+pub const SIGNATURE_HEADER: &str = "stripe-signature";
+
+impl Stripe {
+    pub(super) async fn open(&self, headers: &HeaderMap, body: &[u8], now: EpochMs) -> Result<Option<WebhookEvent>, WebhookError> {
+        self.webhook_secret.check(headers, SIGNATURE_HEADER, body, now)?;
+        let Event { id, kind, data } = serde_json::from_slice(body).map_err(|_| WebhookError::Malformed)?;
+        let told = match kind.as_str() {
+            "payment_intent.requires_action"
+            | "payment_intent.processing"
+            | "payment_intent.payment_failed"
+            | "payment_intent.amount_capturable_updated"
+            | "payment_intent.succeeded"
+            | "payment_intent.canceled" => of_intent(&kind, &read(data.object)?),
+            "charge.refunded" => self.of_charge(read(data.object)?).await?,
+            "charge.dispute.created"
+            | "charge.dispute.updated"
+            | "charge.dispute.funds_withdrawn"
+            | "charge.dispute.funds_reinstated"
+            | "charge.dispute.closed" => self.of_dispute(read(data.object)?).await?,
+            "refund.failed" => {
+                // The ledger says that this money went back: somebody has to send it in another way.
+                tracing::error!(event = id, "a refund has failed after all, and is to be settled by hand");
+                None
+            }
+            _ => None,
+        };
+        Ok(told.map(|(payment, report)| WebhookEvent { id, payment, report }))
+    }
+
+    async fn of_charge(&self, charge: Charge) -> Result<Option<(PaymentId, Report)>, WebhookError> {
+        let payment = match charge.metadata.payment() {
+            Some(payment) => Some(payment),
+            None => self.payment_of(charge.payment_intent.as_deref()).await?,
+        };
+        Ok(payment.map(|payment| (payment, Report { attempt: charge.metadata.attempt(), result: charge.refunded() })))
+    }
+
+    async fn of_dispute(&self, dispute: Dispute) -> Result<Option<(PaymentId, Report)>, WebhookError> {
+        let Some(result) = dispute.result() else { return Ok(None) };
+        let payment = self.payment_of(dispute.payment_intent.as_deref()).await?;
+        Ok(payment.map(|payment| (payment, Report { attempt: 0, result })))
+    }
+
+    /// Disputes do not say whose they are.
+    async fn payment_of(&self, intent: Option<&str>) -> Result<Option<PaymentId>, WebhookError> {
+        let Some(id) = intent else { return Ok(None) };
+        match self.retrieve(id).await {
+            Ok(intent) => Ok(intent.metadata.payment()),
+            Err(CallError::Unreachable(reason)) => Err(WebhookError::Unreachable(reason)),
+            Err(CallError::Refused(_)) => Ok(None),
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(object: Value) -> Result<T, WebhookError> {
+    serde_json::from_value(object).map_err(|_| WebhookError::Malformed)
+}
+
+fn of_intent(kind: &str, intent: &PaymentIntent) -> Option<(PaymentId, Report)> {
+    let result = match kind {
+        "payment_intent.requires_action" => AttemptResult::RequiresAction { client_secret: intent.client_secret.clone() },
+        "payment_intent.processing" => AttemptResult::Processing,
+        "payment_intent.payment_failed" => {
+            AttemptResult::Declined { reason: intent.last_payment_error.clone().unwrap_or_default().reason() }
+        }
+        "payment_intent.succeeded" => AttemptResult::Succeeded,
+        "payment_intent.canceled" => AttemptResult::Canceled,
+        // Also told when nothing is left to be captured.
+        _ if intent.status == Status::RequiresCapture => AttemptResult::Authorised,
+        _ => return None,
+    };
+    Some((intent.metadata.payment()?, Report { attempt: intent.metadata.attempt(), result }))
+}
