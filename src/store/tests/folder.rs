@@ -95,7 +95,7 @@ async fn p2_a_crash_loses_no_commit_that_came_while_the_engine_changed_its_memta
         store.commit(ChangeSet { events: vec![event], ..ChangeSet::default() }, Lane::Normal).await.unwrap();
     }
     // Once the old memtables are flushed and their logs deleted, what is in the newest one is in the newest log or nowhere.
-    let logs = || std::fs::read_dir(dir.path().join("db/wal")).map_or(0, |files| files.count());
+    let logs = || std::fs::read_dir(dir.path().join("db/wal")).map_or(0, Iterator::count);
     while logs() > 1 {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
