@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::PaymentId;
+use crate::domain::event::ReviewNotice;
 use crate::domain::money::Money;
 
 const GUEST: UserId = UserId::from_bytes([1; 16]);
@@ -22,12 +23,18 @@ fn changed(state: BookingState) -> Event {
 fn each_side_is_notified_of_what_it_did_not_do_itself() {
     use NotificationKind::{
         AlterationEnded, AlterationProposed, BookingCancelled, BookingConfirmed, BookingDeclined, BookingExpired, BookingRequested,
-        BookingWithdrawn, MessageReceived, NoShow, PaymentDisputed, PaymentFailed, PayoutSent, RefundSent,
+        BookingWithdrawn, MessageReceived, NoShow, PaymentDisputed, PaymentFailed, PayoutSent, RefundSent, ReviewPublished, ReviewReceived,
+        ReviewReplied,
     };
     let proposed = |by, state| Event::AlterationProposed { booking: BOOKING, number: 1, by, state, expires_at: NOW };
     let ended = |by, end| Event::AlterationEnded { booking: BOOKING, number: 1, by, end };
     let paid_out =
         |paid_minor, pending_minor| Event::PayoutChanged { booking: BOOKING, paid_minor, pending_minor, currency: "EUR".parse().unwrap() };
+    let property = latchkey_protocol::PropertyId::from_bytes([5; 16]);
+    let reviewed = |change, by| {
+        let review = latchkey_protocol::ReviewId::from_bytes([6; 16]);
+        Event::ReviewChanged { change, notice: ReviewNotice { review, property, booking: Some(BOOKING), by, overall: 5, home: None } }
+    };
     let accepted = AlterationState::AwaitingPayment { payment: PaymentId::from_bytes([4; 16]) };
     let in_state = |state| Event::PaymentUpdated(Payment { state, ..payment() });
     let refunded = |refunded_minor| Event::PaymentRefunded(Payment { refunded_minor, ..payment() });
@@ -52,6 +59,14 @@ fn each_side_is_notified_of_what_it_did_not_do_itself() {
         (ended(Party::Host, AlterationEnd::Withdrawn), Some(AlterationEnded), None),
         (ended(Party::Host, AlterationEnd::DatesTaken), Some(AlterationEnded), Some(AlterationEnded)),
         (Event::PaymentDisputed(payment()), None, Some(PaymentDisputed)),
+        (Event::ReviewSubmitted { booking: BOOKING, property, by: Party::Guest }, None, Some(ReviewReceived)),
+        (Event::ReviewSubmitted { booking: BOOKING, property, by: Party::Host }, Some(ReviewReceived), None),
+        (reviewed(ReviewChange::Published, Party::Guest), None, Some(ReviewPublished)),
+        (reviewed(ReviewChange::Published, Party::Host), Some(ReviewPublished), None),
+        (reviewed(ReviewChange::Replied, Party::Guest), Some(ReviewReplied), None),
+        (reviewed(ReviewChange::Replied, Party::Host), None, Some(ReviewReplied)),
+        (reviewed(ReviewChange::Hidden, Party::Guest), None, None),
+        (reviewed(ReviewChange::Shown, Party::Guest), None, None),
         (changed(BookingState::Expired { at: NOW }), Some(BookingExpired), None),
         (changed(BookingState::CancelledByGuest { at: NOW }), None, Some(BookingCancelled)),
         (changed(BookingState::CancelledByHost { at: NOW }), Some(BookingCancelled), None),
@@ -110,7 +125,13 @@ fn who_never_chose_has_a_notification_of_everything_and_a_mail_of_what_they_shou
     for kind in NotificationKind::ALL {
         let channels = Preferences::unchosen(GUEST).channels(*kind);
         assert!(channels.in_app, "{kind:?}");
-        let is_missed = matches!(kind, NotificationKind::BookingExpired | NotificationKind::BookingWithdrawn);
+        let is_missed = matches!(
+            kind,
+            NotificationKind::BookingExpired
+                | NotificationKind::BookingWithdrawn
+                | NotificationKind::ReviewPublished
+                | NotificationKind::ReviewReplied
+        );
         assert_eq!(channels.email, !is_missed, "{kind:?}");
     }
 }

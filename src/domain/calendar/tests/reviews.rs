@@ -83,6 +83,8 @@ impl World {
                     self.jobs.retain(|booking, _| Job::publish_reviews(*booking, START).id != *id);
                 }
                 Write::SetListing(listing) => assert_eq!(listing.version, self.calendar.listing().version + 1),
+                // Beside the events that they follow from, as for every inbox.
+                Write::Notification(_) => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -122,9 +124,11 @@ fn by(number: u8, side: Party, stars: u8) -> SubmitReview {
     SubmitReview { review: review_no(number, side), author, ratings, text: "As it was.".to_owned() }
 }
 
-/// Where each event goes, and what it says of reviews.
+/// Where each event goes, and what it says of reviews; what is notified besides is `domain::notification`'s.
 fn told(events: &[TopicEvent]) -> Vec<(&'static str, &'static str)> {
-    let places = kinds(events).into_iter().map(|(place, _)| place);
+    let is_of_reviews = |event: &&TopicEvent| !matches!(event.event, Event::NotificationCreated { .. });
+    let events: Vec<TopicEvent> = events.iter().filter(is_of_reviews).cloned().collect();
+    let places = kinds(&events).into_iter().map(|(place, _)| place);
     let words = events.iter().map(|event| match &event.event {
         Event::ReviewSubmitted { .. } => "submitted",
         Event::ReviewChanged { change: ReviewChange::Published, .. } => "published",
