@@ -36,6 +36,16 @@ async fn a_disk_that_fills_up_takes_no_writes_until_there_is_room_again() {
 }
 
 #[tokio::test]
+async fn files_are_refused_while_there_is_room_for_commits() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = rustix::fs::statvfs(dir.path()).unwrap();
+    let open = DatabaseConfig { min_free_bytes: disk.f_bavail * disk.f_frsize / 2, ..config("surrealkv", &dir) };
+    let database = Database::open(&open).await.unwrap();
+    assert!(database.has_room() && !database.has_room_for_files());
+    database.close().await;
+}
+
+#[tokio::test]
 async fn a_folder_without_room_or_that_cannot_be_written_is_refused_at_start() {
     let dir = tempfile::tempdir().unwrap();
     let greedy = DatabaseConfig { min_free_bytes: u64::MAX, ..config("surrealkv", &dir) };
