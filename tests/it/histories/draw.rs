@@ -237,7 +237,7 @@ impl<'a> Draw<'a> {
                 (0..6, _) if !is_listed => Ask::Publish(home),
                 (0, _) => Ask::Unlist(home),
                 (1..5, Some(block)) => Ask::Unblock(home, block.id),
-                (1.., _) | (i32::MIN..0, _) => {
+                _ => {
                     let (from, to) = self.dates();
                     Ask::Block(home, CreateBlock { from, to, note: None })
                 }
