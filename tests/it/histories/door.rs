@@ -37,7 +37,7 @@ impl Person {
 #[derive(Clone)]
 pub(super) enum Door {
     Services(Arc<Services>),
-    Rest(Rest),
+    Rest(Box<Rest>),
 }
 
 impl Door {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use latchkey_protocol::client::HoldDates;
 use latchkey_protocol::rest::ProposeAlteration;
 use latchkey_protocol::view::{Block, Booking, BookingState, Hold, HoldState, Message, Payment, Review};
 use latchkey_protocol::{
@@ -124,25 +125,9 @@ impl Model {
             assert!(who == booking.guest || who == booking.host, "P8: a stranger's {ask:?} was answered");
         }
         match ask {
-            Ask::Hold(asked) => {
-                let hold: Hold = read(value);
-                let home = self.homes.iter().find(|home| home.id == asked.property).unwrap();
-                assert!(home.is_listed || who == home.host, "a home that is not listed was held");
-                assert_eq!((hold.check_in, hold.check_out, hold.state), (asked.check_in, asked.check_out, HoldState::Active));
-                assert!(hold.expires_at > span.asked_at, "P6: a hold that was over when it was given");
-                let given = Given { claim: hold.id, home: hold.property, from: hold.check_in, to: hold.check_out };
-                assert!(self.holds.insert(hold.id, (who, hold)).is_none(), "two holds of one name");
-                return Some(given);
-            }
+            Ask::Hold(asked) => return Some(self.held(who, asked, read(value), span)),
             Ask::Extend(_) | Ask::Release(_) | Ask::FindHold(_) => self.observe_hold(who, ask, read(value), span),
-            Ask::Book(asked) => {
-                let (guest, hold) = self.holds.remove(&asked.hold).expect("P7: a hold that became a booking became another");
-                assert!(hold.state == HoldState::Active && span.asked_at < hold.expires_at, "P6: a hold that was over was booked");
-                let booking: Booking = read(value);
-                assert_eq!((booking.id, booking.guest, guest, booking.check_in), (hold.id, who, who, hold.check_in));
-                assert_eq!(booking.state, BookingState::PendingPayment);
-                self.bookings.insert(booking.id, booking);
-            }
+            Ask::Book(asked) => self.booked(who, asked.hold, read(value), span),
             Ask::Pay(asked) => {
                 let booking = &self.bookings[&asked.booking];
                 let is_over = booking.state == BookingState::PendingPayment && booking.expires_at.is_some_and(|end| span.asked_at >= end);
@@ -193,6 +178,26 @@ impl Model {
             Ask::ReadMessages(..) | Ask::Reply(..) | Ask::ReadNotifications | Ask::Cancellation(_) | Ask::Calendar(_) => {}
         }
         None
+    }
+
+    /// A hold that was given, and its nights.
+    fn held(&mut self, who: UserId, asked: &HoldDates, hold: Hold, span: Span) -> Given {
+        let home = self.homes.iter().find(|home| home.id == asked.property).unwrap();
+        assert!(home.is_listed || who == home.host, "a home that is not listed was held");
+        assert_eq!((hold.check_in, hold.check_out, hold.state), (asked.check_in, asked.check_out, HoldState::Active));
+        assert!(hold.expires_at > span.asked_at, "P6: a hold that was over when it was given");
+        let given = Given { claim: hold.id, home: hold.property, from: hold.check_in, to: hold.check_out };
+        assert!(self.holds.insert(hold.id, (who, hold)).is_none(), "two holds of one name");
+        given
+    }
+
+    /// A booking that grew from a hold.
+    fn booked(&mut self, who: UserId, hold: HoldId, booking: Booking, span: Span) {
+        let (guest, hold) = self.holds.remove(&hold).expect("P7: a hold that became a booking became another");
+        assert!(hold.state == HoldState::Active && span.asked_at < hold.expires_at, "P6: a hold that was over was booked");
+        assert_eq!((booking.id, booking.guest, guest, booking.check_in), (hold.id, who, who, hold.check_in));
+        assert_eq!(booking.state, BookingState::PendingPayment);
+        self.bookings.insert(booking.id, booking);
     }
 
     /// What a command on a booking did, and whether its time had not run out.
