@@ -100,8 +100,8 @@ impl Ask {
         if tags.trim() == "*" {
             return Ok(Expected::Any);
         }
-        // A weak tag never matches, nor does one that is not ours.
-        let version = |tag: &str| tag.trim().strip_prefix("\"v")?.strip_suffix('"')?.parse().ok();
+        // A weak tag never matches, nor does one that is not ours. Of a version there may be several views: "v7", "v7-others".
+        let version = |tag: &str| tag.trim().strip_prefix("\"v")?.strip_suffix('"')?.split('-').next()?.parse().ok();
         Ok(Expected::OneOf(tags.split(',').filter_map(version).collect()))
     }
 

@@ -133,6 +133,20 @@ pub struct Listing {
     pub updated_at: Timestamp,
 }
 
+/// Most homes of one host that are not deleted.
+pub const MAX_HOMES: u64 = 500;
+
+/// Whether a host who has so many homes may list another.
+///
+/// # Errors
+/// `InvalidState` beyond [`MAX_HOMES`].
+pub const fn may_list_another(homes: u64) -> Result<(), Refusal> {
+    if homes >= MAX_HOMES {
+        return Err(Refusal::InvalidState { state: "500_homes" });
+    }
+    Ok(())
+}
+
 impl Description {
     /// A headline and a city, and nothing else yet.
     #[must_use]

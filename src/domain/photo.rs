@@ -11,6 +11,9 @@ pub const MAX_PHOTOS: usize = 30;
 /// Largest file, in bytes.
 pub const MAX_PHOTO_BYTES: usize = 8 * 1024 * 1024;
 
+/// Most bytes of the photos of one host's homes together.
+pub const MAX_HOST_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
 /// Shortest side, in pixels.
 pub const MIN_SIDE_PX: usize = 320;
 
@@ -80,6 +83,17 @@ pub struct Photo {
     pub caption: Option<String>,
     /// When it was uploaded.
     pub created_at: Timestamp,
+}
+
+/// Whether a host whose photos have so many bytes may add a file of `more`.
+///
+/// # Errors
+/// `InvalidState` beyond [`MAX_HOST_BYTES`].
+pub const fn may_add(bytes: u64, more: u64) -> Result<(), Refusal> {
+    if bytes.saturating_add(more) > MAX_HOST_BYTES {
+        return Err(Refusal::InvalidState { state: "2_gib_of_photos" });
+    }
+    Ok(())
 }
 
 /// A caption that says something, trimmed.

@@ -99,8 +99,8 @@ impl Facts {
             amenities: listing.description.amenities.bits(),
             currency: letters(terms.currency),
             nightly: price(rates.nightly_minor),
-            weekday: range(terms, |date| !is_weekend(date)),
-            weekend: range(terms, is_weekend),
+            weekday: range(terms, rates.nightly_minor, |date| !is_weekend(date)),
+            weekend: range(terms, rates.weekend_minor.unwrap_or(rates.nightly_minor), is_weekend),
             cleaning: price(rates.cleaning_fee_minor),
             extra_guest: price(rates.extra_guest_minor),
             weekly_bp: rates.discount_bp(WEEKLY_NIGHTS),
@@ -179,24 +179,14 @@ const SLACK: i64 = 5;
 
 const BASIS_POINT: f64 = 1.0 / 10_000.0;
 
-/// Lowest and highest price of the nights of a kind, in any season: each is asked for one night within it, and in none.
-fn range(terms: &Terms, is_kind: impl Fn(Date) -> bool) -> (u32, u32) {
-    let mut range = (u32::MAX, 0);
-    let mut include = |from: Date, days: i32| {
-        let night = (0..days.min(7)).map(|offset| from.saturating_add(offset)).find(|night| is_kind(*night));
-        if let Some(night) = night {
-            let minor = price(terms.night_minor(night));
-            range = (range.0.min(minor), range.1.max(minor));
-        }
+/// Lowest and highest price of the nights of a kind: the ordinary one, and each season's, which is asked for a night within it.
+fn range(terms: &Terms, ordinary_minor: i64, is_kind: impl Fn(Date) -> bool) -> (u32, u32) {
+    let in_season = |season: &Season| {
+        let days = season.to.days_since(season.from).min(7);
+        (0..days).map(|offset| season.from.saturating_add(offset)).find(|night| is_kind(*night)).map(|night| terms.night_minor(night))
     };
-    let seasons = terms.seasons.as_slice();
-    for season in seasons {
-        include(season.from, season.to.days_since(season.from));
-    }
-    // The year after the last season has the ordinary price.
-    let last = seasons.last().map_or(Date::MIN, |season| season.to);
-    include(last, 7);
-    range
+    let prices = terms.seasons.as_slice().iter().filter_map(in_season).chain([ordinary_minor]).map(price);
+    prices.fold((u32::MAX, 0), |(low, high), minor| (low.min(minor), high.max(minor)))
 }
 
 /// The code of a currency, quick to compare.

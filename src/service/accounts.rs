@@ -200,6 +200,7 @@ impl Change {
         for family in sessions {
             let session = family.session;
             self.tell(family.user, Event::SessionEnded { session }, now);
+            self.write(AccountWrite::EndFamily { session, version: family.version });
             self.write(AccountWrite::Revoke { session, until });
             self.ended.push(session);
         }

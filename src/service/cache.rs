@@ -32,7 +32,14 @@ where
     /// An empty cache of at most `capacity` documents; `name` is what its metrics call it.
     #[must_use]
     pub fn new(name: &'static str, capacity: u64) -> Self {
-        let entries = Entries::builder().max_capacity(capacity).time_to_idle(IDLE).build();
+        Self::weighed(name, capacity, |_| 1)
+    }
+
+    /// An empty cache of documents that weigh at most `capacity` together.
+    #[must_use]
+    pub fn weighed(name: &'static str, capacity: u64, weigh: fn(&V) -> usize) -> Self {
+        let weigher = move |_: &K, (_, value): &(u64, V)| u32::try_from(weigh(value)).unwrap_or(u32::MAX);
+        let entries = Entries::builder().max_capacity(capacity).weigher(weigher).time_to_idle(IDLE).build();
         Self { name, entries, changes: (0..COUNTERS).map(|_| AtomicU64::new(0)).collect(), hasher: RandomState::new() }
     }
 
@@ -85,6 +92,17 @@ mod tests {
         assert_eq!(read(&cache, 1, 8).await, 8);
         assert_eq!(cache.get_or_load(2, async { Ok::<_, Infallible>(None) }).await, Ok(None));
         assert_eq!(read(&cache, 2, 3).await, 3, "what was not there may come");
+    }
+
+    #[tokio::test]
+    async fn a_cache_holds_as_much_as_it_may_weigh() {
+        let cache = Cache::weighed("test", 10, |value: &u64| usize::try_from(*value).unwrap());
+        for (key, weight) in [(1, 6), (2, 11), (3, 6), (4, 4)] {
+            read(&cache, key, weight).await;
+            cache.entries.run_pending_tasks().await;
+            assert!(cache.entries.weighted_size() <= 10);
+        }
+        assert!(cache.entries.entry_count() > 0);
     }
 
     #[tokio::test]

@@ -22,12 +22,13 @@ use super::{Caller, Expected, ServiceError, wire};
 use crate::clock::Clock;
 use crate::domain::account::{Account, AccountWrite};
 use crate::domain::booking::BookingTerms;
-use crate::domain::{Calendar, Decision, Event, Listing, ListingState, PropertyId, Refusal, Timestamp, TopicEvent, UserId, Write};
+use crate::domain::listing::may_list_another;
+use crate::domain::{Calendar, Decision, Event, Listing, ListingState, Photo, PropertyId, Refusal, Timestamp, TopicEvent, UserId, Write};
 use crate::entropy::fresh_id;
 use crate::store::{ChangeSet, CommitError, Contended, Lane, Store};
 
-/// Homes kept in memory for reading.
-const CACHED_LISTINGS: u64 = 10_000;
+/// Homes kept in memory for reading, in bytes.
+const CACHED_BYTES: u64 = 64 * 1024 * 1024;
 
 /// How often a home is put on sale again because its host's account was changed meanwhile.
 const MAX_TRIES: u32 = 8;
@@ -69,7 +70,7 @@ impl Listings {
         clock: Arc<dyn Clock>,
         service_fee_bp: u16,
     ) -> Self {
-        let cache = Cache::new("listings", CACHED_LISTINGS);
+        let cache = Cache::weighed("listings", CACHED_BYTES, |listing: &Arc<Listing>| weight(listing));
         let turns = [const { Mutex::const_new(()) }; TURNS];
         Self { roles: Roles::new(Arc::clone(&store)), store, keys, decisions, availability, clock, service_fee_bp, turns, cache }
     }
@@ -77,7 +78,7 @@ impl Listings {
     /// Makes a home, a draft unless it is to be published at once; the caller becomes its host. Its topic begins with this.
     ///
     /// # Errors
-    /// `Forbidden` for who is no host, `Invalid`, `KeyReused`, `Busy`.
+    /// `Forbidden` for who is no host, `Invalid`, `InvalidState` beyond 500 homes, `KeyReused`, `Busy`.
     pub async fn create(&self, caller: &Caller, key: IdempotencyKey, ask: CreateProperty) -> Result<view::Property, ServiceError> {
         self.roles.require_host(caller).await?;
         let used = self.keys.begin(caller.user, "create_property", key, &ask).await?;
@@ -91,8 +92,15 @@ impl Listings {
         let event = TopicEvent { topic: Topic::Property(id), seq: Some(1), at: now, event: Event::PropertyListed { property: id } };
         let _turn = self.turn(caller.user).await;
         for _ in 0..MAX_TRIES {
+            let as_host = self.as_host(caller.user).await?;
+            // After that: whoever lists another home meanwhile changes the account, and both look again.
+            if let Err(full) = may_list_another(self.store.count_listings(caller.user).await?) {
+                // Unless it is the last of them that they ask for once more.
+                let first: Created<PropertyId> = self.keys.first_answer(&used).await?.ok_or(full)?;
+                return self.find(Some(caller), first.id).await;
+            }
             let set = ChangeSet {
-                writes: vec![Write::AddListing(Box::new(listing.clone())), self.as_host(caller.user).await?],
+                writes: vec![Write::AddListing(Box::new(listing.clone())), as_host],
                 events: vec![wire::new_event(&event)],
                 deadline: None,
                 idempotency: Some(used.record(&Created { id }, now)?),
@@ -263,4 +271,13 @@ pub(super) fn of_property(error: ServiceError) -> ServiceError {
         ServiceError::Refused(Refusal::NotFound) => ServiceError::NotFound("property"),
         other => other,
     }
+}
+
+/// About how many bytes a home takes in memory.
+fn weight(home: &Listing) -> usize {
+    let about = &home.description;
+    let texts = [&about.title, &about.text, &about.city, &about.house_rules.text].map(String::len);
+    let address = about.address.as_ref().map_or(0, String::len);
+    let photos: usize = home.photos.iter().map(|photo| size_of::<Photo>() + photo.caption.as_ref().map_or(0, String::len)).sum();
+    size_of::<Listing>() + texts.iter().sum::<usize>() + address + photos + size_of_val(home.terms.seasons.as_slice())
 }

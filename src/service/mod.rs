@@ -27,6 +27,7 @@ pub mod stays;
 mod throttle;
 pub mod tokens;
 pub mod topics;
+mod turns;
 pub mod wire;
 
 use latchkey_protocol::{EpochMs, SessionId, UserId};

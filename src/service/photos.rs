@@ -17,11 +17,12 @@ use super::availability::Availability;
 use super::decisions::{Decisions, reply};
 use super::idempotency::{IdempotencyKey, Keys};
 use super::listings::{Created, Listings, of_property, refuse_stale};
+use super::turns::Turns;
 use super::{Caller, Expected, ServiceError, wire};
 use crate::clock::Clock;
 use crate::digest::{hex, sha256};
-use crate::domain::photo::caption;
 pub use crate::domain::photo::{ImageKind, MAX_PHOTO_BYTES};
+use crate::domain::photo::{caption, may_add};
 use crate::domain::{Photo, PhotoId, PropertyId, Timestamp};
 use crate::entropy::fresh_id;
 use crate::store::{PhotoFiles, Store, StoreError};
@@ -51,6 +52,7 @@ pub struct Photos {
     availability: Arc<Availability>,
     listings: Arc<Listings>,
     clock: Arc<dyn Clock>,
+    turns: Turns,
 }
 
 impl Photos {
@@ -65,13 +67,13 @@ impl Photos {
         listings: Arc<Listings>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { files, store, keys, decisions, availability, listings, clock }
+        Self { files, store, keys, decisions, availability, listings, clock, turns: Turns::new() }
     }
 
     /// Adds a picture to one's own home, the last. What it tells besides the picture (places, cameras, comments) is taken out first.
     ///
     /// # Errors
-    /// `NotFound`, `Invalid`, `InvalidState` beyond 30 photos, `KeyReused`, `Busy`, `Unavailable`.
+    /// `NotFound`, `Invalid`, `InvalidState` beyond 30 photos or 2 GiB of all the host's homes, `KeyReused`, `Busy`, `Unavailable`.
     pub async fn add(
         &self,
         caller: &Caller,
@@ -87,13 +89,13 @@ impl Photos {
         if let Some(first) = self.keys.first_answer::<Created<PhotoId>>(&used).await? {
             return self.find(property, first.id).await;
         }
-        let Picture { bytes, width_px, height_px } =
-            tokio::task::spawn_blocking(move || image::read(kind, &bytes)).await.map_err(|_| ServiceError::Internal)??;
+        let Picture { bytes, width_px, height_px } = self.turns.work(move || image::read(kind, &bytes)).await??;
         let now = Timestamp::from_epoch_ms(self.clock.now());
         let id = PhotoId::from_bytes(fresh_id(now.epoch_ms()));
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let photo = Photo { id, kind, width_px, height_px, bytes: length, caption: None, created_at: now };
-        if !self.store.database().has_room() {
+        may_add(self.store.photo_bytes(caller.user).await?, bytes.len() as u64)?;
+        if !self.store.database().has_room_for_files() {
             return Err(ServiceError::Unavailable("no room on the disk".to_owned()));
         }
         self.files.put(id, bytes).await?;

@@ -18,8 +18,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use latchkey_protocol::event::Event as WireEvent;
 use latchkey_protocol::rest::{FindProperties, FoundProperty, Page};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Mutex as AsyncMutex, Notify};
 
+use super::turns::Turns;
 use super::{ServiceError, wire};
 use crate::clock::Clock;
 use crate::domain::calendar::NightRun;
@@ -39,9 +40,6 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// Homes that are read from the store at once.
 const READ_AT_ONCE: usize = 64;
-
-/// How long a search may wait for its turn.
-const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// Days before today from which nights are read: those that preparation may look at, whatever the time zone.
 const DAYS_BACK: i32 = 16;
@@ -67,8 +65,9 @@ pub struct Search {
     work: Notify,
     is_ready: AtomicBool,
     has_changed: AtomicBool,
-    /// Searches are work for the processor: more at once than there are processors would only wait for each other.
-    turns: Semaphore,
+    turns: Turns,
+    /// Who saves the index; the one who saves it at the end must not overtake the one who does every minute, nor the process end before them.
+    saving: AsyncMutex<()>,
 }
 
 impl Search {
@@ -86,7 +85,8 @@ impl Search {
             work: Notify::new(),
             is_ready: AtomicBool::new(false),
             has_changed: AtomicBool::new(false),
-            turns: Semaphore::new(std::thread::available_parallelism().map_or(2, std::num::NonZero::get)),
+            turns: Turns::new(),
+            saving: AsyncMutex::new(()),
         }
     }
 
@@ -105,16 +105,12 @@ impl Search {
         if !self.is_ready() {
             return Err(ServiceError::Unavailable("the search index is being built".to_owned()));
         }
-        let _turn = tokio::time::timeout(MAX_WAIT, self.turns.acquire()).await.map_err(|_| ServiceError::Busy)?;
         let now = self.now();
         self.roll(now);
         let index = Arc::clone(&self.index);
-        // One result more than the page holds tells whether there is another page. Off the threads that serve sockets.
+        // One result more than the page holds tells whether there is another page.
         let search = move || index.read().unwrap_or_else(PoisonError::into_inner).find(&query, after, limit + 1, now);
-        let mut hits = tokio::task::spawn_blocking(search).await.map_err(|error| {
-            tracing::error!(%error, "a search failed");
-            ServiceError::Internal
-        })?;
+        let mut hits = self.turns.work(search).await?;
         let has_more = hits.len() > limit;
         hits.truncate(limit);
         let next = hits.last().filter(|_| has_more).map(|last| last.cursor().encode(query.fingerprint()));
@@ -249,3 +245,6 @@ fn night_run(event: &StoredEvent) -> Option<NightRun> {
         Ok(_) | Err(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

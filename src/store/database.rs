@@ -145,7 +145,17 @@ impl Database {
     /// Whether there is room to write, by the configured margin.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.data_dir.as_ref().is_none_or(|dir| free_bytes(dir).is_none_or(|free| free >= self.min_free_bytes))
+        self.is_free(self.min_free_bytes)
+    }
+
+    /// Whether there is room for files beside the database: they are refused long before commits are.
+    #[must_use]
+    pub fn has_room_for_files(&self) -> bool {
+        self.is_free(self.min_free_bytes.saturating_mul(FILES_MARGIN))
+    }
+
+    fn is_free(&self, bytes: u64) -> bool {
+        self.data_dir.as_ref().is_none_or(|dir| free_bytes(dir).is_none_or(|free| free >= bytes))
     }
 
     /// Flushes and closes an embedded engine, so that its folder can be opened again.
@@ -253,6 +263,9 @@ fn free_bytes(dir: &std::path::Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(dir).ok()?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
+
+/// How many times the margin of commits must be free for a file to be taken in.
+const FILES_MARGIN: u64 = 4;
 
 /// How often the committer looks whether there is room.
 pub(super) const ROOM_CHECK: Duration = Duration::from_secs(1);

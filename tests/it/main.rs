@@ -12,6 +12,7 @@ mod calendar_rules;
 mod documents;
 mod durability;
 mod histories;
+mod host_limits;
 mod hostile;
 mod input;
 mod jobs;

@@ -167,8 +167,11 @@ async fn what_is_muted_is_not_there_and_choices_are_not_lost_to_each_other() {
     assert_eq!(first.header("etag"), Some("\"v0\""));
     let chosen: Preferences = first.expect_json(200);
     assert_eq!(chosen.items.len(), NotificationKind::ALL.len());
-    let is_mailed = |kind| !matches!(kind, NotificationKind::BookingExpired | NotificationKind::BookingWithdrawn);
-    assert!(chosen.items.iter().all(|item| item.in_app && item.email == is_mailed(item.kind)));
+    let is_default = |item: &Preference| {
+        let channels = latchkey::domain::notification::default_channels(item.kind);
+        (item.in_app, item.email) == (channels.in_app, channels.email)
+    };
+    assert!(chosen.items.iter().all(is_default));
     let mute = only(NotificationKind::MessageReceived, false, false);
     let muted = choose(&ada, "\"v0\"", &mute).await;
     assert_eq!(muted.header("etag"), Some("\"v1\""));

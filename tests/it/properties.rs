@@ -190,6 +190,28 @@ async fn what_is_booked_or_held_of_a_home_goes_on_living_when_it_is_taken_back()
 }
 
 #[tokio::test]
+async fn p8_what_the_host_keeps_of_a_home_is_not_what_others_keep() {
+    let hub = Hub::start().await;
+    let (host, ada) = (hub.guest("helga").await, hub.guest("ada").await);
+    let home = list_home(&host).await;
+    let path = format!("/properties/{}/", home.id);
+    let (own, public) = (host.get(&path).send().await, ada.get(&path).send().await);
+    let (own_tag, public_tag) = (own.header("etag").unwrap(), public.header("etag").unwrap());
+    assert_eq!(ada.get(&path).header(IF_NONE_MATCH, own_tag).send().await.status, 200, "they have not seen theirs");
+    assert_eq!(host.get(&path).header(IF_NONE_MATCH, public_tag).send().await.status, 200);
+    assert_eq!(ada.get(&path).header(IF_NONE_MATCH, public_tag).send().await.status, 304);
+    // Which view of a version a change is based on does not matter.
+    for (tag, title) in [(own_tag, "One"), (public_tag, "Two")] {
+        let answer = plain(&host, Method::PATCH, &path).header(IF_MATCH, tag).json(&json!({"title": title})).send().await;
+        assert_eq!(answer.status, if title == "One" { 200 } else { 412 });
+    }
+    let public = ada.get(&path).send().await;
+    let answer =
+        plain(&host, Method::PATCH, &path).header(IF_MATCH, public.header("etag").unwrap()).json(&json!({"title": "Three"})).send().await;
+    answer.expect_json::<Property>(200);
+}
+
+#[tokio::test]
 async fn a_change_must_be_based_on_the_version_that_is_there() {
     let hub = Hub::start().await;
     let host = hub.guest("helga").await;

@@ -250,7 +250,7 @@ fn all_week() -> Vec<Weekday> {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateBlock {
-    /// First night.
+    /// First night: today in the home's time zone, or later.
     pub from: Date,
     /// The day after the last night, at most 730 later.
     pub to: Date,

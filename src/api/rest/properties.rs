@@ -3,7 +3,7 @@
 use latchkey_protocol::rest::CalendarWindow;
 
 use super::page::Bounds;
-use super::{Ask, Handled, created, nothing, ok, tagged};
+use super::{Ask, Handled, created, nothing, ok, tagged, tagged_as};
 
 pub(super) async fn create(ask: Ask) -> Handled {
     let caller = ask.caller()?;
@@ -22,8 +22,13 @@ pub(super) async fn list_own(ask: Ask) -> Handled {
 }
 
 pub(super) async fn find(ask: Ask) -> Handled {
-    let found = ask.services.listings.find(ask.known_caller().as_ref(), ask.path("property")?).await?;
-    tagged(found.version, ok(&found))
+    let viewer = ask.known_caller();
+    let found = ask.services.listings.find(viewer.as_ref(), ask.path("property")?).await?;
+    if viewer.is_some_and(|viewer| viewer.user == found.host) {
+        return tagged(found.version, ok(&found));
+    }
+    // Its host sees more of the same version: whoever has kept the one has not seen the other.
+    tagged_as(&format!("v{}-others", found.version), ok(&found))
 }
 
 pub(super) async fn update(ask: Ask) -> Handled {

@@ -97,7 +97,7 @@ fn people() -> Vec<Operation> {
 fn homes() -> Vec<Operation> {
     vec![
         post("/properties/", "createProperty", properties::create).says("Make a home, a draft or published at once").only(Host).keyed()
-            .takes::<CreateProperty>().creates::<Property>().tagged(),
+            .takes::<CreateProperty>().creates::<Property>().tagged().refuses(&[InvalidState]),
         get("/properties/", "findProperties", properties::search).says("Homes that match, with the exact total for the dates asked")
             .query::<FindProperties>().gives_page::<FoundProperty>(),
         get("/properties/mine/", "listOwnProperties", properties::list_own).says("One's own homes in every state, newest first").only(User)

@@ -88,7 +88,7 @@ mod tests {
             ("{}", Some("hold")),
             (r#"{"hold":"01890a5d-ac96-774b-bcce-b302099a8057"}"#, Some("property")),
             (r#"{"hold":"01890a5d-ac96-774b-bcce-b302099a8057","x":1}"#, Some("x")),
-            (r#"{"hold":"nonsense"}"#, None),
+            (r#"{"hold":"nonsense"}"#, Some("hold")),
             ("7", None),
             (r#"["01890a5d-ac96-774b-bcce-b302099a8057","01890a5d-ac96-774b-bcce-b302099a8057"]"#, None),
         ] {

@@ -35,6 +35,10 @@ impl Calendar {
         if ask.to <= today {
             return Err(Refusal::Invalid { field: "to", reason: "in the past" });
         }
+        // Nights of long ago are not loaded, and might be taken.
+        if ask.from < today {
+            return Err(Refusal::Invalid { field: "from", reason: "in the past" });
+        }
         if ask.from > today.saturating_add(i32::from(crate::domain::terms::BOOKING_WINDOW_DAYS)) {
             return Err(Refusal::Invalid { field: "from", reason: "more than 730 days ahead" });
         }

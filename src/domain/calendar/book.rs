@@ -33,7 +33,8 @@ impl Calendar {
     pub fn book(&self, ask: &BookHold, now: Timestamp) -> Result<Decision<Deal>, Refusal> {
         let hold = self.own_hold(ask.claim, ask.guest)?;
         let lease_end = hold.live(now)?;
-        let quote = self.quote(hold.stay, hold.guests, now)?;
+        // Whether the stay is early enough was decided when it was held: midnight may have passed since.
+        let quote = self.quote(hold.stay, hold.guests, hold.created_at)?;
         if ask.expected_total_minor.is_some_and(|expected| expected != quote.total.minor) {
             return Err(Refusal::PriceChanged { total_minor: quote.total.minor });
         }

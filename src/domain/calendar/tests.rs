@@ -19,6 +19,7 @@ use crate::domain::payment::{AttemptResult, PaymentState, Report};
 use crate::domain::place::Location;
 use crate::domain::pricing::Rates;
 use crate::domain::terms::Terms;
+use crate::domain::time::DAY_MS;
 
 const START: Timestamp = Timestamp::from_epoch_ms(1_790_000_000_000);
 const HOST: UserId = UserId::from_bytes([9; 16]);
@@ -133,6 +134,22 @@ fn p6_an_overdue_hold_is_gone_at_its_deadline_and_its_end_is_an_event() {
     assert_eq!(kinds(&decision.changes.events), [("property", Some(3)), ("guest", None), ("property", Some(4))]);
     commit(&mut calendar, decision);
     assert_eq!(calendar.claims().count(), 1);
+}
+
+#[test]
+fn a_hold_can_be_booked_after_midnight_for_the_days_it_was_given() {
+    let midnight = Timestamp::from_epoch_ms((START.epoch_ms() / DAY_MS + 1) * DAY_MS);
+    for (notice, first) in [(0, 0), (1, 1)] {
+        let mut listing = listing();
+        listing.terms.rules.advance_notice_days = notice;
+        let mut calendar = Calendar::restore(listing, Leases::default(), 1, vec![], vec![]);
+        let decision = calendar.hold(&ask(1, first, 2), midnight.plus_ms(-1_000)).unwrap();
+        commit(&mut calendar, decision);
+        assert!(matches!(calendar.hold(&ask(2, first, 2), midnight), Err(Refusal::RuleViolated { .. })), "notice of {notice} days");
+        let book = BookHold { claim: claim_no(1), guest: guest(1), payment: payment_no(1), expected_total_minor: None };
+        let deal = calendar.book(&book, midnight).unwrap().outcome;
+        assert_eq!(deal.booking.quote.stay, stay(first, 2));
+    }
 }
 
 #[test]

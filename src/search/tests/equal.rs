@@ -1,12 +1,16 @@
 //! Index and plain scan agree, and what narrows never rules out what the domain would take.
 
+use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 use super::world::{START, World, any_listing, date, home_id, query, step};
 use crate::domain::calendar::NightRun;
 use crate::domain::event::NightState;
+use crate::domain::pricing::Rates;
+use crate::domain::terms::{Season, Seasons};
+use crate::domain::{Date, Stay, Terms};
 use crate::search::facts::{Facts, Probe};
-use crate::search::{Applied, Hit, Home, Index};
+use crate::search::{Applied, Dates, Hit, Home, Index, Query};
 
 /// What a client sees of results.
 pub(super) fn told(hits: &[Hit]) -> Vec<(u8, Option<u32>, Option<(String, i64)>)> {
@@ -50,6 +54,23 @@ proptest! {
                 prop_assert!((low..=high).contains(&total), "{} {} {}", low, total, high);
             }
         }
+    }
+}
+
+#[test]
+fn the_ordinary_price_counts_beside_a_season_without_end() {
+    let mut listing = home(1, Vec::new()).listing;
+    let endless =
+        Season { from: date(20), to: Date::MAX, min_nights: None, max_nights: None, nightly_minor: Some(8_000), weekend_minor: None };
+    listing.terms = Terms::new(TimeZone::UTC, "EUR".parse().unwrap(), 4, Rates::nightly(10_000));
+    listing.terms.seasons = Seasons::new(vec![endless]).unwrap();
+    let (facts, most) = (Facts::of(&listing), Some(1_000_000));
+    for (first, total) in [(5, 20_000), (22, 16_000)] {
+        let stay = Stay::new(date(first), date(first + 2)).unwrap();
+        let query = Query { dates: Some(Dates { stay, flexible: 0 }), max_total_minor: most, ..Query::everything() };
+        let (low, high) = facts.bounds(&Probe::of(&query, START.utc_date())).unwrap();
+        assert_eq!(listing.terms.total_minor(stay, 1).ok(), Some(total));
+        assert!((low..=high).contains(&total), "{low} to {high}");
     }
 }
 

@@ -77,13 +77,17 @@ prop_compose! {
         check_in_days in prop_oneof![3 => Just(127u8), 1 => 1u8..128],
         check_out_days in prop_oneof![3 => Just(127u8), 1 => 1u8..128],
         seasons in prop::collection::vec((0i32..8, 1i32..9, 0u8..16), 0..4),
+        endless in prop::option::weighted(0.3, (0i32..20, 0u8..16)),
     ) -> Terms {
         let mut from = -5;
-        let seasons = seasons.into_iter().map(|(gap, length, kind)| {
+        let mut seasons: Vec<Season> = seasons.into_iter().map(|(gap, length, kind)| {
             let season = season(from + gap, length, kind);
             from += gap + length;
             season
-        });
+        }).collect();
+        if let Some((gap, kind)) = endless {
+            seasons.push(Season { to: Date::MAX, ..season(from + gap, 1, kind) });
+        }
         Terms {
             time_zone: TimeZone::get(zone).unwrap(),
             currency: currency.parse().unwrap(),
@@ -98,7 +102,7 @@ prop_compose! {
                 check_in_days: weekdays(check_in_days),
                 check_out_days: weekdays(check_out_days),
             },
-            seasons: Seasons::new(seasons.collect()).unwrap(),
+            seasons: Seasons::new(seasons).unwrap(),
         }
     }
 }

@@ -47,6 +47,15 @@ pub(super) fn read(kind: ImageKind, bytes: &Bytes) -> Result<Picture, Refusal> {
     Ok(Picture { bytes, width_px: side(size.width), height_px: side(size.height) })
 }
 
+/// Most chunks of a file. Each costs several times its own twelve bytes once it is read; no picture of 8 MiB needs so many.
+const MAX_CHUNKS: usize = 16_384;
+
+/// Whether there are more than [`MAX_CHUNKS`] from a place on; `next` gives how long the one at a place is, as it says itself.
+fn has_too_many_chunks(length: usize, first: usize, next: impl Fn(usize) -> Option<usize>) -> bool {
+    let starts = std::iter::successors(Some(first), |at| next(*at).map(|step| at.saturating_add(step)));
+    starts.take_while(|at| *at < length).take(MAX_CHUNKS + 1).count() > MAX_CHUNKS
+}
+
 /// Chunks that draw the picture, its colours and its animation (PNG, third edition, 11 and 12).
 const PNG_CHUNKS: [&[u8; 4]; 16] = [
     b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP", b"bKGD", b"pHYs", b"acTL", b"fcTL",
@@ -54,6 +63,14 @@ const PNG_CHUNKS: [&[u8; 4]; 16] = [
 ];
 
 fn clean_png(bytes: &Bytes) -> Option<Bytes> {
+    // Length, kind, content, checksum.
+    let next = |at: usize| match bytes.get(at..)?.first_chunk::<8>()? {
+        [_, _, _, _, b'I', b'E', b'N', b'D'] => None,
+        [a, b, c, d, ..] => Some(12 + u32::from_be_bytes([*a, *b, *c, *d]) as usize),
+    };
+    if has_too_many_chunks(bytes.len(), 8, next) {
+        return None;
+    }
     let mut png = Png::from_bytes(bytes.clone()).ok()?;
     png.chunks_mut().retain(|chunk| PNG_CHUNKS.contains(&&chunk.kind()));
     let kinds: Vec<[u8; 4]> = png.chunks().iter().map(img_parts::png::PngChunk::kind).collect();
@@ -69,6 +86,15 @@ const WEBP_CHUNKS: [[u8; 4]; 7] =
 const WEBP_METADATA: u8 = 0b0000_1100;
 
 fn clean_webp(bytes: &Bytes) -> Option<Bytes> {
+    let content = u32::from_le_bytes(*bytes.get(4..)?.first_chunk()?) as usize;
+    // Kind, length, content, padding. Lists have chunks without number, and no place in a picture: each is too many.
+    let next = |at: usize| match bytes.get(at..)?.first_chunk::<8>()? {
+        [b'R', b'I', b'F', b'F', ..] | [b'L', b'I', b'S', b'T', ..] | [b's', b'e', b'q', b't', ..] => Some(0),
+        [_, _, _, _, a, b, c, d] => Some(8 + (u32::from_le_bytes([*a, *b, *c, *d]) as usize).next_multiple_of(2)),
+    };
+    if has_too_many_chunks(bytes.len().min(8 + content), 12, next) {
+        return None;
+    }
     let mut webp = WebP::from_bytes(bytes.clone()).ok()?;
     webp.chunks_mut().retain(|chunk| WEBP_CHUNKS.contains(&chunk.id()));
     for chunk in webp.chunks_mut().iter_mut().filter(|chunk| chunk.id() == webp::CHUNK_VP8X) {
@@ -83,20 +109,26 @@ fn clean_webp(bytes: &Bytes) -> Option<Bytes> {
 const MARKER: u8 = 0xff;
 const SOI: u8 = 0xd8;
 const EOI: u8 = 0xd9;
+/// Frames, and among them the tables of Huffman codes (`DHT`) and of arithmetic coding (`DAC`).
+const SOF0: u8 = 0xc0;
+/// Reserved for extensions.
+const JPG: u8 = 0xc8;
+const SOF15: u8 = 0xcf;
 const SOS: u8 = 0xda;
+/// Tables of quantisation, the number of lines, the interval of restarts.
+const DQT: u8 = 0xdb;
+const DRI: u8 = 0xdd;
 const APP0: u8 = 0xe0;
 const APP1: u8 = 0xe1;
 const APP2: u8 = 0xe2;
 const APP14: u8 = 0xee;
-const APP15: u8 = 0xef;
-const COM: u8 = 0xfe;
 const EXIF: &[u8] = b"Exif\0\0";
 
 /// The segments of a JPEG (ITU-T T.81, annex B) from its beginning to its first end: what follows may be another picture, with its own EXIF.
 fn clean_jpeg(bytes: &[u8]) -> Option<Bytes> {
     let mut head = BytesMut::from(&[MARKER, SOI][..]);
     let mut rest = BytesMut::with_capacity(bytes.len());
-    let (mut orientation, mut has_scan) = (None, false);
+    let (mut exif, mut has_scan) = (None, false);
     let mut at = 2;
     loop {
         let (marker, next) = marker_at(bytes, at)?;
@@ -117,21 +149,22 @@ fn clean_jpeg(bytes: &[u8]) -> Option<Bytes> {
             APP2 if content.starts_with(b"ICC_PROFILE\0") => rest.put_slice(segment),
             // How colours are to be read.
             APP14 if content.starts_with(b"Adobe") => rest.put_slice(segment),
-            APP1 if content.starts_with(EXIF) => orientation = orientation.or_else(|| orientation_of(&content[EXIF.len()..])),
-            APP0..=APP15 | COM => {}
+            // The first one only, as viewers do: there may be half a million of them.
+            APP1 if exif.is_none() => exif = content.strip_prefix(EXIF),
+            SOF0..=SOF15 | DQT..=DRI if marker != JPG => rest.put_slice(segment),
             SOS => {
                 rest.put_slice(segment);
                 let end = end_of_scan(bytes, at)?;
                 rest.put_slice(&bytes[at..end]);
                 (at, has_scan) = (end, true);
             }
-            _ => rest.put_slice(segment),
+            _ => {}
         }
     }
     if !has_scan {
         return None;
     }
-    if let Some(orientation) = orientation {
+    if let Some(orientation) = exif.and_then(orientation_of) {
         head.put_slice(&exif_of(orientation));
     }
     head.put_slice(&rest);
@@ -167,7 +200,8 @@ fn orientation_of(tiff: &[u8]) -> Option<u8> {
     };
     let (low, high) = if is_little { (4, 6) } else { (6, 4) };
     let directory = usize::from(short(low)?) | usize::from(short(high)?) << 16;
-    let entries = usize::from(short(directory)?);
+    // It may say that it goes on beyond its end.
+    let entries = usize::from(short(directory)?).min(tiff.len().saturating_sub(directory + 2) / 12);
     let entry = (0..entries).map(|number| directory + 2 + number * 12).find(|entry| short(*entry) == Some(0x0112))?;
     u8::try_from(short(entry + 8)?).ok().filter(|orientation| (2..=8).contains(orientation))
 }

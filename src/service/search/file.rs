@@ -16,9 +16,14 @@ use crate::search::checkpoint::{self, Draft, Head};
 /// (`domain::retention`).
 const MAX_AGE_MS: i64 = 20 * DAY_MS;
 
+/// How far in the future one may have been written, by a clock that was set back since.
+const MAX_AHEAD_MS: i64 = DAY_MS;
+
 impl Search {
-    /// Saves the index, if it is complete and has changed since. A failure is logged: the next start reads more.
+    /// Saves the index, if it is complete and has changed since; whoever else is saving it has finished then. A failure is logged: the next start
+    /// reads more.
     pub async fn save(&self) {
+        let _saving = self.saving.lock().await;
         if !self.is_ready() || !self.has_changed.swap(false, Ordering::Relaxed) {
             return;
         }
@@ -91,9 +96,36 @@ pub(super) fn load(file: &Path, epoch: &str, now: Timestamp, today: Date) -> Opt
         refuse("it is of another history");
         return None;
     }
-    if !(0..=MAX_AGE_MS).contains(&age_ms) {
-        refuse("it is too old");
+    if !(-MAX_AHEAD_MS..=MAX_AGE_MS).contains(&age_ms) {
+        refuse("it is too old, or of the future");
         return None;
     }
     Some((head, index))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_is_good_for_twenty_days_and_for_a_clock_that_was_set_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("search.checkpoint");
+        let now = Timestamp::from_epoch_ms(1_800_000_000_000);
+        for (age_ms, is_good) in [(0, true), (MAX_AGE_MS, true), (MAX_AGE_MS + 1, false), (-MAX_AHEAD_MS, true), (-MAX_AHEAD_MS - 1, false)]
+        {
+            let head = Head {
+                epoch: "history".to_owned(),
+                written_at_ms: now.epoch_ms() - age_ms,
+                positions: BTreeMap::new(),
+                pending: Vec::new(),
+            };
+            let (draft, mut bytes) = Draft::begin(&head);
+            bytes.extend(draft.finish());
+            fs::write(&file, bytes).unwrap();
+            assert_eq!(load(&file, "history", now, now.utc_date()).is_some(), is_good, "{age_ms} ms old");
+        }
+    }
 }

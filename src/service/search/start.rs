@@ -50,17 +50,24 @@ impl Search {
         let (path, epoch, now) = (self.file.clone(), self.store.epoch().to_owned(), self.now());
         let today = now.utc_date();
         let loaded = tokio::task::spawn_blocking(move || file::load(&path, &epoch, now, today)).await;
-        match loaded.ok().flatten() {
-            Some((head, index)) => {
-                tracing::info!(homes = index.len(), "search starts from its checkpoint");
-                *self.index_mut() = index;
-                let pending = head.pending.iter().copied().collect();
-                self.await_again(head);
-                self.follow_logs().await?;
-                self.fold_in(&pending).await
+        if let Some((head, index)) = loaded.ok().flatten() {
+            tracing::info!(homes = index.len(), "search starts from its checkpoint");
+            *self.index_mut() = index;
+            let pending = head.pending.iter().copied().collect();
+            self.await_again(head);
+            match self.go_on(&pending).await {
+                // What the checkpoint lacks cannot be known, and trying again would not help.
+                Err(error @ StoreError::Corrupt(_)) => tracing::error!(%error, "search cannot go on from its checkpoint"),
+                done => return done,
             }
-            None => self.read_all().await,
         }
+        self.read_all().await
+    }
+
+    /// Takes over what the logs name.
+    async fn go_on(&self, pending: &HashSet<PropertyId>) -> Result<(), StoreError> {
+        self.follow_logs().await?;
+        self.fold_in(pending).await
     }
 
     /// Goes on from where the checkpoint was.

@@ -4,7 +4,7 @@ use surrealdb::types::{RecordId, SurrealValue, Value};
 
 use crate::domain::{BlockId, Listing, PhotoId, PropertyId, UserId};
 use crate::store::database::variables;
-use crate::store::rows::{ListingRow, PhotoOwnerRow, StoredId, id_of, record};
+use crate::store::rows::{ListingRow, PhotoOwnerRow, StoredId, id_of, narrow, record};
 use crate::store::{Store, StoreError};
 
 impl Store {
@@ -53,6 +53,26 @@ impl Store {
         let rows: Vec<ListingRow> = self.database().read(text, bounds).await?;
         self.settled().await;
         rows.into_iter().map(Listing::try_from).collect()
+    }
+
+    /// How many homes of a host are not deleted.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn count_listings(&self, host: UserId) -> Result<u64, StoreError> {
+        let whose = variables([("host", host.to_uuid().into_value())]);
+        let text = "RETURN count(SELECT VALUE id FROM property WHERE host = $host AND state != 'deleted')";
+        narrow(self.database().read::<i64>(text, whose).await?, "count")
+    }
+
+    /// How many bytes the photos of a host's homes have together.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn photo_bytes(&self, host: UserId) -> Result<u64, StoreError> {
+        let whose = variables([("host", host.to_uuid().into_value())]);
+        let text = "RETURN math::sum(array::flatten(SELECT VALUE photos.*.bytes FROM property WHERE host = $host AND photos != NONE))";
+        narrow(self.database().read::<i64>(text, whose).await?, "bytes")
     }
 
     /// The blocks that are stored of a home, also of long ago.

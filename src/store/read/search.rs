@@ -52,8 +52,17 @@ struct OwnerRow {
     claim: Uuid,
 }
 
+/// A home, if there is one.
+fn home_of(value: Value) -> Result<Option<SearchHome>, StoreError> {
+    let row = SearchRow::from_value(value).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    let Some(listing) = row.property else { return Ok(None) };
+    let nights = row.nights.iter().map(|night| Ok((date(number_of(&night.id)?)?, StoredId::from_uuid(night.claim))));
+    let nights = nights.collect::<Result<_, StoreError>>()?;
+    Ok(Some(SearchHome { listing: Listing::try_from(listing)?, seq: narrow(row.seq, "seq")?, nights }))
+}
+
 impl Store {
-    /// These homes with their nights from `from` on; those that are not there are left out. Each is of one instant.
+    /// These homes with their nights from `from` on; those that are not there, or cannot be read, are left out. Each is of one instant.
     ///
     /// # Errors
     /// As any read.
@@ -73,13 +82,12 @@ impl Store {
         let mut answers = self.database().query(text, bound).await?.check()?;
         self.settled().await;
         let mut homes = Vec::with_capacity(properties.len());
-        for number in 0..properties.len() {
-            let value: Value = answers.take(number)?;
-            let row = SearchRow::from_value(value).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-            let Some(listing) = row.property else { continue };
-            let nights = row.nights.iter().map(|night| Ok((date(number_of(&night.id)?)?, StoredId::from_uuid(night.claim))));
-            let nights = nights.collect::<Result<_, StoreError>>()?;
-            homes.push(SearchHome { listing: Listing::try_from(listing)?, seq: narrow(row.seq, "seq")?, nights });
+        for (number, property) in properties.iter().enumerate() {
+            match home_of(answers.take(number)?) {
+                Ok(home) => homes.extend(home),
+                // One must not keep all the others from being found.
+                Err(error) => tracing::error!(%property, %error, "a home cannot be read, and is not found"),
+            }
         }
         Ok(homes)
     }
@@ -104,5 +112,22 @@ impl Store {
     pub async fn block_ids(&self) -> Result<HashSet<ClaimId>, StoreError> {
         let rows: Vec<RecordId> = self.database().read("SELECT VALUE id FROM block", variables([])).await?;
         rows.iter().map(id_of).collect()
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    /// Makes what is stored of a home unreadable.
+    pub(crate) async fn damage_home(&self, property: PropertyId) -> Result<(), StoreError> {
+        let which = variables([("id", record("property", property).into_value())]);
+        Ok(self.database().query("UPDATE $id SET time_zone = 'Nowhere'", which).await?.check().map(drop)?)
+    }
+
+    /// Adds the log of a process whose only batch is unreadable.
+    pub(crate) async fn damage_log(&self) -> Result<(), StoreError> {
+        let node = variables([("node", PropertyId::from_bytes([3; 16]).to_uuid().into_value())]);
+        let text =
+            "CREATE type::record('node', $node) SET started_at = 0; CREATE commit:[$node, 1] SET at = 0, topics = [['nonsense', 1]];";
+        Ok(self.database().query(text, node).await?.check().map(drop)?)
     }
 }

@@ -36,6 +36,16 @@ async fn a_disk_that_fills_up_takes_no_writes_until_there_is_room_again() {
 }
 
 #[tokio::test]
+async fn files_are_refused_while_there_is_room_for_commits() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = rustix::fs::statvfs(dir.path()).unwrap();
+    let open = DatabaseConfig { min_free_bytes: disk.f_bavail * disk.f_frsize / 2, ..config("surrealkv", &dir) };
+    let database = Database::open(&open).await.unwrap();
+    assert!(database.has_room() && !database.has_room_for_files());
+    database.close().await;
+}
+
+#[tokio::test]
 async fn a_folder_without_room_or_that_cannot_be_written_is_refused_at_start() {
     let dir = tempfile::tempdir().unwrap();
     let greedy = DatabaseConfig { min_free_bytes: u64::MAX, ..config("surrealkv", &dir) };
@@ -95,7 +105,7 @@ async fn p2_a_crash_loses_no_commit_that_came_while_the_engine_changed_its_memta
         store.commit(ChangeSet { events: vec![event], ..ChangeSet::default() }, Lane::Normal).await.unwrap();
     }
     // Once the old memtables are flushed and their logs deleted, what is in the newest one is in the newest log or nowhere.
-    let logs = || std::fs::read_dir(dir.path().join("db/wal")).map_or(0, |files| files.count());
+    let logs = || std::fs::read_dir(dir.path().join("db/wal")).map_or(0, Iterator::count);
     while logs() > 1 {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }

@@ -78,11 +78,11 @@ fn blocks_have_their_bounds() {
     };
     for (from, to, note, expected) in [
         (0, 730, String::new(), None),
-        (-1, 1, String::new(), None),
         (730, 731, String::new(), None),
         (1, 1, String::new(), Some("to")),
         (0, 731, String::new(), Some("to")),
         (-5, 0, String::new(), Some("to")),
+        (-1, 1, String::new(), Some("from")),
         (731, 732, String::new(), Some("from")),
         (1, 2, "x".repeat(500), None),
         (1, 2, "x".repeat(501), Some("note")),

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+const COM: u8 = 0xfe;
+
 const SECRET: &[u8] = b"48.2082N 16.3738E";
 
 fn has_secret(bytes: &[u8]) -> bool {
@@ -59,6 +61,8 @@ fn a_jpeg_keeps_its_picture_and_loses_what_it_tells() {
         segment(0xed, &[b"Photoshop 3.0\0", SECRET]),
         segment(0xe5, &[SECRET]),
         segment(COM, &[SECRET]),
+        // Reserved for extensions (JPG0), and of no use to draw it.
+        segment(0xf0, &[SECRET]),
     ];
     let second = jpeg(&[exif(1, false)], b"");
     let dirty = jpeg(&metadata, &second);
@@ -92,6 +96,14 @@ fn an_orientation_is_read_in_both_orders_of_bytes() {
         assert_eq!(orientation_of(damaged), None);
     }
     assert_eq!(orientation_of(&exif_of(7)[10..]), Some(7));
+}
+
+#[test]
+fn a_directory_is_read_up_to_its_end_and_only_that_of_the_first_exif() {
+    let beyond_its_end = b"MM\0*\0\0\0\x08\xff\xff\x01\x12\0\x03\0\0\0\x01\0\x06";
+    assert_eq!(orientation_of(beyond_its_end), None);
+    let twice = jpeg(&[exif(1, false), exif(6, true)], b"");
+    assert_eq!(read(ImageKind::Jpeg, &twice).unwrap().bytes, read(ImageKind::Jpeg, &jpeg(&[], b"")).unwrap().bytes);
 }
 
 fn png_chunk(kind: [u8; 4], content: &[u8]) -> Vec<u8> {
@@ -136,6 +148,22 @@ fn a_webp_keeps_its_picture_and_loses_what_it_tells() {
     let picture = read(ImageKind::Webp, &dirty).unwrap();
     assert_eq!((picture.width_px, picture.height_px), (400, 320));
     assert_eq!(picture.bytes, webp(&[head(0b0011_0000), pixels]));
+}
+
+#[test]
+fn a_picture_of_more_chunks_than_any_has_is_refused_before_they_are_read() {
+    let pixels = (webp::CHUNK_VP8, b"\x50\x5a\x00\x9d\x01\x2a\x90\x01\x40\x01pixels".to_vec());
+    let png_of = |chunks: usize| png(400, 400, &vec![png_chunk(*b"tEXt", b""); chunks - 3]);
+    let webp_of = |chunks: usize| webp(&[vec![pixels.clone()], vec![(*b"note", Vec::new()); chunks - 1]].concat());
+    let listed = |depth: usize| webp(&[pixels.clone(), (*b"LIST", [b"kind".to_vec(), b"LIST\x04\0\0\0kind".repeat(depth)].concat())]);
+    for (kind, good, bad) in [
+        (ImageKind::Png, png_of(MAX_CHUNKS), png_of(MAX_CHUNKS + 1)),
+        (ImageKind::Webp, webp_of(MAX_CHUNKS), webp_of(MAX_CHUNKS + 1)),
+        (ImageKind::Webp, webp_of(1), listed(1)),
+    ] {
+        read(kind, &good).unwrap();
+        assert_eq!(read(kind, &bad), Err(Refusal::Invalid { field: "body", reason: "a damaged picture" }), "{kind:?}");
+    }
 }
 
 #[test]
