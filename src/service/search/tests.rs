@@ -84,11 +84,11 @@ async fn found(search: &Search) -> Vec<PropertyId> {
 async fn a_home_that_cannot_be_read_is_left_out_and_the_others_are_found() {
     let bench = Bench::new().await;
     let homes = [bench.list(1).await, bench.list(2).await, bench.list(3).await];
-    bench.store.damage_home(homes[1]).await;
+    bench.store.damage_home(homes[1]).await.unwrap();
     let search = bench.started().await;
     assert_eq!(found(&search).await, [homes[0], homes[2]]);
     // One that is damaged while the index is kept current holds nobody up, either.
-    bench.store.damage_home(homes[0]).await;
+    bench.store.damage_home(homes[0]).await.unwrap();
     search.stale().need(homes[0], 1);
     tokio::time::timeout(Duration::from_secs(30), search.read_stale()).await.expect("the list is read");
     assert_eq!(found(&search).await, [homes[2]]);
@@ -98,7 +98,7 @@ async fn a_home_that_cannot_be_read_is_left_out_and_the_others_are_found() {
 async fn a_log_that_cannot_be_read_leads_to_an_index_that_is_built_anew() {
     let bench = Bench::new().await;
     let home = bench.list(1).await;
-    bench.store.damage_log().await;
+    bench.store.damage_log().await.unwrap();
     let head = Head { epoch: bench.store.epoch().to_owned(), written_at_ms: bench.clock.now(), ..Head::default() };
     let (draft, mut bytes) = Draft::begin(&head);
     bytes.extend(draft.finish());

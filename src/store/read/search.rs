@@ -118,16 +118,16 @@ impl Store {
 #[cfg(test)]
 impl Store {
     /// Makes what is stored of a home unreadable.
-    pub(crate) async fn damage_home(&self, property: PropertyId) {
+    pub(crate) async fn damage_home(&self, property: PropertyId) -> Result<(), StoreError> {
         let which = variables([("id", record("property", property).into_value())]);
-        self.database().query("UPDATE $id SET time_zone = 'Nowhere'", which).await.unwrap().check().unwrap();
+        Ok(self.database().query("UPDATE $id SET time_zone = 'Nowhere'", which).await?.check().map(drop)?)
     }
 
     /// Adds the log of a process whose only batch is unreadable.
-    pub(crate) async fn damage_log(&self) {
+    pub(crate) async fn damage_log(&self) -> Result<(), StoreError> {
         let node = variables([("node", PropertyId::from_bytes([3; 16]).to_uuid().into_value())]);
         let text =
             "CREATE type::record('node', $node) SET started_at = 0; CREATE commit:[$node, 1] SET at = 0, topics = [['nonsense', 1]];";
-        self.database().query(text, node).await.unwrap().check().unwrap();
+        Ok(self.database().query(text, node).await?.check().map(drop)?)
     }
 }

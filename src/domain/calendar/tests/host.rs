@@ -78,7 +78,6 @@ fn blocks_have_their_bounds() {
     };
     for (from, to, note, expected) in [
         (0, 730, String::new(), None),
-        (-1, 1, String::new(), None),
         (730, 731, String::new(), None),
         (1, 1, String::new(), Some("to")),
         (0, 731, String::new(), Some("to")),
