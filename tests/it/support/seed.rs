@@ -9,8 +9,13 @@ pub(crate) struct Seed(u64);
 impl Seed {
     /// From the environment, or from the time; printed, so that a failure can be repeated.
     pub(crate) fn new() -> Self {
+        Self::or(SystemClock.now().cast_unsigned())
+    }
+
+    /// From the environment, or this one; printed.
+    pub(crate) fn or(usual: u64) -> Self {
         let given = std::env::var("LATCHKEY_SEED").ok().map(|seed| seed.parse().expect("LATCHKEY_SEED is a number"));
-        let seed = given.unwrap_or_else(|| SystemClock.now().cast_unsigned());
+        let seed = given.unwrap_or(usual);
         println!("LATCHKEY_SEED={seed}");
         Self(seed)
     }
