@@ -60,7 +60,7 @@ fn text(day: i32) -> String {
 fn listed(id: &str, host: &str) -> Value {
     json!({
         "id": id, "host": host, "state": "published", "version": 1, "service_fee_bp": 0, "included_guests": 4, "description": "",
-        "photos": [], "created_at": 0, "updated_at": 0
+        "photos": [], "review_count": 0, "created_at": 0, "updated_at": 0
     })
 }
 
@@ -207,12 +207,12 @@ impl World {
         let quote = json!({"property": property, "check_in": hold["check_in"], "check_out": hold["check_out"], "guests": 1,
             "currency": "EUR", "lines": [line], "total_minor": 100});
         let booking = json!({"id": id, "property": property, "guest": user, "host": host, "check_in": hold["check_in"],
-            "check_out": hold["check_out"], "guests": 1, "state": "pending_payment", "expires_at": i64::MAX, "payment": payment,
-            "quote": quote, "created_at": 0, "seq": 1});
+            "check_out": hold["check_out"], "check_in_at": 0, "check_out_at": 0, "guests": 1, "state": "pending_payment",
+            "expires_at": i64::MAX, "instant_book": true, "cancellation_policy": "flexible", "payment": payment, "quote": quote, "created_at": 0, "seq": 1});
         self.payments.insert(
             id.clone(),
             json!({"id": payment, "booking": id, "currency": "EUR", "amount_minor": 100,
-            "captured_minor": 0, "refunded_minor": 0, "state": "requires_payment_method", "created_at": 0}),
+            "captured_minor": 0, "refund_due_minor": 0, "refunded_minor": 0, "state": "requires_payment_method", "created_at": 0}),
         );
         self.bookings.insert(id.clone(), booking.clone());
         self.tell_both(&id, "booking.created", &json!({"booking": id, "property": property, "state": "pending_payment"}));
