@@ -128,6 +128,11 @@ impl Booking {
         self.quote.stay
     }
 
+    /// Every payment, the first one first.
+    pub fn payments(&self) -> impl Iterator<Item = PaymentId> + '_ {
+        std::iter::once(self.payment).chain(self.further_payments.iter().copied())
+    }
+
     /// The end of the lease while it waits for its payment or its answer.
     #[must_use]
     pub const fn deadline(&self) -> Option<Timestamp> {
@@ -203,20 +208,7 @@ impl Booking {
     /// As [`BookingState::step`].
     pub fn step(self, step: Step, now: Timestamp) -> Result<Self, Refusal> {
         let state = self.state.step(step, now)?;
-        let confirmed_at = match state {
-            BookingState::Confirmed { at } => Some(at),
-            BookingState::PendingPayment { .. }
-            | BookingState::Requested { .. }
-            | BookingState::CheckedIn { .. }
-            | BookingState::Completed { .. }
-            | BookingState::PaymentFailed { .. }
-            | BookingState::Declined { .. }
-            | BookingState::Withdrawn { .. }
-            | BookingState::Expired { .. }
-            | BookingState::CancelledByGuest { .. }
-            | BookingState::CancelledByHost { .. }
-            | BookingState::NoShow { .. } => self.confirmed_at,
-        };
+        let confirmed_at = if let BookingState::Confirmed { at } = state { Some(at) } else { self.confirmed_at };
         Ok(Self { state, confirmed_at, ..self })
     }
 

@@ -13,9 +13,9 @@ use latchkey_protocol::{BookingId, PaymentId, view};
 use super::decisions::{Decisions, reply};
 use super::idempotency::{IdempotencyKey, Keys};
 use super::quota::LeaseQuota;
+use super::roles::Roles;
 use super::{Caller, ServiceError, wire};
 use crate::clock::Clock;
-use crate::domain::account::AccountState;
 use crate::domain::booking::{BookingState, Deal, Party};
 use crate::domain::payment::Report;
 use crate::domain::{Calendar, Payment, PaymentState, Refusal, Timestamp};
@@ -32,6 +32,7 @@ pub struct Payments {
     decisions: Arc<Decisions>,
     provider: Arc<dyn PaymentProvider>,
     quota: Arc<LeaseQuota>,
+    roles: Roles,
     clock: Arc<dyn Clock>,
 }
 
@@ -46,7 +47,8 @@ impl Payments {
         quota: Arc<LeaseQuota>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, keys, decisions, provider, quota, clock }
+        let roles = Roles::new(Arc::clone(&store));
+        Self { store, keys, decisions, provider, quota, roles, clock }
     }
 
     /// Pays what is due of one's own booking: its price, or what an accepted alteration costs more. Repeating it with the same key goes on
@@ -91,8 +93,7 @@ impl Payments {
     /// `NotFound`.
     pub async fn list_of(&self, caller: &Caller, booking: BookingId) -> Result<Vec<view::Payment>, ServiceError> {
         let deal = self.deal_of(caller, booking).await?;
-        let party = deal.booking.require_party(caller.user)?;
-        Ok(deal.payments().map(|payment| wire::payment(payment, party)).collect())
+        seen_by(caller, &deal)
     }
 
     /// The payments of the caller's bookings, of the newest bookings first, older than `before`; of `limit` bookings at most.
@@ -100,11 +101,9 @@ impl Payments {
     /// # Errors
     /// If the database cannot be read.
     pub async fn list(&self, caller: &Caller, before: Option<BookingId>, limit: u16) -> Result<Vec<Vec<view::Payment>>, ServiceError> {
-        let mut lists = Vec::new();
-        for booking in self.store.bookings_of(caller.user, &BookingFilter::default(), before, limit).await? {
-            lists.push(self.list_of(caller, booking.id).await?);
-        }
-        Ok(lists)
+        let bookings = self.store.bookings_of(caller.user, &BookingFilter::default(), before, limit).await?;
+        let deals = self.store.deals(bookings).await?;
+        deals.iter().map(|deal| seen_by(caller, deal)).collect()
     }
 
     /// Asks the provider what became of a payment, for a guest who comes back from their bank before the webhook does, or whose webhook was lost.
@@ -138,7 +137,7 @@ impl Payments {
         let deal = self.store.deal(stored.booking).await?.ok_or(ServiceError::NotFound("payment"))?;
         match deal.booking.require_host(caller.user) {
             Ok(()) => {}
-            Err(_) if self.is_admin(caller).await? => {}
+            Err(_) if self.roles.is_admin(caller).await? => {}
             Err(Refusal::NotYours) => return Err(Refusal::NotYours.into()),
             Err(_) => return Err(ServiceError::NotFound("payment")),
         }
@@ -149,11 +148,6 @@ impl Payments {
                 Ok(reply(decision, |_| wire::payment(&refunded, Party::Host)))
             })
             .await
-    }
-
-    async fn is_admin(&self, caller: &Caller) -> Result<bool, ServiceError> {
-        let account = self.store.account(caller.user).await?;
-        Ok(account.is_some_and(|account| account.state == AccountState::Active && account.is_admin))
     }
 
     async fn deal_of(&self, caller: &Caller, booking: BookingId) -> Result<Deal, ServiceError> {
@@ -213,6 +207,12 @@ impl Payments {
     fn now(&self) -> Timestamp {
         Timestamp::from_epoch_ms(self.clock.now())
     }
+}
+
+/// The payments of a booking, as the caller's side sees them.
+fn seen_by(caller: &Caller, deal: &Deal) -> Result<Vec<view::Payment>, ServiceError> {
+    let party = deal.booking.require_party(caller.user)?;
+    Ok(deal.payments().map(|payment| wire::payment(payment, party)).collect())
 }
 
 /// The payment as its provider knows it.

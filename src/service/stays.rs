@@ -154,7 +154,7 @@ impl Stays {
         let body = (booking, ask);
         let user = caller.user;
         self.change(caller, "propose_alteration", key, booking, &body, |calendar, now| {
-            let Some(crate::domain::Claim::Booked(deal)) = calendar.claim(booking) else { return Err(Refusal::NotFound) };
+            let deal = calendar.live_deal(booking)?;
             let stay = deal.booking.stay();
             let stay = Stay::new(ask.check_in.unwrap_or(stay.check_in()), ask.check_out.unwrap_or(stay.check_out()))?;
             let guests = ask.guests.unwrap_or(deal.booking.quote.guests);
@@ -199,7 +199,7 @@ impl Stays {
         let now = Timestamp::from_epoch_ms(self.clock.now());
         let look = |calendar: &Calendar| {
             let terms = calendar.call_off(booking, caller.user, now)?;
-            let Some(crate::domain::Claim::Booked(deal)) = calendar.claim(booking) else { return Err(Refusal::NotFound) };
+            let deal = calendar.live_deal(booking)?;
             Ok(wire::cancellation(&deal.booking, &terms))
         };
         match self.availability.look(deal.booking.property, look).await? {

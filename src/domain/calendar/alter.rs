@@ -236,6 +236,16 @@ impl Draft<'_> {
         let nights = (0..to.days_since(from)).map(|offset| from.saturating_add(offset));
         self.changes.writes.extend(nights.map(|date| Write::TakeNight(Night { property, date, claim, seq })));
     }
+
+    /// Ends a proposal, if there is one; a payment for it is not waited for any more.
+    pub(super) fn end_alteration(&mut self, deal: &mut Deal, end: AlterationEnd) {
+        let Some(alteration) = deal.booking.alteration.take() else { return };
+        if let AlterationState::AwaitingPayment { payment } = alteration.state {
+            self.cancel_payment(deal, payment);
+        }
+        let event = Event::AlterationEnded { booking: deal.booking.id, number: alteration.number, by: alteration.by, end };
+        self.tell_parties(&mut deal.booking, &event);
+    }
 }
 
 /// Only a stay that is to come, or under way, changes.

@@ -108,7 +108,7 @@ impl Calendar {
     ///
     /// # Errors
     /// `NotFound`.
-    pub(super) fn live_deal(&self, booking: BookingId) -> Result<&Deal, Refusal> {
+    pub fn live_deal(&self, booking: BookingId) -> Result<&Deal, Refusal> {
         match self.claims.get(&booking) {
             Some(Claim::Booked(deal)) => Ok(deal),
             Some(Claim::Hold(_) | Claim::Blocked(_)) | None => Err(Refusal::NotFound),

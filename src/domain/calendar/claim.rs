@@ -3,7 +3,7 @@
 use latchkey_protocol::{ClaimId, UserId};
 
 use crate::domain::block::Block;
-use crate::domain::booking::{BookingState, Deal};
+use crate::domain::booking::Deal;
 use crate::domain::event::NightState;
 use crate::domain::hold::Hold;
 use crate::domain::stay::Stay;
@@ -71,20 +71,8 @@ impl Claim {
         match self {
             Self::Blocked(_) => NightState::Blocked,
             Self::Hold(_) => NightState::Held,
-            Self::Booked(deal) => match deal.booking.state {
-                BookingState::PendingPayment { .. } | BookingState::Requested { .. } => NightState::Held,
-                // Not live, so not a claim of any calendar: the nights that it still owns are of the past.
-                BookingState::Confirmed { .. }
-                | BookingState::CheckedIn { .. }
-                | BookingState::Completed { .. }
-                | BookingState::PaymentFailed { .. }
-                | BookingState::Declined { .. }
-                | BookingState::Withdrawn { .. }
-                | BookingState::Expired { .. }
-                | BookingState::CancelledByGuest { .. }
-                | BookingState::CancelledByHost { .. }
-                | BookingState::NoShow { .. } => NightState::Booked,
-            },
+            Self::Booked(deal) if deal.booking.deadline().is_some() => NightState::Held,
+            Self::Booked(_) => NightState::Booked,
         }
     }
 }

@@ -146,22 +146,9 @@ impl Draft<'_> {
             }
             return Ok(());
         }
-        match deal.booking.state {
-            BookingState::Requested { .. } | BookingState::Confirmed { .. } => {
-                deal.booking = deal.booking.clone().step(Step::FailPayment, self.now)?;
-            }
-            // The lease runs out.
-            BookingState::PendingPayment { .. }
-            | BookingState::CheckedIn { .. }
-            | BookingState::Completed { .. }
-            | BookingState::PaymentFailed { .. }
-            | BookingState::Declined { .. }
-            | BookingState::Withdrawn { .. }
-            | BookingState::Expired { .. }
-            | BookingState::CancelledByGuest { .. }
-            | BookingState::CancelledByHost { .. }
-            | BookingState::NoShow { .. } => return Ok(()),
-        }
+        // A booking that still waits for its payment keeps its lease, one that has begun or is over its state.
+        let Ok(failed) = deal.booking.clone().step(Step::FailPayment, self.now) else { return Ok(()) };
+        deal.booking = failed;
         self.end_alteration(deal, AlterationEnd::Expired);
         self.free(deal.booking.stay(), deal.booking.id);
         self.tell_state(&mut deal.booking);
@@ -200,16 +187,5 @@ impl Draft<'_> {
             }
         }
         self.tell_parties(&mut deal.booking, &Event::PaymentDisputed(after.clone()));
-    }
-
-    /// Ends a proposal, if there is one; a payment for it is not waited for any more.
-    pub(super) fn end_alteration(&mut self, deal: &mut Deal, end: AlterationEnd) {
-        use crate::domain::booking::AlterationState;
-        let Some(alteration) = deal.booking.alteration.take() else { return };
-        if let AlterationState::AwaitingPayment { payment } = alteration.state {
-            self.cancel_payment(deal, payment);
-        }
-        let event = Event::AlterationEnded { booking: deal.booking.id, number: alteration.number, by: alteration.by, end };
-        self.tell_parties(&mut deal.booking, &event);
     }
 }

@@ -145,8 +145,7 @@ impl Accounts {
             })
             .await?;
         let bookings = self.all_bookings(user).await?;
-        let ids: Vec<PaymentId> =
-            bookings.iter().flat_map(|booking| std::iter::once(booking.payment).chain(booking.further_payments.iter().copied())).collect();
+        let ids: Vec<PaymentId> = bookings.iter().flat_map(Booking::payments).collect();
         let payments = self.store.payments(&ids).await?;
         let party = |id| bookings.iter().find(|booking| booking.id == id).and_then(|booking| booking.party(user));
         let payments = payments.iter().filter_map(|payment| Some(wire::payment(payment, party(payment.booking)?)));

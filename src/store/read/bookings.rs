@@ -85,6 +85,16 @@ impl Store {
         Ok(self.deal(booking).await?.filter(|deal| deal.booking.party(user).is_some()))
     }
 
+    /// These bookings with their payments, in the same order.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn deals(&self, bookings: Vec<Booking>) -> Result<Vec<Deal>, StoreError> {
+        let ids: Vec<PaymentId> = bookings.iter().flat_map(Booking::payments).collect();
+        let mut payments = by_id(self.payments(&ids).await?);
+        bookings.into_iter().map(|booking| taken_from(&mut payments, booking)).collect()
+    }
+
     /// A payment.
     ///
     /// # Errors
@@ -138,7 +148,14 @@ impl Store {
 
 /// A booking and its payments, in its order.
 pub(super) fn together(booking: Booking, payments: Vec<Payment>) -> Result<Deal, StoreError> {
-    let mut payments: HashMap<PaymentId, Payment> = payments.into_iter().map(|payment| (payment.id, payment)).collect();
+    taken_from(&mut by_id(payments), booking)
+}
+
+fn by_id(payments: Vec<Payment>) -> HashMap<PaymentId, Payment> {
+    payments.into_iter().map(|payment| (payment.id, payment)).collect()
+}
+
+fn taken_from(payments: &mut HashMap<PaymentId, Payment>, booking: Booking) -> Result<Deal, StoreError> {
     let mut take = |id| payments.remove(&id).ok_or_else(|| StoreError::Corrupt(format!("payment {id} is missing")));
     let payment = take(booking.payment)?;
     let further_payments = booking.further_payments.iter().map(|id| take(*id)).collect::<Result<_, _>>()?;
