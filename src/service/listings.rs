@@ -8,7 +8,7 @@ mod fields;
 use std::sync::Arc;
 
 use latchkey_protocol::rest::{CreateProperty, UpdateProperty};
-use latchkey_protocol::{Topic, view};
+use latchkey_protocol::{EpochMs, Topic, view};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -53,10 +53,12 @@ pub struct Listings {
     cache: Cache<PropertyId, Arc<Listing>>,
 }
 
-/// The answer kept under a key: a home's texts are personal, and read again when the key is.
+/// What is kept under a key of what was made: texts are personal, and taken from the request, which is the same whenever the key is. So the
+/// first answer can be given even if what was made is gone.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Created<I> {
-    pub(super) id: I,
+struct Created<I> {
+    id: I,
+    created_at: EpochMs,
 }
 
 impl Listings {
@@ -89,6 +91,12 @@ impl Listings {
         let listing = Listing { booking_terms, ..Listing::new(id, caller.user, description, terms, now) };
         let listing = if ask.publish { listing.publish()? } else { listing };
         listing.validate()?;
+        let created = Created { id, created_at: now.epoch_ms() };
+        let as_first = |first: Created<PropertyId>| {
+            let at = Timestamp::from_epoch_ms(first.created_at);
+            let listing = Listing { id: first.id, created_at: at, updated_at: at, ..listing.clone() };
+            wire::property(&listing, Some(caller.user))
+        };
         let event = TopicEvent { topic: Topic::Property(id), seq: Some(1), at: now, event: Event::PropertyListed { property: id } };
         let _turn = self.turn(caller.user).await;
         for _ in 0..MAX_TRIES {
@@ -96,20 +104,18 @@ impl Listings {
             // After that: whoever lists another home meanwhile changes the account, and both look again.
             if let Err(full) = may_list_another(self.store.count_listings(caller.user).await?) {
                 // Unless it is the last of them that they ask for once more.
-                let first: Created<PropertyId> = self.keys.first_answer(&used).await?.ok_or(full)?;
-                return self.find(Some(caller), first.id).await;
+                return Ok(as_first(self.keys.first_answer(&used).await?.ok_or(full)?));
             }
             let set = ChangeSet {
                 writes: vec![Write::AddListing(Box::new(listing.clone())), as_host],
                 events: vec![wire::new_event(&event)],
                 deadline: None,
-                idempotency: Some(used.record(&Created { id }, now)?),
+                idempotency: Some(used.record(&created, now)?),
             };
             match self.store.commit(set, Lane::Normal).await {
                 Ok(()) => return Ok(wire::property(&listing, Some(caller.user))),
                 Err(CommitError::Contended(Contended::Key)) => {
-                    let first: Created<PropertyId> = self.keys.first_answer(&used).await?.ok_or(ServiceError::Busy)?;
-                    return self.find(Some(caller), first.id).await;
+                    return Ok(as_first(self.keys.first_answer(&used).await?.ok_or(ServiceError::Busy)?));
                 }
                 // Their account was changed meanwhile.
                 Err(CommitError::Contended(_)) => {}

@@ -16,7 +16,7 @@ use self::image::Picture;
 use super::availability::Availability;
 use super::decisions::{Decisions, reply};
 use super::idempotency::{IdempotencyKey, Keys};
-use super::listings::{Created, Listings, of_property, refuse_stale};
+use super::listings::{Listings, of_property, refuse_stale};
 use super::turns::Turns;
 use super::{Caller, Expected, ServiceError, wire};
 use crate::clock::Clock;
@@ -84,11 +84,11 @@ impl Photos {
     ) -> Result<view::Photo, ServiceError> {
         let body = (property, kind.media_type(), hex(&sha256(&bytes)));
         let used = self.keys.begin(caller.user, "add_photo", key, &body).await?;
+        if let Some(first) = self.keys.first_answer(&used).await? {
+            return Ok(first);
+        }
         let own = self.availability.look(property, |calendar| calendar.own_listing(caller.user).map(|_| ())).await?;
         own.map_err(ServiceError::Refused).map_err(of_property)?;
-        if let Some(first) = self.keys.first_answer::<Created<PhotoId>>(&used).await? {
-            return self.find(property, first.id).await;
-        }
         let Picture { bytes, width_px, height_px } = self.turns.work(move || image::read(kind, &bytes)).await??;
         let now = Timestamp::from_epoch_ms(self.clock.now());
         let id = PhotoId::from_bytes(fresh_id(now.epoch_ms()));
@@ -101,17 +101,19 @@ impl Photos {
         self.files.put(id, bytes).await?;
         let added = self
             .decisions
-            .decide(&used, property, |calendar, now| Ok(reply(calendar.add_photo(caller.user, photo.clone(), now)?, |_| Created { id })))
+            .decide(&used, property, |calendar, now| {
+                Ok(reply(calendar.add_photo(caller.user, photo.clone(), now)?, |_| wire::photo(&photo)))
+            })
             .await;
         match added {
-            Ok(first) if first.id == id => {
+            Ok(added) if added.id == id => {
                 self.listings.forget(property).await;
-                Ok(wire::photo(&photo))
+                Ok(added)
             }
             // A twin on another node was first.
             Ok(first) => {
                 self.drop_file(id).await;
-                self.find(property, first.id).await
+                Ok(first)
             }
             // Whether it is named is not known: a sweep finds out.
             Err(error @ (ServiceError::OutcomeUnknown | ServiceError::Internal)) => Err(error),
@@ -120,12 +122,6 @@ impl Photos {
                 Err(of_property(error))
             }
         }
-    }
-
-    async fn find(&self, property: PropertyId, id: PhotoId) -> Result<view::Photo, ServiceError> {
-        let listing = self.store.listing(property).await?;
-        let photo = listing.and_then(|listing| listing.photos.into_iter().find(|photo| photo.id == id));
-        Ok(wire::photo(&photo.ok_or(ServiceError::NotFound("photo"))?))
     }
 
     /// Puts the photos of one's own home in order.

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use latchkey_protocol::rest::{ModerateReview, ReplyToReview, WriteReview};
 use latchkey_protocol::{EpochMs, view};
+use serde::{Deserialize, Serialize};
 
 use super::accounts::Origin;
 use super::decisions::{Decisions, reply};
 use super::idempotency::{IdempotencyKey, Keys};
-use super::listings::{Created, Listings};
+use super::listings::Listings;
 use super::roles::Roles;
 use super::{Caller, Expected, ServiceError, wire};
 use crate::clock::Clock;
@@ -60,6 +61,12 @@ impl FromStr for Place {
     }
 }
 
+/// The answer kept under a key: a review can be written anew, so it is read again when the key is.
+#[derive(Debug, Serialize, Deserialize)]
+struct Written {
+    id: ReviewId,
+}
+
 /// Reviews.
 pub struct Reviews {
     store: Arc<Store>,
@@ -94,10 +101,10 @@ impl Reviews {
             .decisions
             .decide_on_reviews(&used, booking, |calendar, reviewed, now| {
                 let decision = calendar.submit_review(booking, reviewed, &submit, now)?;
-                Ok(reply(decision, |review| Created { id: review.id }))
+                Ok(reply(decision, |review| Written { id: review.id }))
             })
             .await;
-        let Created { id } = submitted.map_err(of_booking)?;
+        let Written { id } = submitted.map_err(of_booking)?;
         self.changed(caller, self.find_any(id).await?).await
     }
 
@@ -141,10 +148,10 @@ impl Reviews {
             .decisions
             .decide_on_reviews(&used, booking, |calendar, reviewed, now| {
                 let decision = calendar.reply_to_review(reviewed, review, caller.user, &ask.text, now)?;
-                Ok(reply(decision, |review| Created { id: review.id }))
+                Ok(reply(decision, |review| Written { id: review.id }))
             })
             .await;
-        let Created { id } = answered.map_err(of_review)?;
+        let Written { id } = answered.map_err(of_review)?;
         self.changed(caller, self.find_any(id).await?).await
     }
 

@@ -67,11 +67,15 @@ async fn p7_a_block_asked_for_twice_with_one_key_is_one_block() {
     let hub = Hub::start().await;
     let (host, ada) = (hub.guest("helga").await, hub.guest("ada").await);
     let home = list_home(&host).await;
-    let (path, key) = (format!("/properties/{}/blocks/", home.id), fresh_key());
+    let (path, key, other) = (format!("/properties/{}/blocks/", home.id), fresh_key(), fresh_key());
     let send = |body: CreateBlock| host.rest.post(&path).bearer(&host.tokens.access_token).key(&key).json(&body);
     let first: Block = send(ask(nights(0, 2))).send().await.expect_json(201);
     let again: Block = send(ask(nights(0, 2))).send().await.expect_json(201);
     assert_eq!(again, first);
+    let ended = |key| host.rest.post(&path).bearer(&host.tokens.access_token).key(key).json(&ask(nights(20, 2))).send();
+    let lifted: Block = ended(&other).await.expect_json(201);
+    assert_eq!(plain(&host, Method::DELETE, &format!("{path}{}/", lifted.id)).send().await.status, 204);
+    assert_eq!(ended(&other).await.expect_json::<Block>(201), lifted, "the first answer, although the block is no more");
     send(ask(nights(0, 3))).send().await.expect_problem(422, ErrorCode::KeyReused);
     host.post(&path, &ask(nights(1, 3))).send().await.expect_problem(409, ErrorCode::DatesUnavailable);
     ada.post(&path, &ask(nights(9, 1))).send().await.expect_problem(404, ErrorCode::NotFound);

@@ -135,6 +135,9 @@ async fn p7_an_upload_sent_twice_with_one_key_is_one_photo() {
     assert_eq!(send(400).await.expect_json::<Photo>(201), first);
     send(401).await.expect_problem(422, ErrorCode::KeyReused);
     assert_eq!((files(&hub), home_of(&host, &home).await.photos.len()), (1, 1));
+    assert_eq!(plain(&host, Method::DELETE, &format!("{path}{}/", first.id)).send().await.status, 204);
+    assert_eq!(send(400).await.expect_json::<Photo>(201), first, "the first answer, although the photo is no more");
+    assert_eq!(home_of(&host, &home).await.photos.len(), 0);
 }
 
 #[tokio::test]

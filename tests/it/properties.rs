@@ -324,6 +324,20 @@ async fn p8_a_homes_address_is_its_hosts_alone_and_no_text_of_it_is_in_an_event(
 }
 
 #[tokio::test]
+async fn p7_a_home_made_twice_with_one_key_is_one_even_when_it_was_changed_and_deleted_since() {
+    let hub = Hub::start().await;
+    let host = hub.guest("helga").await;
+    host.become_host().await;
+    let key = fresh_key();
+    let ask = || host.rest.post("/properties/").bearer(&host.tokens.access_token).key(&key).json(&cottage()).send();
+    let home: Property = ask().await.expect_json(201);
+    patch(&host, &home, &json!({"title": "Another"})).await.expect_json::<Property>(200);
+    assert_eq!(ask().await.expect_json::<Property>(201), home);
+    assert_eq!(plain(&host, Method::DELETE, &format!("/properties/{}/", home.id)).send().await.status, 204);
+    assert_eq!(ask().await.expect_json::<Property>(201), home);
+}
+
+#[tokio::test]
 async fn a_home_says_after_a_restart_what_it_said_before() {
     let mut hub = Hub::start().await;
     let host = hub.guest("helga").await;

@@ -5,7 +5,7 @@ use latchkey_protocol::view;
 
 use super::{Created, Listings, of_property};
 use crate::domain::calendar::BlockNights;
-use crate::domain::{BlockId, Claim, PropertyId, Timestamp};
+use crate::domain::{Block, BlockId, Claim, PropertyId, Timestamp};
 use crate::entropy::fresh_id;
 use crate::service::decisions::reply;
 use crate::service::{Caller, IdempotencyKey, ServiceError, wire};
@@ -25,15 +25,18 @@ impl Listings {
         let used = self.keys.begin(caller.user, "create_block", key, &(property, ask)).await?;
         let claim = BlockId::from_bytes(fresh_id(self.clock.now()));
         let nights = BlockNights { claim, from: ask.from, to: ask.to, note: ask.note.as_deref() };
-        let created: Created<BlockId> = self
+        let Created { id, created_at } = self
             .decisions
             .decide(&used, property, |calendar, now| {
-                Ok(reply(calendar.block(caller.user, &nights, now)?, |block| Created { id: block.id }))
+                Ok(reply(calendar.block(caller.user, &nights, now)?, |block| Created {
+                    id: block.id,
+                    created_at: block.created_at.epoch_ms(),
+                }))
             })
             .await
             .map_err(of_property)?;
-        // The note is not in the answer that the key keeps: it is read again.
-        self.find_block(caller, property, created.id).await
+        let block = Block::new(id, property, (ask.from, ask.to), ask.note.as_deref(), Timestamp::from_epoch_ms(created_at))?;
+        Ok(wire::block(&block))
     }
 
     /// A block of one's own home.

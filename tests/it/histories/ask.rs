@@ -84,6 +84,6 @@ impl Ask {
 
     /// Whether a repetition answers with what was made as it is by now, so that only its name is the same.
     pub(super) const fn answers_anew(&self) -> bool {
-        matches!(self, Self::Pay(_) | Self::Send(..) | Self::Review(..) | Self::Reply(..) | Self::Block(..))
+        matches!(self, Self::Pay(_) | Self::Send(..) | Self::Review(..) | Self::Reply(..))
     }
 }
