@@ -244,7 +244,7 @@ impl Terms {
     }
 
     /// Prices of a night and of a weekend's night. A season with a price and none for weekends has one price for all of its nights.
-    fn prices(&self, season: Option<&Season>) -> (i64, i64) {
+    pub(crate) fn prices(&self, season: Option<&Season>) -> (i64, i64) {
         let rates = &self.rates;
         let (nightly, weekend) = season.map_or((None, None), |season| (season.nightly_minor, season.weekend_minor));
         let weekday_minor = nightly.unwrap_or(rates.nightly_minor);

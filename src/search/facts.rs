@@ -5,10 +5,11 @@
 //! test holds that.
 
 use super::find::rating_order;
+use super::prices::Prices;
 use super::query::{Query, Sort};
 use crate::domain::pricing::{MONTHLY_NIGHTS, WEEKLY_NIGHTS, is_weekend};
 use crate::domain::terms::{Season, Weekdays};
-use crate::domain::{Currency, Date, Listing, Stay, Terms};
+use crate::domain::{Currency, Date, Listing, Stay};
 
 /// A home's terms in short. Where seasons differ, the most generous of each.
 #[derive(Debug, Clone, Copy)]
@@ -17,9 +18,8 @@ pub(super) struct Facts {
     currency: [u8; 3],
     /// The ordinary price of a night.
     nightly: u32,
-    /// Lowest and highest price of a night, and of a weekend's night.
-    weekday: (u32, u32),
-    weekend: (u32, u32),
+    /// Of all seasons and of the days between them.
+    nights: PriceRange,
     cleaning: u32,
     extra_guest: u32,
     /// Taken off the nights of a week, and of four, in basis points.
@@ -58,6 +58,8 @@ struct StayProbe {
     weekend_nights: (u16, u16),
     check_in_days: u8,
     check_out_days: u8,
+    /// First night of any shift, and the day after the last one.
+    span: (Date, Date),
     /// Most days from today to the arrival, and fewest to the departure, of any shift in any time zone.
     most_ahead: i32,
     least_window: i32,
@@ -74,11 +76,13 @@ impl Probe {
                 (fewest, most) = (fewest.min(weekend(stay)), most.max(weekend(stay)));
                 (first, last) = (first.min(stay.check_out()), last.max(stay.check_in()));
             }
+            let flexible = i32::from(dates.flexible);
             StayProbe {
                 nights: dates.stay.night_count(),
                 weekend_nights: (fewest.min(most), most),
                 check_in_days: days_of(query.stays().map(Stay::check_in)),
                 check_out_days: days_of(query.stays().map(Stay::check_out)),
+                span: (dates.stay.check_in().saturating_add(-flexible), dates.stay.check_out().saturating_add(flexible)),
                 // Somewhere it is still yesterday, elsewhere already tomorrow.
                 most_ahead: last.days_since(today) + 1,
                 least_window: first.days_since(today) - 1,
@@ -94,13 +98,13 @@ impl Facts {
         let terms = &listing.terms;
         let (rates, rules) = (&terms.rates, &terms.rules);
         let seasons = terms.seasons.as_slice();
+        let ordinary = PriceRange::one(terms.prices(None));
         let nights = |pick: fn(&Season) -> Option<u16>| seasons.iter().filter_map(pick);
         Self {
             amenities: listing.description.amenities.bits(),
             currency: letters(terms.currency),
             nightly: price(rates.nightly_minor),
-            weekday: range(terms, rates.nightly_minor, |date| !is_weekend(date)),
-            weekend: range(terms, rates.weekend_minor.unwrap_or(rates.nightly_minor), is_weekend),
+            nights: seasons.iter().map(|season| PriceRange::one(terms.prices(Some(season)))).fold(ordinary, PriceRange::widened),
             cleaning: price(rates.cleaning_fee_minor),
             extra_guest: price(rates.extra_guest_minor),
             weekly_bp: rates.discount_bp(WEEKLY_NIGHTS),
@@ -148,19 +152,29 @@ impl Facts {
     }
 
     /// The lowest and the highest total of any shift of the stay; nothing without dates, or if the query does not compare totals.
-    ///
+    #[inline]
+    pub(super) fn bounds(&self, probe: &Probe) -> Option<(i64, i64)> {
+        let stay = probe.stay.filter(|_| probe.compares_totals)?;
+        Some(self.totals(&stay, probe.guests, self.nights))
+    }
+
+    /// The same from the prices at these dates; nothing as well if the home has no seasons.
+    pub(super) fn season_bounds(&self, probe: &Probe, prices: &Prices) -> Option<(i64, i64)> {
+        let stay = probe.stay.filter(|_| probe.compares_totals)?;
+        Some(self.totals(&stay, probe.guests, prices.range(stay.span)?))
+    }
+
     /// Reckoned in floating point, which is exact to a millionth here, and a few minor units wider than need be.
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "totals are below 10^15")]
-    pub(super) fn bounds(&self, probe: &Probe) -> Option<(i64, i64)> {
-        let stay = probe.stay.filter(|_| probe.compares_totals)?;
+    fn totals(&self, stay: &StayProbe, guests: u16, PriceRange { weekday, weekend }: PriceRange) -> (i64, i64) {
         let discount_bp = match stay.nights {
             MONTHLY_NIGHTS.. => self.monthly_bp,
             WEEKLY_NIGHTS.. => self.weekly_bp,
             _ => 0,
         };
         let left = 1.0 - f64::from(discount_bp) * BASIS_POINT;
-        let extra_guests = probe.guests.saturating_sub(u16::from(self.included_guests));
+        let extra_guests = guests.saturating_sub(u16::from(self.included_guests));
         let extra = f64::from(extra_guests) * f64::from(stay.nights) * f64::from(self.extra_guest);
         let fees = 1.0 + f64::from(self.fees_bp) * BASIS_POINT;
         let nights_minor = |weekday: u32, weekend: u32, weekend_nights: u16| {
@@ -168,9 +182,30 @@ impl Facts {
         };
         let total = |nights_minor: f64| (nights_minor * left + extra + f64::from(self.cleaning)) * fees;
         let (few, many) = stay.weekend_nights;
-        let low = nights_minor(self.weekday.0, self.weekend.0, few).min(nights_minor(self.weekday.0, self.weekend.0, many));
-        let high = nights_minor(self.weekday.1, self.weekend.1, few).max(nights_minor(self.weekday.1, self.weekend.1, many));
-        Some((total(low) as i64 - SLACK, total(high) as i64 + SLACK))
+        let low = nights_minor(weekday.0, weekend.0, few).min(nights_minor(weekday.0, weekend.0, many));
+        let high = nights_minor(weekday.1, weekend.1, few).max(nights_minor(weekday.1, weekend.1, many));
+        (total(low) as i64 - SLACK, total(high) as i64 + SLACK)
+    }
+}
+
+/// Lowest and highest price of a night, and of a weekend's night.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PriceRange {
+    weekday: (u32, u32),
+    weekend: (u32, u32),
+}
+
+impl PriceRange {
+    /// Of one price.
+    pub(super) fn one((weekday_minor, weekend_minor): (i64, i64)) -> Self {
+        let one = |minor| (price(minor), price(minor));
+        Self { weekday: one(weekday_minor), weekend: one(weekend_minor) }
+    }
+
+    /// Of both.
+    pub(super) fn widened(self, other: Self) -> Self {
+        let both = |one: (u32, u32), other: (u32, u32)| (one.0.min(other.0), one.1.max(other.1));
+        Self { weekday: both(self.weekday, other.weekday), weekend: both(self.weekend, other.weekend) }
     }
 }
 
@@ -178,16 +213,6 @@ impl Facts {
 const SLACK: i64 = 5;
 
 const BASIS_POINT: f64 = 1.0 / 10_000.0;
-
-/// Lowest and highest price of the nights of a kind: the ordinary one, and each season's, which is asked for a night within it.
-fn range(terms: &Terms, ordinary_minor: i64, is_kind: impl Fn(Date) -> bool) -> (u32, u32) {
-    let in_season = |season: &Season| {
-        let days = season.to.days_since(season.from).min(7);
-        (0..days).map(|offset| season.from.saturating_add(offset)).find(|night| is_kind(*night)).map(|night| terms.night_minor(night))
-    };
-    let prices = terms.seasons.as_slice().iter().filter_map(in_season).chain([ordinary_minor]).map(price);
-    prices.fold((u32::MAX, 0), |(low, high), minor| (low.min(minor), high.max(minor)))
-}
 
 /// The code of a currency, quick to compare.
 fn letters(currency: Currency) -> [u8; 3] {

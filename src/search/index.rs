@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::facts::Facts;
 use super::geo::{Cell, Point};
 use super::nights::{BLOCK, HomeNights, Nights, Row, WORDS};
+use super::prices::Prices;
 use crate::domain::calendar::NightRun;
 use crate::domain::listing::Description;
 use crate::domain::{Date, Listing, ListingState, PropertyId, Seq};
@@ -47,6 +48,7 @@ pub(super) struct Entry {
 pub struct Index {
     pub(super) nights: Nights,
     pub(super) facts: Vec<Option<Facts>>,
+    pub(super) prices: Vec<Prices>,
     pub(super) points: Vec<Option<Point>>,
     pub(super) entries: Vec<Option<Entry>>,
     /// Slots that hold a home, one row a block.
@@ -67,6 +69,7 @@ impl Index {
         Self {
             nights: Nights::new(today),
             facts: Vec::new(),
+            prices: Vec::new(),
             points: Vec::new(),
             entries: Vec::new(),
             live: Vec::new(),
@@ -142,6 +145,7 @@ impl Index {
         self.number_from(place);
         let at = slot as usize;
         (self.facts[at], self.points[at], self.entries[at]) = (None, None, None);
+        self.prices[at] = Prices::default();
         self.vacant.push(slot);
     }
 
@@ -177,6 +181,7 @@ impl Index {
         let at = slot as usize;
         let location = listing.description.location;
         self.facts[at] = Some(Facts::of(&listing));
+        self.prices[at] = Prices::of(&listing.terms);
         self.points[at] = location.map(Point::of);
         self.entries[at] = Some(Entry { id, seq, listing: Arc::new(without_texts(listing)) });
         if let Some(location) = location {
@@ -192,6 +197,7 @@ impl Index {
         let slot = self.vacant.pop().unwrap_or(next);
         if slot == next {
             self.facts.push(None);
+            self.prices.push(Prices::default());
             self.points.push(None);
             self.entries.push(None);
             self.ranks.push(0);

@@ -12,6 +12,7 @@ mod geo;
 mod index;
 mod nights;
 pub mod plain;
+mod prices;
 mod query;
 mod runs;
 mod select;

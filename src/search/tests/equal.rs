@@ -10,6 +10,7 @@ use crate::domain::pricing::Rates;
 use crate::domain::terms::{Season, Seasons};
 use crate::domain::{Date, Stay, Terms};
 use crate::search::facts::{Facts, Probe};
+use crate::search::prices::Prices;
 use crate::search::{Applied, Dates, Hit, Home, Index, Query};
 
 /// What a client sees of results.
@@ -39,7 +40,7 @@ proptest! {
 
     #[test]
     fn facts_rule_nothing_out_that_the_domain_takes_and_bound_its_total(listing in any_listing(), query in query()) {
-        let facts = Facts::of(&listing);
+        let (facts, prices) = (Facts::of(&listing), Prices::of(&listing.terms));
         let probe = Probe::of(&query, START.utc_date());
         let terms = &listing.terms;
         for stay in query.stays() {
@@ -52,6 +53,11 @@ proptest! {
                 && let Ok(total) = terms.total_minor(stay, query.guests) {
 
                 prop_assert!((low..=high).contains(&total), "{} {} {}", low, total, high);
+                let narrow = facts.season_bounds(&probe, &prices);
+                prop_assert_eq!(narrow.is_some(), !terms.seasons.as_slice().is_empty());
+                if let Some((least, most)) = narrow {
+                    prop_assert!((least..=most).contains(&total) && low <= least && most <= high, "{} {} {} {} {}", low, least, total, most, high);
+                }
             }
         }
     }
