@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::availability::Availability;
 use super::decisions::{Decisions, reply};
-use super::idempotency::{IdempotencyKey, Keys};
+use super::idempotency::{HOLD, IdempotencyKey, Keys};
 use super::quota::LeaseQuota;
 use super::{Caller, ServiceError, wire};
 use crate::clock::Clock;
@@ -65,7 +65,7 @@ impl Bookings {
     /// `Invalid`, `NotFound`, `RuleViolated`, `DatesUnavailable`, `HoldCooldown`, `HoldLimit`, `KeyReused`, `Busy`.
     pub async fn hold(&self, caller: &Caller, key: IdempotencyKey, ask: HoldDates) -> Result<view::Hold, ServiceError> {
         let stay = Stay::new(ask.check_in, ask.check_out)?;
-        let used = self.keys.begin(caller.user, "hold", key, &ask).await?;
+        let used = self.keys.begin(caller.user, HOLD, key, &ask).await?;
         let now = self.now();
         let claim = ClaimId::from_bytes(fresh_id(now.epoch_ms()));
         let reserved = match self.quota.reserve(caller.user, claim, now.plus_ms(self.leases.hold_ms), now) {
@@ -175,7 +175,7 @@ impl Bookings {
     async fn change_hold(
         &self,
         caller: &Caller,
-        command: &str,
+        command: &'static str,
         key: IdempotencyKey,
         ask: HoldRef,
         change: ChangeHold,

@@ -39,7 +39,7 @@ impl Decisions {
     ///
     /// # Errors
     /// What `decide` refuses, unless that is the first use's own success; `KeyReused`, `Busy`, `Unavailable`.
-    pub async fn decide<T, F>(&self, used: &Use, property: PropertyId, decide: F) -> Result<T, ServiceError>
+    pub async fn decide<T, F>(&self, used: &Arc<Use>, property: PropertyId, decide: F) -> Result<T, ServiceError>
     where
         T: Serialize + DeserializeOwned,
         F: Fn(&Calendar, Timestamp) -> Result<Decision<T>, Refusal>,
@@ -60,7 +60,7 @@ impl Decisions {
     ///
     /// # Errors
     /// `NotFound` for no such booking; what `decide` refuses, unless that is the first use's own success; `KeyReused`, `Busy`, `Unavailable`.
-    pub async fn decide_on_booking<T, F>(&self, used: &Use, booking: BookingId, decide: F) -> Result<T, ServiceError>
+    pub async fn decide_on_booking<T, F>(&self, used: &Arc<Use>, booking: BookingId, decide: F) -> Result<T, ServiceError>
     where
         T: Serialize + DeserializeOwned,
         F: Fn(&Calendar, Option<Deal>, Timestamp) -> Result<Decision<T>, Refusal>,
@@ -80,7 +80,7 @@ impl Decisions {
     ///
     /// # Errors
     /// As [`Self::decide_on_booking`].
-    pub async fn decide_on_reviews<T, F>(&self, used: &Use, booking: BookingId, decide: F) -> Result<T, ServiceError>
+    pub async fn decide_on_reviews<T, F>(&self, used: &Arc<Use>, booking: BookingId, decide: F) -> Result<T, ServiceError>
     where
         T: Serialize + DeserializeOwned,
         F: Fn(&Calendar, Reviewed, Timestamp) -> Result<Decision<T>, Refusal>,
@@ -118,21 +118,28 @@ impl Decisions {
     /// writer was first, or a lease ran out on the way.
     async fn conclude<T: Serialize + DeserializeOwned>(
         &self,
-        used: &Use,
+        used: &Arc<Use>,
         claim: PropertyClaim,
         decided: Result<Decision<T>, Refusal>,
         now: Timestamp,
     ) -> Result<Option<T>, ServiceError> {
-        let decision = match decided {
+        let Decision { outcome, changes } = match decided {
             Ok(decision) => decision,
             Err(refusal) => {
                 drop(claim);
                 return self.keys.or_first_answer(used, refusal.into()).await.map(Some);
             }
         };
-        let idempotency = used.record(&decision.outcome, now)?;
-        match claim.commit(decision.changes, Some(idempotency), Lane::Normal).await {
-            Ok(()) => Ok(Some(decision.outcome)),
+        let idempotency = used.record(&outcome, now)?;
+        let (keys, own) = (Arc::clone(&self.keys), Arc::clone(used));
+        // In a task, as the commit itself is: a client that hangs up meanwhile must not keep the key from being known.
+        let committing = tokio::spawn(async move {
+            let committed = claim.commit(changes, Some(idempotency), Lane::Normal).await;
+            keys.committed(&own).await;
+            committed
+        });
+        match committing.await.unwrap_or(Err(CommitError::Unknown)) {
+            Ok(()) => Ok(Some(outcome)),
             Err(CommitError::Contended(Contended::Key)) => self.keys.first_answer(used).await?.ok_or(ServiceError::Busy).map(Some),
             Err(CommitError::Contended(_) | CommitError::TooLate) => Ok(None),
             Err(error) => Err(error.into()),

@@ -3,6 +3,11 @@
 //! A key is registered in memory before anything is claimed, and a twin on this node waits for the first. Elsewhere, or after a
 //! crash, the insert of `idempotency:[scope, key]` fails and the stored answer is given. P7 covers committed results: a refusal is
 //! not stored, but before refusing the key is looked up, since what stands in the way may be the first use's own success.
+//!
+//! Those who lose a race for nights are many, and must not cost a read each. A user's keys for holds are read once (`known.rs`), and only a key
+//! that is among them is looked up.
+
+mod known;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +19,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use self::known::KnownKeys;
 use super::ServiceError;
 use crate::digest::{hex, sha256};
 use crate::domain::{Refusal, Timestamp};
 use crate::store::{FirstUse, Idempotency, KeyFound, Store};
+
+/// The command whose losers are many.
+pub const HOLD: &str = "hold";
 
 /// How long a twin waits for the first use.
 const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -46,12 +55,15 @@ type InUse = DashMap<(String, String), watch::Receiver<()>>;
 pub struct Keys {
     store: Arc<Store>,
     in_use: Arc<InUse>,
+    known: KnownKeys,
 }
 
 /// A registered use; dropping it lets a waiting twin go on.
 pub struct Use {
     /// What is written with the change set.
     pub used: FirstUse,
+    user: UserId,
+    command: &'static str,
     registered: Arc<InUse>,
     _done: watch::Sender<()>,
 }
@@ -77,14 +89,20 @@ impl Keys {
     /// No key in use.
     #[must_use]
     pub fn new(store: Arc<Store>) -> Self {
-        Self { store, in_use: Arc::default() }
+        Self { store, in_use: Arc::default(), known: KnownKeys::new() }
     }
 
     /// Registers the use of a key for a command with this body, after waiting for a twin.
     ///
     /// # Errors
     /// `Busy` if the twin takes too long.
-    pub async fn begin<B: Serialize>(&self, user: UserId, command: &str, key: IdempotencyKey, body: &B) -> Result<Use, ServiceError> {
+    pub async fn begin<B: Serialize>(
+        &self,
+        user: UserId,
+        command: &'static str,
+        key: IdempotencyKey,
+        body: &B,
+    ) -> Result<Arc<Use>, ServiceError> {
         let scope = format!("{user} {command}");
         let body = serde_json::to_vec(body).map_err(|_| ServiceError::Internal)?;
         let first = FirstUse { scope, key: key.0, fingerprint: hex(&sha256(&body)[..16]) };
@@ -93,7 +111,7 @@ impl Keys {
                 Entry::Vacant(vacant) => {
                     let (done, waiting) = watch::channel(());
                     vacant.insert(waiting);
-                    return Ok(Use { used: first, registered: Arc::clone(&self.in_use), _done: done });
+                    return Ok(Arc::new(Use { used: first, user, command, registered: Arc::clone(&self.in_use), _done: done }));
                 }
                 Entry::Occupied(occupied) => occupied.get().clone(),
             };
@@ -121,20 +139,32 @@ impl Keys {
     /// # Errors
     /// `refused` itself, or `KeyReused`.
     pub async fn or_first_answer<T: DeserializeOwned>(&self, used: &Use, refused: ServiceError) -> Result<T, ServiceError> {
-        if !may_be_own_success(&refused) {
+        let may_be_own_success = match refused {
+            // Now the nights are others', but they may have been the caller's before.
+            ServiceError::Refused(Refusal::DatesUnavailable { others_only: true, .. }) if used.command == HOLD => {
+                self.known.contain(&self.store, used.user, &used.used).await?
+            }
+            _ => may_be_own_success(&refused),
+        };
+        if !may_be_own_success {
             return Err(refused);
         }
         self.first_answer(used).await?.ok_or(refused)
     }
+
+    /// Says that the use was committed, or may have been: called before its answer, by a task that nobody cancels.
+    pub async fn committed(&self, used: &Use) {
+        if used.command == HOLD {
+            self.known.forget(used.user).await;
+        }
+    }
 }
 
-/// Whether the caller's own earlier success could be the reason of a refusal. Dates that others have are not, and losers of a race
-/// must not cost a database read each.
+/// Whether the caller's own earlier success could be the reason of a refusal. What the caller may do and how fast is asked before the key, and
+/// what went wrong is not the key's fault.
 const fn may_be_own_success(refused: &ServiceError) -> bool {
     match refused {
-        ServiceError::Refused(Refusal::DatesUnavailable { others_only, .. }) => !*others_only,
-        ServiceError::Refused(Refusal::Invalid { .. } | Refusal::PriceOverflow | Refusal::NotYours)
-        | ServiceError::Unauthenticated(_)
+        ServiceError::Unauthenticated(_)
         | ServiceError::Forbidden
         | ServiceError::KeyReused
         | ServiceError::KeyRequired
@@ -143,18 +173,8 @@ const fn may_be_own_success(refused: &ServiceError) -> bool {
         | ServiceError::Unavailable(_)
         | ServiceError::OutcomeUnknown
         | ServiceError::Internal => false,
-        ServiceError::Refused(
-            Refusal::RuleViolated { .. }
-            | Refusal::Stale { .. }
-            | Refusal::NotFound
-            | Refusal::Expired { .. }
-            | Refusal::InvalidState { .. }
-            | Refusal::ExtendedToTheEnd { .. }
-            | Refusal::TooEarly { .. }
-            | Refusal::HoldCooldown { .. }
-            | Refusal::PriceChanged { .. }
-            | Refusal::RefundTooLarge,
-        )
+        // Also what looks like a fault of the request: dates that were free to be proposed are the booking's own once they were accepted.
+        ServiceError::Refused(_)
         | ServiceError::NotFound(_)
         | ServiceError::AlreadyRegistered
         | ServiceError::BadCredentials

@@ -242,7 +242,7 @@ impl Stays {
     async fn change_plainly(
         &self,
         caller: &Caller,
-        command: &str,
+        command: &'static str,
         key: IdempotencyKey,
         ask: BookingRef,
         change: ChangeBooking,
@@ -253,7 +253,7 @@ impl Stays {
     async fn change_with_note(
         &self,
         caller: &Caller,
-        command: &str,
+        command: &'static str,
         key: IdempotencyKey,
         booking: BookingId,
         visit: Visit,
@@ -267,7 +267,7 @@ impl Stays {
     async fn change<B: Serialize>(
         &self,
         caller: &Caller,
-        command: &str,
+        command: &'static str,
         key: IdempotencyKey,
         booking: BookingId,
         body: &B,

@@ -75,4 +75,16 @@ impl Store {
         self.settled().await;
         Ok(stored.map(|stored| if stored.fingerprint == used.fingerprint { KeyFound::Same(stored.reply) } else { KeyFound::Other }))
     }
+
+    /// Every key that was used in a scope and is remembered, in order.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn keys_of(&self, scope: &str) -> Result<Vec<String>, StoreError> {
+        // Keys are strings, and every string comes before every list.
+        let range = "SELECT VALUE id[1] FROM idempotency:[$scope, '']..[$scope, []]";
+        let keys = self.database.read(range, variables([("scope", scope.into_value())])).await?;
+        self.settled().await;
+        Ok(keys)
+    }
 }

@@ -136,6 +136,24 @@ async fn p7_a_key_belongs_to_one_user_and_one_command_and_both_edges() {
 }
 
 #[tokio::test]
+async fn p7_a_hold_that_was_won_has_its_answer_when_its_nights_are_anothers_by_now() {
+    let mut hub = Hub::start().await;
+    let (mut ada, bob) = (hub.guest("ada").await, hub.guest("bob").await);
+    let home = list_home(&bob).await;
+    bob.hold(&home, nights(9, 2)).await.unwrap();
+    refused(ada.hold_with("lost", &home, nights(9, 2)).await, ErrorCode::DatesUnavailable);
+    let won = ada.hold_with("won", &home, nights(0, 2)).await.unwrap();
+    ada.release(&won).await.unwrap();
+    bob.hold(&home, nights(0, 2)).await.unwrap();
+    assert_eq!(ada.hold_with("won", &home, nights(0, 2)).await, Ok(won.clone()));
+    refused(ada.hold_with("lost", &home, nights(9, 2)).await, ErrorCode::DatesUnavailable);
+    refused(ada.hold_with("won", &home, nights(9, 2)).await, ErrorCode::KeyReused);
+    hub.restart().await;
+    ada.reconnect(hub.address).await;
+    assert_eq!(ada.hold_with("won", &home, nights(0, 2)).await, Ok(won));
+}
+
+#[tokio::test]
 async fn p7_a_refusal_uses_no_key_up() {
     let hub = Hub::start().await;
     let (ada, bob) = (hub.guest("ada").await, hub.guest("bob").await);

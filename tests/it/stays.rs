@@ -6,7 +6,7 @@ use latchkey_protocol::{CancellationPolicy, ErrorCode};
 use serde_json::json;
 
 use crate::support::hub::{cottage, list_as, list_home};
-use crate::support::{Dates, Guest, Hub, eventually, nights, refused};
+use crate::support::{Dates, Guest, Hub, eventually, fresh_key, nights, refused};
 
 const HOUR_S: i64 = 3_600;
 const DAY_S: i64 = 24 * HOUR_S;
@@ -249,9 +249,12 @@ async fn a_cheaper_alteration_is_applied_at_once_and_the_difference_goes_back() 
     let booking = paid(&ada, &home, 10, 4).await;
     let path = format!("/bookings/{}/alterations/", booking.id);
     let ask = ProposeAlteration { check_out: Some(nights(10, 2).check_out), ..ProposeAlteration::default() };
-    ada.post(&path, &ask).send().await.expect_json::<Booking>(200);
+    let key = fresh_key();
+    let propose = || ada.rest.post(&path).bearer(&ada.tokens.access_token).key(&key).json(&ask).send();
+    let proposed: Booking = propose().await.expect_json(200);
     let altered: Booking = host.post(&format!("{path}1/accept/"), &json!({})).send().await.expect_json(200);
     assert_eq!((altered.check_out, altered.alteration), (nights(10, 2).check_out, None));
+    assert_eq!(propose().await.expect_json::<Booking>(200), proposed, "P7: although nothing would change by now");
     let payment = eventually("the difference", || async {
         let payment = ada.payment(booking.id).await;
         (payment.refunded_minor > 0).then_some(payment)

@@ -108,6 +108,21 @@ async fn p7_a_key_used_twice_is_named_and_its_first_answer_is_stored() {
 }
 
 #[tokio::test]
+async fn p7_the_keys_of_a_scope_are_all_of_it_and_no_others() {
+    for engine in ENGINES {
+        let bench = bench(engine).await;
+        let used = [("a hold", "\u{10ffff}z"), ("a hold", "!"), ("a hold 2", "k"), ("a", "k"), ("b hold", "k")];
+        for (scope, key) in used {
+            let used = FirstUse { scope: scope.to_owned(), key: key.to_owned(), fingerprint: String::new() };
+            let idempotency = Some(Idempotency { used, reply: Arc::from("{}"), at: now() });
+            bench.store.commit(ChangeSet { idempotency, ..note(1) }, Lane::Normal).await.unwrap();
+        }
+        assert_eq!(bench.store.keys_of("a hold").await.unwrap(), ["!", "\u{10ffff}z"], "{engine}");
+        assert!(bench.store.keys_of("c").await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
 async fn p6_a_decision_that_reaches_the_database_too_late_is_void() {
     for engine in ENGINES {
         let bench = bench(engine).await;
