@@ -120,9 +120,9 @@ pub fn returned(booking: &Booking, tier: Tier, leaves_on: Date, now: Timestamp) 
         }
         Tier::NoNights => 0,
     };
-    // Nobody cleans for a guest who never came.
-    let is_before_check_in = now < booking.times.check_in_at;
-    let host_minor = of_nights_minor + if is_before_check_in { cleaning_minor } else { 0 };
+    // Nobody cleans for a guest who never came; some come before the hour.
+    let is_unused = booking.checked_in.is_none() && now < booking.times.check_in_at;
+    let host_minor = of_nights_minor + if is_unused { cleaning_minor } else { 0 };
     let taxes_minor = if whole.host_minor == 0 { 0 } else { part(whole.taxes_minor, host_minor, whole.host_minor) };
     Shares { host_minor, fee_minor: 0, taxes_minor }
 }

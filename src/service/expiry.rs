@@ -74,8 +74,8 @@ impl Expiry {
         quota: Arc<LeaseQuota>,
         leases: &Leases,
     ) -> Self {
-        // A booking's id is that of its hold, which may be as old as the longest hold.
-        let longest_lease_ms = leases.hold_longest_ms + leases.payment_ms;
+        // A booking's id is that of its hold, which may be as old as the longest hold; paid for, a request waits for its answer.
+        let longest_lease_ms = leases.hold_longest_ms + leases.payment_ms + leases.request_ms;
         Self { deadlines, availability, store, clock, quota, under_way: Arc::new(Semaphore::new(AT_ONCE)), longest_lease_ms }
     }
 
@@ -120,7 +120,10 @@ impl Expiry {
     pub async fn restore(&self) -> Result<(), ServiceError> {
         for lease in self.store.leases(self.store.oldest_lease().await?).await? {
             self.deadlines.add(lease.property, lease.until);
-            self.quota.restore(&lease);
+            // A request is no hoarding: its money is set aside.
+            if lease.is_unpaid {
+                self.quota.restore(&lease);
+            }
         }
         Ok(())
     }
@@ -129,6 +132,10 @@ impl Expiry {
         let claim = self.availability.claim(property).await?;
         let decision = claim.calendar().expire_overdue(Timestamp::from_epoch_ms(self.clock.now()))?;
         if decision.changes.is_empty() {
+            // Not overdue after all, if the clock was set back: its time will come.
+            if let Some(deadline) = claim.calendar().next_deadline() {
+                self.deadlines.add(property, deadline);
+            }
             return Ok(());
         }
         match claim.commit(decision.changes, None, Lane::Reserved).await {

@@ -199,8 +199,7 @@ impl Stays {
         let now = Timestamp::from_epoch_ms(self.clock.now());
         let look = |calendar: &Calendar| {
             let terms = calendar.call_off(booking, caller.user, now)?;
-            let deal = calendar.live_deal(booking)?;
-            Ok(wire::cancellation(&deal.booking, &terms))
+            Ok(wire::cancellation(calendar.live_deal(booking)?, &terms))
         };
         match self.availability.look(deal.booking.property, look).await? {
             Ok(cancellation) => Ok(cancellation),
@@ -208,7 +207,7 @@ impl Stays {
         }
     }
 
-    /// A booking that the caller is a party of, with its notes, and the address once it is confirmed.
+    /// A booking that the caller is a party of, with its notes, and the address while it is confirmed.
     ///
     /// # Errors
     /// `NotFound`.

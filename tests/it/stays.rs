@@ -60,6 +60,37 @@ async fn a_request_sets_the_money_aside_and_the_hosts_yes_takes_it() {
     assert_eq!((payment.state, payment.captured_minor), (PaymentState::Succeeded, payment.amount_minor));
     assert_eq!(status_of(&host, &booking, "accept").await, 409, "answered once");
     assert_eq!(ada.booking(booking.id).await.address, home.address, "a confirmed guest finds the house");
+    act(&ada, &booking, "cancel").await;
+    assert_eq!(ada.booking(booking.id).await.address, None, "P8: whoever does not come need not know where the home is by then");
+}
+
+#[tokio::test]
+async fn who_has_paid_nothing_is_promised_nothing_back() {
+    let hub = Hub::start().await;
+    let (host, ada) = (hub.guest("helga").await, hub.guest("ada").await);
+    let home = list_home(&host).await;
+    let booking = ada.hold_and_book(&home, nights(40, 2)).await;
+    let terms = format!("/bookings/{}/cancellation/", booking.id);
+    let told: Cancellation = ada.get(&terms).send().await.expect_json(200);
+    assert_eq!((told.refund_minor, told.of_stay_minor, told.of_fee_minor, told.of_taxes_minor), (0, 0, 0, 0));
+    ada.pay(&booking, "pm_card_visa").await.unwrap();
+    let told: Cancellation = ada.get(&terms).send().await.expect_json(200);
+    assert_eq!(told.refund_minor, booking.quote.total_minor);
+}
+
+#[tokio::test]
+async fn requests_that_wait_for_their_hosts_do_not_count_as_holds_also_after_a_restart() {
+    let mut hub = Hub::with("--max-active-holds 1").await;
+    let (host, mut ada) = (hub.guest("helga").await, hub.guest("ada").await);
+    let home = home_on_request(&host).await;
+    assert_eq!(paid(&ada, &home, 3, 2).await.state, BookingState::Requested);
+    hub.restart().await;
+    ada.reconnect(hub.address).await;
+    let held = ada.hold(&home, nights(6, 2)).await.unwrap();
+    hub.restart().await;
+    ada.reconnect(hub.address).await;
+    refused(ada.hold(&home, nights(9, 2)).await, ErrorCode::HoldLimit);
+    ada.release(&held).await.unwrap();
 }
 
 #[tokio::test]

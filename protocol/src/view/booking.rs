@@ -109,7 +109,7 @@ pub struct Booking {
     /// What somebody wrote to the departure; only where the booking itself is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check_out_note: Option<String>,
-    /// Street and number of the home, once it is confirmed; only where the booking itself is read.
+    /// Street and number of the home, from the confirmation to the departure; only where the booking itself is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     /// What the host is paid, for the host alone; only where the booking itself is read.

@@ -115,6 +115,9 @@ impl Calendar {
             AnswerAlteration::Withdraw => draft.end_alteration(&mut deal, AlterationEnd::Withdrawn),
             AnswerAlteration::Accept { payment } => {
                 refuse_unalterable(&deal.booking, now)?;
+                // What could be proposed may be too late by now.
+                let out_of_time = self.refuse_out_of_time(&deal.booking, alteration.quote.stay, now);
+                out_of_time.map_err(|_| Refusal::InvalidState { state: "out_of_time" })?;
                 if alteration.state != AlterationState::Proposed {
                     return Err(Refusal::InvalidState { state: alteration.state.name() });
                 }
@@ -128,18 +131,25 @@ impl Calendar {
     }
 
     fn refuse_against_rules(&self, booking: &Booking, by: Party, ask: AlterStay, now: Timestamp) -> Result<(), Refusal> {
+        self.refuse_out_of_time(booking, ask.stay, now)?;
         let (terms, today) = (&self.listing.terms, self.listing.today(now));
-        let has_begun = matches!(booking.state, BookingState::CheckedIn { .. }) || today > booking.stay().check_in();
-        if has_begun && ask.stay.check_in() != booking.stay().check_in() {
-            return Err(Refusal::Invalid { field: "check_in", reason: "the stay has begun" });
-        }
-        if ask.stay.check_out() <= today {
-            return Err(Refusal::RuleViolated { rule: Rule::NotInThePast, limit: i64::from(today.epoch_day()) });
-        }
         match by {
-            Party::Guest if !has_begun => terms.accepts(ask.stay, ask.guests, today),
+            Party::Guest if !has_begun(booking, today) => terms.accepts(ask.stay, ask.guests, today),
             Party::Guest | Party::Host => terms.takes(ask.guests),
         }
+    }
+
+    /// A stay that has begun keeps its first day, and none is moved to where it would have begun, or would be over.
+    fn refuse_out_of_time(&self, booking: &Booking, stay: Stay, now: Timestamp) -> Result<(), Refusal> {
+        let today = self.listing.today(now);
+        let is_moved = stay.check_in() != booking.stay().check_in();
+        if is_moved && has_begun(booking, today) {
+            return Err(Refusal::Invalid { field: "check_in", reason: "the stay has begun" });
+        }
+        if (is_moved && stay.check_in() < today) || stay.check_out() <= today {
+            return Err(Refusal::RuleViolated { rule: Rule::NotInThePast, limit: i64::from(today.epoch_day()) });
+        }
+        Ok(())
     }
 
     /// Another claim's nights, and the days of preparation beside them.
@@ -191,7 +201,10 @@ impl Draft<'_> {
             return Ok(());
         }
         let Some(alteration) = deal.booking.alteration.clone() else { return Ok(()) };
-        if alteration.live(self.now).is_err() || refuse_unalterable(&deal.booking, self.now).is_err() {
+        let is_too_late = alteration.live(self.now).is_err()
+            || refuse_unalterable(&deal.booking, self.now).is_err()
+            || self.calendar.refuse_out_of_time(&deal.booking, alteration.quote.stay, self.now).is_err();
+        if is_too_late {
             self.end_alteration(deal, AlterationEnd::Expired);
             return Ok(());
         }
@@ -246,6 +259,11 @@ impl Draft<'_> {
         let event = Event::AlterationEnded { booking: deal.booking.id, number: alteration.number, by: alteration.by, end };
         self.tell_parties(&mut deal.booking, &event);
     }
+}
+
+/// Whether the guest is there, or should have been since yesterday.
+fn has_begun(booking: &Booking, today: Date) -> bool {
+    matches!(booking.state, BookingState::CheckedIn { .. }) || today > booking.stay().check_in()
 }
 
 /// Only a stay that is to come, or under way, changes.

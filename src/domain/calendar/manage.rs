@@ -70,11 +70,10 @@ impl Calendar {
     pub fn delete(&self, by: UserId, now: Timestamp) -> Result<Decision<Listing>, Refusal> {
         self.own_listing(by)?;
         let mut draft = Draft::after_expiry(self, now)?;
-        let today = self.listing.today(now);
         for claim in self.in_order() {
             match claim {
                 Claim::Hold(hold) if !draft.has_freed(hold.id) => return Err(Refusal::InvalidState { state: "held" }),
-                Claim::Booked(deal) if !draft.has_freed(deal.booking.id) && deal.booking.stay().check_out() > today => {
+                Claim::Booked(deal) if !draft.has_freed(deal.booking.id) && now < deal.booking.times.check_out_at => {
                     return Err(Refusal::InvalidState { state: "booked" });
                 }
                 Claim::Hold(_) | Claim::Booked(_) => {}

@@ -95,6 +95,9 @@ impl Draft<'_> {
             deal.booking.payout = payout;
             self.write(Write::AddJob(Job::pay_out(deal.booking.id, self.now)));
             self.tell_payout(deal);
+        } else if difference != Shares::ZERO {
+            // Nothing for the host, but the booking is otherwise; and without an event nothing would guard it.
+            self.tell_updated(&mut deal.booking);
         }
     }
 

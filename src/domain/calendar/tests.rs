@@ -1,5 +1,6 @@
 //! Rows of cases for each rule; random histories are in `history`.
 
+mod alter;
 mod history;
 mod host;
 mod reviews;

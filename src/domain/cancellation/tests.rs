@@ -3,7 +3,7 @@
 use latchkey_protocol::{BookingId, PaymentId, PropertyId, UserId};
 
 use super::*;
-use crate::domain::booking::{BookingState, BookingTerms, StayTimes};
+use crate::domain::booking::{BookingState, BookingTerms, StayTimes, Visit};
 use crate::domain::pricing::{Line, Quote};
 use crate::domain::settlement::Payout;
 use crate::domain::{Money, Stay};
@@ -128,6 +128,10 @@ fn a_guest_who_leaves_early_pays_for_the_nights_stayed_and_one_more_and_for_clea
     let flexible = booking(CancellationPolicy::Flexible, 400 * DAY_MS);
     // Of four nights one is stayed, one is paid for besides, two go back: 200 / 440 of 22.00.
     assert_eq!(back(&flexible, CHECK_IN.plus_ms(DAY_MS), 1), (20_000, 0, 1_000));
+    // Who came before the hour has used the home, too.
+    let strict =
+        Booking { checked_in: Some(Visit { at: CHECK_IN.plus_ms(-2), note: None }), ..booking(CancellationPolicy::Strict, 400 * DAY_MS) };
+    assert_eq!(back(&strict, CHECK_IN.plus_ms(-1), 0), (0, 0, 0));
     assert_eq!(back(&flexible, CHECK_IN.plus_ms(3 * DAY_MS), 3), (0, 0, 0), "the last night is the one more");
     let moderate = booking(CancellationPolicy::Moderate, 400 * DAY_MS);
     assert_eq!(back(&moderate, CHECK_IN.plus_ms(DAY_MS), 1), (10_000, 0, 500));

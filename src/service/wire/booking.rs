@@ -8,7 +8,7 @@ use crate::domain::booking::{Alteration, AlterationEnd, AlterationState, Deal, P
 use crate::domain::calendar::CallOff;
 use crate::domain::cancellation::Tier;
 use crate::domain::payment::{Dispute, DisputeState};
-use crate::domain::settlement::Payout;
+use crate::domain::settlement::{Payout, Shares};
 use crate::domain::{Booking, BookingState, Payment, PaymentState, Timestamp};
 
 pub(super) const fn booking_state(state: BookingState) -> view::BookingState {
@@ -99,17 +99,22 @@ pub fn booking(booking: &Booking) -> view::Booking {
     }
 }
 
-/// A booking as one of its parties reads it: with notes, the address once it is confirmed, and the payout for the host.
+/// A booking as one of its parties reads it: with notes, the address while it is confirmed, and the payout for the host.
 #[must_use]
 pub fn booking_details(of: &Booking, party: Party, address: Option<String>) -> view::Booking {
     let note = |visit: &Option<Visit>| visit.as_ref().and_then(|visit| visit.note.clone());
     view::Booking {
         check_in_note: note(&of.checked_in),
         check_out_note: note(&of.checked_out),
-        address: address.filter(|_| of.confirmed_at.is_some()),
+        address: address.filter(|_| is_awaited(of)),
         payout: Some(payout(of)).filter(|_| party == Party::Host && of.confirmed_at.is_some()),
         ..booking(of)
     }
+}
+
+/// Whether the guest must find the way: whoever called it off, or has left, need not know where the home is now.
+const fn is_awaited(booking: &Booking) -> bool {
+    matches!(booking.state, BookingState::Confirmed { .. } | BookingState::CheckedIn { .. })
 }
 
 fn payout(booking: &Booking) -> view::Payout {
@@ -139,9 +144,12 @@ fn alteration(alteration: &Alteration, booking: &Booking) -> view::Alteration {
     }
 }
 
-/// What calling a booking off would mean.
+/// What calling a booking off would mean; nothing goes back of what nobody has paid or set aside.
 #[must_use]
-pub fn cancellation(booking: &Booking, terms: &CallOff) -> view::Cancellation {
+pub fn cancellation(deal: &Deal, terms: &CallOff) -> view::Cancellation {
+    let booking = &deal.booking;
+    let is_paid = deal.payment.captured_minor > 0 || deal.payment.state == PaymentState::RequiresCapture;
+    let returned = if is_paid { terms.returned } else { Shares::ZERO };
     view::Cancellation {
         booking: booking.id,
         policy: booking.terms.policy,
@@ -152,10 +160,10 @@ pub fn cancellation(booking: &Booking, terms: &CallOff) -> view::Cancellation {
             Tier::NoNights => view::RefundTier::NoNights,
         },
         currency: booking.quote.total.currency.code().to_owned(),
-        refund_minor: terms.returned.total_minor(),
-        of_stay_minor: terms.returned.host_minor,
-        of_fee_minor: terms.returned.fee_minor,
-        of_taxes_minor: terms.returned.taxes_minor,
+        refund_minor: returned.total_minor(),
+        of_stay_minor: returned.host_minor,
+        of_fee_minor: returned.fee_minor,
+        of_taxes_minor: returned.taxes_minor,
         everything_until: terms.schedule.everything_until.map(Timestamp::epoch_ms),
         half_until: terms.schedule.half_until.map(Timestamp::epoch_ms),
     }

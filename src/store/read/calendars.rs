@@ -41,6 +41,7 @@ struct LeaseRow {
     property: Uuid,
     guest: Uuid,
     until: i64,
+    state: String,
 }
 
 /// A lease that is live, or should have been ended.
@@ -54,8 +55,8 @@ pub struct Lease {
     pub guest: UserId,
     /// Its end.
     pub until: Timestamp,
-    /// A hold, or else a booking that waits for its payment.
-    pub is_hold: bool,
+    /// Whether no money is set aside for it yet: a hold, or a booking that waits for its payment.
+    pub is_unpaid: bool,
 }
 
 impl Store {
@@ -113,25 +114,23 @@ impl Store {
         // A range's bounds cannot be bound as variables here; this one is made of hexadecimal digits.
         let from = first_id_of(oldest);
         let text = format!(
-            "SELECT id, property, guest, until FROM hold:{0}.. WHERE state = 'active'; \
-             SELECT id, property, guest, until FROM booking:{0}.. WHERE state IN ['pending_payment', 'requested']",
+            "SELECT id, property, guest, until, state FROM hold:{0}.. WHERE state = 'active'; \
+             SELECT id, property, guest, until, state FROM booking:{0}.. WHERE state IN ['pending_payment', 'requested']",
             from.to_sql()
         );
         let mut answers = self.database().query(text, variables([])).await?.check()?;
         let holds: Vec<LeaseRow> = answers.take(0)?;
         let bookings: Vec<LeaseRow> = answers.take(1)?;
-        let lease = |is_hold| {
-            move |row: LeaseRow| {
-                Ok(Lease {
-                    claim: id_of(&row.id)?,
-                    property: StoredId::from_uuid(row.property),
-                    guest: StoredId::from_uuid(row.guest),
-                    until: Timestamp::from_epoch_ms(row.until),
-                    is_hold,
-                })
-            }
+        let lease = |row: LeaseRow| {
+            Ok(Lease {
+                claim: id_of(&row.id)?,
+                property: StoredId::from_uuid(row.property),
+                guest: StoredId::from_uuid(row.guest),
+                until: Timestamp::from_epoch_ms(row.until),
+                is_unpaid: row.state != "requested",
+            })
         };
-        holds.into_iter().map(lease(true)).chain(bookings.into_iter().map(lease(false))).collect()
+        holds.into_iter().chain(bookings).map(lease).collect()
     }
 }
 

@@ -22,6 +22,9 @@ pub(super) struct Stored {
 
 impl Stored {
     pub(super) fn write(&mut self, changes: &Changes) {
+        let replaces = |write: &Write| matches!(write, Write::SetBooking(_) | Write::SetPayment(_) | Write::SetHold(_));
+        let is_guarded = changes.events.iter().any(|event| event.seq.is_some());
+        assert!(is_guarded || !changes.writes.iter().any(replaces), "nothing guards what is replaced: {changes:?}");
         // As the transaction does it: deletes before inserts.
         for write in &changes.writes {
             if let Write::FreeNight(_, date) = write {
