@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use anyhow::{Result, bail};
 use latchkey_protocol::error::WireError;
 use latchkey_protocol::event::Event;
-use latchkey_protocol::server::{Ended, GoAway, Hello};
+use latchkey_protocol::server::{Ended, GoAway, Heartbeat, Hello, TokenExpiring};
 use latchkey_protocol::{EpochMs, Seq, Topic};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -27,6 +27,10 @@ pub(crate) enum Frame<'a> {
     GoAway(GoAway),
     /// A topic is followed no longer.
     Ended(Ended),
+    /// Where the followed topics are.
+    Heartbeat(Heartbeat),
+    /// The token ends soon; the load tester logs in again when it has.
+    TokenExpiring,
 }
 
 /// An event as it was pushed.
@@ -36,6 +40,8 @@ pub(crate) struct Push<'a> {
     pub(crate) topic: Topic,
     /// Its number there.
     pub(crate) seq: Seq,
+    /// The first of the events that it stands for, if there are several.
+    pub(crate) from_seq: Option<Seq>,
     /// Its `type`.
     pub(crate) kind: Cow<'a, str>,
     /// Its `data`.
@@ -65,6 +71,7 @@ pub(crate) fn read_event(kind: &str, data: &str) -> Result<Event> {
 struct Fields<'a> {
     topic: Option<Topic>,
     seq: Option<Seq>,
+    from_seq: Option<Seq>,
     #[serde(rename = "type", borrow)]
     kind: Option<Cow<'a, str>>,
     at: Option<EpochMs>,
@@ -77,6 +84,8 @@ struct Fields<'a> {
     hello: Option<Hello>,
     goaway: Option<GoAway>,
     ended: Option<Ended>,
+    heartbeat: Option<Heartbeat>,
+    token_expiring: Option<TokenExpiring>,
 }
 
 impl<'a> Frame<'a> {
@@ -87,14 +96,16 @@ impl<'a> Frame<'a> {
     pub(crate) fn parse(text: &'a str) -> Result<Self> {
         let Ok(fields) = serde_json::from_str::<Fields<'a>>(text) else { bail!("unreadable frame {}", excerpt(text)) };
         match fields {
-            Fields { topic: Some(topic), seq: Some(seq), kind: Some(kind), at: Some(_), data: Some(data), .. } => {
-                Ok(Self::Push(Push { topic, seq, kind, data }))
+            Fields { topic: Some(topic), seq: Some(seq), from_seq, kind: Some(kind), at: Some(_), data: Some(data), .. } => {
+                Ok(Self::Push(Push { topic, seq, from_seq, kind, data }))
             }
             Fields { id: Some(id), ok: Some(body), error: None, .. } => Ok(Self::Reply { id, outcome: Ok(body) }),
             Fields { id: Some(id), ok: None, error: Some(error), .. } => Ok(Self::Reply { id, outcome: Err(error) }),
             Fields { hello: Some(hello), .. } => Ok(Self::Hello(hello)),
             Fields { goaway: Some(goaway), .. } => Ok(Self::GoAway(goaway)),
             Fields { ended: Some(ended), .. } => Ok(Self::Ended(ended)),
+            Fields { heartbeat: Some(heartbeat), .. } => Ok(Self::Heartbeat(heartbeat)),
+            Fields { token_expiring: Some(TokenExpiring { .. }), .. } => Ok(Self::TokenExpiring),
             _ => bail!("unexpected frame {}", excerpt(text)),
         }
     }
@@ -124,6 +135,7 @@ mod tests {
         let push = latchkey_protocol::server::Push {
             topic: PROPERTY.parse().unwrap(),
             seq: 42,
+            from_seq: None,
             kind: "availability.changed".to_owned(),
             at: 1_790_000_000_000,
             data,
@@ -145,6 +157,13 @@ mod tests {
 
         let text = written(&ServerMessage::GoAway { goaway: GoAway { after_ms: 5 } });
         assert!(matches!(Frame::parse(&text).unwrap(), Frame::GoAway(GoAway { after_ms: 5 })));
+
+        let heartbeat = Heartbeat { now: 1, heads: [(PROPERTY.parse().unwrap(), 42)].into() };
+        let text = written(&ServerMessage::Heartbeat { heartbeat: heartbeat.clone() });
+        assert!(matches!(Frame::parse(&text).unwrap(), Frame::Heartbeat(read) if read == heartbeat));
+
+        let text = written(&ServerMessage::TokenExpiring { token_expiring: TokenExpiring { expires_at: 5 } });
+        assert!(matches!(Frame::parse(&text).unwrap(), Frame::TokenExpiring));
 
         let ended = Ended { topic: "property:01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap(), error };
         let text = written(&ServerMessage::Ended { ended: ended.clone() });

@@ -94,6 +94,8 @@ pub(crate) trait Observer: Send + Sync + 'static {
     fn started(&self, _start: &Subscribed) {}
     /// An event came; its sequence has been checked already.
     fn pushed(&self, _push: &Push<'_>, _received_at: Instant) {}
+    /// One push came for so many events, since this client did not keep up.
+    fn conflated(&self, _events: u64) {}
     /// The hub could not resume a topic after `last`: forget it and start from this snapshot.
     fn reset(&self, _last: Seq, start: &Subscribed) {
         self.started(start);

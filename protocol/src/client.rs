@@ -27,10 +27,13 @@ pub struct Envelope<C, D> {
 
 /// The commands, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
     /// [`Authenticate`]; answered by [`crate::server::Authenticated`]. The first command of everyone but anonymous watchers.
     Authenticate,
+    /// [`Authenticate`] with a newer token of the same user, on a connection that goes on; answered by [`crate::server::Authenticated`].
+    Refresh,
     /// [`Subscribe`]; answered by [`crate::server::Subscribed`].
     Subscribe,
     /// [`Unsubscribe`]; answered by `{}`.
@@ -53,12 +56,22 @@ pub enum Command {
     Pay,
     /// [`BookingRef`], with a key; answered by [`crate::view::Booking`].
     Cancel,
+    /// [`SendMessage`], with a key; answered by [`crate::view::Message`].
+    #[serde(rename = "message.send")]
+    SendMessage,
+    /// [`ReadMessages`]; answered by [`crate::view::Thread`].
+    #[serde(rename = "message.read")]
+    ReadMessages,
+    /// [`crate::rest::ReadNotifications`]; answered by [`crate::view::UnreadCount`].
+    #[serde(rename = "notification.read")]
+    ReadNotifications,
 }
 
 impl Command {
     /// Every command.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::Authenticate,
+        Self::Refresh,
         Self::Subscribe,
         Self::Unsubscribe,
         Self::Resume,
@@ -70,6 +83,9 @@ impl Command {
         Self::Book,
         Self::Pay,
         Self::Cancel,
+        Self::SendMessage,
+        Self::ReadMessages,
+        Self::ReadNotifications,
     ];
 
     /// The name in `cmd`.
@@ -77,6 +93,7 @@ impl Command {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Authenticate => "authenticate",
+            Self::Refresh => "refresh",
             Self::Subscribe => "subscribe",
             Self::Unsubscribe => "unsubscribe",
             Self::Resume => "resume",
@@ -88,6 +105,9 @@ impl Command {
             Self::Book => "book",
             Self::Pay => "pay",
             Self::Cancel => "cancel",
+            Self::SendMessage => "message.send",
+            Self::ReadMessages => "message.read",
+            Self::ReadNotifications => "notification.read",
         }
     }
 
@@ -100,6 +120,7 @@ impl Command {
 
 /// Who the connection speaks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Authenticate {
     /// An access token from `/auth/login/` or `/auth/refresh/`.
@@ -108,6 +129,7 @@ pub struct Authenticate {
 
 /// Follow a topic: a snapshot now, every later event as a push.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Subscribe {
     /// Which one.
@@ -116,6 +138,7 @@ pub struct Subscribe {
 
 /// Stop following a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Unsubscribe {
     /// Which one.
@@ -124,6 +147,7 @@ pub struct Unsubscribe {
 
 /// Follow topics again after a reconnect, from the last event seen of each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Resume {
     /// The database's epoch from the `hello` of the connection that saw those events.
@@ -166,6 +190,7 @@ pub struct HoldDates {
 
 /// Names one's own hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HoldRef {
     /// Which hold.
@@ -190,10 +215,33 @@ pub struct BookHold {
 
 /// Names a booking one is a party of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BookingRef {
     /// Which booking.
     pub booking: BookingId,
+}
+
+/// Write to the other side of a booking.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = SendMessageTo))]
+#[serde(deny_unknown_fields)]
+pub struct SendMessage {
+    /// Of which booking.
+    pub booking: BookingId,
+    /// What is written: 1 to 4000 characters, of control characters only line feed and tab.
+    pub text: String,
+}
+
+/// Say how far one has read a thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ReadMessagesOf))]
+#[serde(deny_unknown_fields)]
+pub struct ReadMessages {
+    /// The thread of which booking.
+    pub booking: BookingId,
+    /// The number of the last message that was read. One that is lower than before changes nothing.
+    pub up_to: u64,
 }
 
 /// Pay for one's own booking.

@@ -11,6 +11,7 @@ use crate::words::NotificationKind;
 ///
 /// Events name things by id and carry no personal text, so that erasing a user leaves the log whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", content = "data")]
 pub enum Event {
     /// On `property:{id}`: the home was listed. Always its topic's first event.
@@ -31,6 +32,10 @@ pub enum Event {
     /// On `property:{id}`: nights changed their state. It never says who did it.
     #[serde(rename = "availability.changed")]
     AvailabilityChanged(NightRange),
+    /// On `property:{id}`, to a client that reads slowly, with `from_seq`: what several `availability.changed` together came to. It is never stored
+    /// and never replayed.
+    #[serde(rename = "availability.conflated")]
+    AvailabilityConflated(NightRanges),
     /// On the guest's inbox: a hold ran out.
     #[serde(rename = "hold.expired")]
     HoldExpired(HoldNotice),
@@ -137,6 +142,7 @@ impl Event {
             Self::PropertyUnlisted(_) => "property.unlisted",
             Self::PropertyDeleted(_) => "property.deleted",
             Self::AvailabilityChanged(_) => "availability.changed",
+            Self::AvailabilityConflated(_) => "availability.conflated",
             Self::HoldExpired(_) => "hold.expired",
             Self::BookingCreated(_) => "booking.created",
             Self::BookingConfirmed(_) => "booking.confirmed",
@@ -172,8 +178,17 @@ impl Event {
     }
 }
 
+/// Nights that changed their state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NightRanges {
+    /// In order; no night is in two of them.
+    pub nights: Vec<NightRange>,
+}
+
 /// Names a home.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PropertyRef {
     /// Which one.
     pub property: PropertyId,
@@ -181,6 +196,7 @@ pub struct PropertyRef {
 
 /// Names a home as it was after a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PropertyVersion {
     /// Which one.
     pub property: PropertyId,
@@ -190,6 +206,7 @@ pub struct PropertyVersion {
 
 /// Names an account as it was after a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AccountVersion {
     /// Whose.
     pub user: UserId,
@@ -199,6 +216,7 @@ pub struct AccountVersion {
 
 /// Names a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SessionRef {
     /// Which one.
     pub session: SessionId,
@@ -206,6 +224,7 @@ pub struct SessionRef {
 
 /// What became of a hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HoldNotice {
     /// Which hold.
     pub hold: HoldId,
@@ -215,6 +234,7 @@ pub struct HoldNotice {
 
 /// What became of a booking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BookingNotice {
     /// Which booking.
     pub booking: BookingId,
@@ -229,6 +249,7 @@ pub struct BookingNotice {
 
 /// Names a booking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = BookingMention))]
 pub struct BookingRef {
     /// Which one.
     pub booking: BookingId,
@@ -238,6 +259,7 @@ pub struct BookingRef {
 
 /// A proposal to change a stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AlterationNotice {
     /// Of which booking.
     pub booking: BookingId,
@@ -251,6 +273,7 @@ pub struct AlterationNotice {
 
 /// What became of a proposal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AlterationEnded {
     /// Of which booking.
     pub booking: BookingId,
@@ -262,6 +285,7 @@ pub struct AlterationEnded {
 
 /// What became of a payout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PayoutNotice {
     /// For which booking.
     pub booking: BookingId,
@@ -275,6 +299,7 @@ pub struct PayoutNotice {
 
 /// What became of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PaymentNotice {
     /// Which payment.
     pub payment: PaymentId,
@@ -293,6 +318,7 @@ pub struct PaymentNotice {
 
 /// Somebody wrote to the other side of a booking. Never the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MessageNotice {
     /// In the thread of which booking.
     pub booking: BookingId,
@@ -304,6 +330,7 @@ pub struct MessageNotice {
 
 /// How far somebody has read a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MessagesRead {
     /// The thread of which booking.
     pub booking: BookingId,
@@ -315,6 +342,7 @@ pub struct MessagesRead {
 
 /// A new notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NotificationNotice {
     /// Which.
     pub notification: NotificationId,
@@ -326,6 +354,7 @@ pub struct NotificationNotice {
 
 /// Notifications that are read now: all up to one, or those that are listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NotificationsRead {
     /// This one and all before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -337,6 +366,7 @@ pub struct NotificationsRead {
 
 /// That one side has written its review, and nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReviewSubmitted {
     /// Of which stay.
     pub booking: BookingId,
@@ -348,6 +378,7 @@ pub struct ReviewSubmitted {
 
 /// What became of a published review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReviewNotice {
     /// Which.
     pub review: ReviewId,
@@ -367,6 +398,7 @@ pub struct ReviewNotice {
 
 /// What a home's reviews come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HomeRating {
     /// The home's version now.
     pub version: i64,

@@ -10,6 +10,8 @@ pub mod close;
 pub mod date;
 pub mod error;
 pub mod event;
+#[cfg(test)]
+mod examples;
 pub mod id;
 #[cfg(feature = "openapi")]
 mod openapi;

@@ -12,10 +12,11 @@ use crate::{EpochMs, Seq};
 
 /// The first frame of every connection: `{"hello":{…}}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Hello {
     /// Names this database's history; a restore changes it, and `resume` with another one gives `reset`.
     pub epoch: String,
-    /// A ping goes out whenever this long has passed in silence, in milliseconds.
+    /// A [`Heartbeat`] comes this often, and a ping whenever the server has heard nothing for as long, in milliseconds.
     pub heartbeat_ms: u64,
     /// The server's clock.
     pub now: EpochMs,
@@ -46,6 +47,16 @@ pub enum ServerMessage<B> {
         /// The notice.
         ended: Ended,
     },
+    /// `{"heartbeat":{"now":…,"heads":{"property:…":42}}}`.
+    Heartbeat {
+        /// The notice.
+        heartbeat: Heartbeat,
+    },
+    /// `{"token_expiring":{"expires_at":…}}`.
+    TokenExpiring {
+        /// The notice.
+        token_expiring: TokenExpiring,
+    },
 }
 
 /// A command was done.
@@ -59,6 +70,7 @@ pub struct OkReply<B> {
 
 /// A command was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ErrReply {
     /// The command's `id`; null if the message was too broken to have one.
     pub id: Option<u64>,
@@ -67,12 +79,18 @@ pub struct ErrReply {
 }
 
 /// An event of a topic. `type` and `data` are those of [`crate::event::Event`].
+///
+/// With `from_seq` it stands for every event from that one to `seq`: a client that reads slowly is told what became of a home's nights in one
+/// frame, `availability.conflated`, instead of in each of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Push<B> {
     /// Of which topic.
     pub topic: Topic,
     /// Its number there.
     pub seq: Seq,
+    /// The first of the events that this one stands for, if there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_seq: Option<Seq>,
     /// What happened.
     #[serde(rename = "type")]
     pub kind: String,
@@ -87,6 +105,7 @@ pub struct Push<B> {
 /// A home that its host took back, that is gone, or whose host was suspended or left: `property.unlisted` or `property.deleted` came before.
 /// It is the topic's last frame; subscribe anew to find out whether it can be followed again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Ended {
     /// Which topic.
     pub topic: Topic,
@@ -96,13 +115,35 @@ pub struct Ended {
 
 /// The server will close this connection; reconnect elsewhere after the delay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GoAway {
     /// How long to wait before reconnecting, in milliseconds; spread over clients.
     pub after_ms: u64,
 }
 
-/// Reply to `authenticate`.
+/// Sent every `heartbeat_ms` of [`Hello`].
+///
+/// It comes after every push up to these heads: a client that has seen less of a topic has lost something on the way, and resumes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Heartbeat {
+    /// The server's clock.
+    pub now: EpochMs,
+    /// The newest event of each topic that the connection follows.
+    pub heads: BTreeMap<Topic, Seq>,
+}
+
+/// The token ends soon: `refresh` with a new one, or the connection is closed with 4011.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TokenExpiring {
+    /// When.
+    pub expires_at: EpochMs,
+}
+
+/// Reply to `authenticate` and `refresh`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Authenticated {
     /// Who the connection speaks for.
     pub user: UserId,
@@ -114,6 +155,7 @@ pub struct Authenticated {
 
 /// Reply to `ping`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Pong {
     /// The server's clock.
     pub now: EpochMs,
@@ -123,6 +165,7 @@ pub struct Pong {
 ///
 /// One who followed the topic already may have had some of them before this reply: begin again from here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Subscribed {
     /// Which topic.
     pub topic: Topic,
@@ -134,6 +177,7 @@ pub struct Subscribed {
 
 /// A topic's state, in the shape its kind has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Snapshot {
     /// Of `property:{id}`.
@@ -149,6 +193,7 @@ pub enum Snapshot {
 /// A topic is followed from the moment its missed events are out, so events above its `head` may have been pushed before this
 /// reply as well. A client keeps its place by the pushes and never moves it back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Resumed {
     /// What became of each topic.
     pub topics: BTreeMap<Topic, Resumption>,
@@ -156,6 +201,7 @@ pub struct Resumed {
 
 /// How a topic goes on after a reconnect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Resumption {
     /// Every event up to this one was sent; later ones follow as pushes, or came already.

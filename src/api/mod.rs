@@ -3,6 +3,7 @@
 //! A handler translates, calls a service, translates back. Nothing here touches the store's data or decides a rule.
 
 mod address;
+pub mod asyncapi;
 pub mod body;
 mod json;
 pub mod layers;

@@ -93,7 +93,10 @@ pub fn document() -> OpenApi {
 #[must_use]
 pub fn text() -> String {
     let mut document = serde_json::to_value(document()).expect("an OpenAPI document is JSON");
-    inline_numbers(&mut document);
+    if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
+        inline_numbers(schemas);
+    }
+    replace_references(&mut document);
     let paths = document.pointer_mut("/paths").and_then(Value::as_object_mut).into_iter().flat_map(serde_json::Map::values_mut);
     let operations = paths.filter_map(Value::as_object_mut).flat_map(serde_json::Map::values_mut);
     let parameters = operations.filter_map(|operation| operation.get_mut("parameters")?.as_array_mut()).flatten();
@@ -106,12 +109,10 @@ pub fn text() -> String {
 /// Components that are only another name for a number, since utoipa does not see through type aliases.
 const NUMBERS: [&str; 2] = ["i64", "u64"];
 
-/// Writes numbers where they stand.
-fn inline_numbers(value: &mut Value) {
-    if let Some(schemas) = value.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
-        schemas.retain(|name, _| !NUMBERS.contains(&name.as_str()));
-    }
-    replace_references(value);
+/// Writes numbers where they stand, instead of as schemas of their own.
+pub(super) fn inline_numbers(schemas: &mut serde_json::Map<String, Value>) {
+    schemas.retain(|name, _| !NUMBERS.contains(&name.as_str()));
+    schemas.values_mut().for_each(replace_references);
 }
 
 fn replace_references(value: &mut Value) {

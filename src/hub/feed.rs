@@ -270,6 +270,12 @@ impl FeedState {
         }
     }
 
+    /// The newest event that an attached subscriber was given, or has seen elsewhere.
+    pub(super) fn head_of(&self, id: SubscriberId) -> Option<Seq> {
+        let at = self.attached.binary_search_by_key(&id, |other| other.id).ok()?;
+        Some(self.head.max(self.attached[at].after))
+    }
+
     /// Whether a subscriber is attached.
     pub(super) fn is_attached(&self, id: SubscriberId) -> bool {
         self.attached.binary_search_by_key(&id, |other| other.id).is_ok()

@@ -177,6 +177,12 @@ impl Hub {
         self.inner.known(topic).is_some_and(|feed| feed.state().is_attached(subscriber))
     }
 
+    /// The newest event of a topic that was delivered to a subscriber, or that it had seen before; nothing if it is not attached.
+    #[must_use]
+    pub fn head_of(&self, topic: Topic, subscriber: SubscriberId) -> Option<Seq> {
+        self.inner.known(topic)?.state().head_of(subscriber)
+    }
+
     /// Forgets feeds that nobody has watched for a while. Called every few seconds.
     pub fn sweep(&self, now: EpochMs) {
         let idle_ms = self.inner.limits.feed_idle_ms;

@@ -20,6 +20,32 @@ fn the_openapi_document_is_what_the_operations_say() {
 }
 
 #[test]
+fn the_documents_of_the_live_protocol_are_what_its_types_say() {
+    let schema = serde_json::to_string_pretty(&latchkey::api::asyncapi::schema()).unwrap();
+    is_current("protocol/schema/latchkey.json", &format!("{schema}\n"));
+    let document = serde_norway::to_string(&latchkey::api::asyncapi::document()).unwrap();
+    is_current(
+        "protocol/asyncapi.yaml",
+        &format!("# Made from the types by `LATCHKEY_WRITE_DOCUMENTS=1 cargo test --test it documents`.\n{document}"),
+    );
+}
+
+#[test]
+fn every_message_of_the_live_protocol_has_its_example() {
+    let schema = latchkey::api::asyncapi::schema();
+    let examples: serde_json::Map<String, serde_json::Value> = serde_json::from_str(latchkey::api::asyncapi::EXAMPLES).unwrap();
+    let frames = ["ClientMessage", "ServerMessage"].into_iter().flat_map(|side| {
+        let frames = schema["$defs"][side].as_object().unwrap().values().next().unwrap().as_array().unwrap();
+        frames.iter().map(|frame| frame["$ref"].as_str().unwrap().trim_start_matches("#/$defs/").to_owned())
+    });
+    let mut named: Vec<String> = frames.collect();
+    named.sort();
+    let mut known: Vec<&String> = examples.keys().collect();
+    known.sort();
+    assert_eq!(named.iter().collect::<Vec<_>>(), known);
+}
+
+#[test]
 fn every_operation_says_what_it_does_and_has_a_name_of_its_own() {
     let operations = latchkey::api::rest::operations();
     for operation in &operations {

@@ -19,6 +19,7 @@ mod jobs;
 mod journey;
 mod keys;
 mod leases;
+mod live;
 mod loadtest;
 mod mail;
 mod matrix;

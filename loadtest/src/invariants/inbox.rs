@@ -37,6 +37,7 @@ impl Step {
             | Event::PropertyUnlisted(_)
             | Event::PropertyDeleted(_)
             | Event::AvailabilityChanged(_)
+            | Event::AvailabilityConflated(_)
             | Event::HoldExpired(_)
             | Event::BookingCancelled(_)
             | Event::BookingRequested(_)

@@ -78,6 +78,7 @@ impl Timeline {
             | Event::ReviewPublished(_)
             | Event::ReviewHidden(_)
             | Event::ReviewShown(_) => None,
+            Event::AvailabilityConflated(_) => return Err(format!("event {seq} stands for several")),
             Event::HoldExpired(_)
             | Event::BookingCreated(_)
             | Event::BookingConfirmed(_)

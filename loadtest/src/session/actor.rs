@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use latchkey_protocol::client::{Authenticate, Command, Resume};
 use latchkey_protocol::error::WireError;
-use latchkey_protocol::server::{Resumed, Resumption, Subscribed};
+use latchkey_protocol::server::{Heartbeat, Resumed, Resumption, Subscribed};
 use latchkey_protocol::{ErrorCode, Seq, Topic};
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -296,6 +296,8 @@ impl Actor {
             Ok(Frame::Ended(ended)) => {
                 self.observer.fault(format!("{} ended: {}; no home is taken back here", ended.topic, ended.error.message));
             }
+            Ok(Frame::Heartbeat(heartbeat)) => self.compare_heads(&heartbeat),
+            Ok(Frame::TokenExpiring) => {}
             Ok(Frame::Hello(_)) => self.observer.fault("a second hello on one connection".to_owned()),
             Err(error) => self.observer.fault(error.to_string()),
         }
@@ -307,14 +309,27 @@ impl Actor {
         let Some(cursor) = self.topics.get_mut(&push.topic) else {
             return self.observer.fault(format!("event {} of {}, which is not followed", push.seq, push.topic));
         };
-        if let Err(misstep) = cursor.step(push.seq) {
+        if let Err(misstep) = cursor.step(push.from_seq.unwrap_or(push.seq)) {
             self.observer.fault(format!("{}: {misstep}", push.topic));
             if let Misstep::Again { .. } = misstep {
                 return;
             }
         }
+        *cursor = Cursor::at(push.seq);
         self.note_head(push.topic, push.seq);
-        self.observer.pushed(push, received_at);
+        match push.from_seq {
+            Some(from) => self.observer.conflated(push.seq.saturating_sub(from) + 1),
+            None => self.observer.pushed(push, received_at),
+        }
+    }
+
+    /// Whatever was pushed came before this: a topic that is further there has lost something on the way.
+    fn compare_heads(&mut self, heartbeat: &Heartbeat) {
+        for (topic, head) in &heartbeat.heads {
+            if let Some(seen) = self.topics.get(topic).map(|cursor| cursor.last()).filter(|seen| seen < head) {
+                self.observer.fault(format!("{topic}: the heartbeat is at {head}, the pushes at {seen}"));
+            }
+        }
     }
 
     fn take_reply(&mut self, id: u64, outcome: Result<String, WireError>) {

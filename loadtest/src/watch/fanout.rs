@@ -81,6 +81,10 @@ impl Observer for Fan {
         }
     }
 
+    fn conflated(&self, events: u64) {
+        self.deliveries.fetch_add(events, Ordering::Relaxed);
+    }
+
     fn pushed(&self, push: &Push<'_>, received_at: Instant) {
         let laid = self.timeline.lock().unwrap_or_else(PoisonError::into_inner).see(push.seq, &push.kind, push.data.get(), received_at);
         if let Err(what) = laid {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use latchkey_protocol::server::{Ended, ErrReply, OkReply};
-use latchkey_protocol::{Topic, WireError};
+use latchkey_protocol::server::{Ended, ErrReply, Heartbeat, OkReply, TokenExpiring};
+use latchkey_protocol::{EpochMs, Topic, WireError};
 use serde::Serialize;
 
 use super::connection::Connection;
@@ -29,6 +29,24 @@ pub(super) fn ended(topic: Topic, error: WireError) -> Bytes {
         ended: Ended,
     }
     frame::text(192, |buffer| write_json(buffer, &Notice { ended: Ended { topic, error } }))
+}
+
+/// The frame that says where the followed topics are.
+pub(super) fn heartbeat(heartbeat: Heartbeat) -> Bytes {
+    #[derive(Serialize)]
+    struct Notice {
+        heartbeat: Heartbeat,
+    }
+    frame::text(64 + 64 * heartbeat.heads.len(), |buffer| write_json(buffer, &Notice { heartbeat }))
+}
+
+/// The frame that says that the token ends soon.
+pub(super) fn token_expiring(expires_at: EpochMs) -> Bytes {
+    #[derive(Serialize)]
+    struct Notice {
+        token_expiring: TokenExpiring,
+    }
+    frame::text(64, |buffer| write_json(buffer, &Notice { token_expiring: TokenExpiring { expires_at } }))
 }
 
 /// A domain command under way. Counted against its connection until it is answered; one that is dropped unanswered (its

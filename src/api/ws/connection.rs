@@ -24,6 +24,9 @@ use crate::service::{Caller, ServiceError};
 /// A time that has not come.
 const NEVER: EpochMs = EpochMs::MIN;
 
+/// How long before its end a token is warned of, in milliseconds.
+const TOKEN_WARNING_MS: EpochMs = 30_000;
+
 /// A client's socket.
 pub(super) struct Connection {
     id: SubscriberId,
@@ -46,6 +49,12 @@ pub(super) struct Connection {
     /// Since when it follows nothing.
     aimless_since: AtomicI64,
     is_draining: AtomicBool,
+    /// When the last heartbeat was due.
+    last_beat_at: AtomicI64,
+    /// Whether one is due that the session has not sent.
+    owes_heartbeat: AtomicBool,
+    /// The end of the token that the client was warned of.
+    warned_of: AtomicI64,
 }
 
 /// What the lock guards: the only way to the socket's writing side.
@@ -75,6 +84,9 @@ impl Connection {
             has_watched: AtomicBool::new(false),
             aimless_since: AtomicI64::new(now),
             is_draining: AtomicBool::new(false),
+            last_beat_at: AtomicI64::new(now),
+            owes_heartbeat: AtomicBool::new(false),
+            warned_of: AtomicI64::new(NEVER),
         }
     }
 
@@ -247,8 +259,29 @@ impl Connection {
         self.is_draining.load(Ordering::Acquire)
     }
 
+    /// Whether a heartbeat is due; the session sends it.
+    pub(super) fn take_heartbeat(&self) -> bool {
+        self.owes_heartbeat.swap(false, Ordering::AcqRel)
+    }
+
+    /// Warns once of each token that ends soon, and has the session send a heartbeat when its time has come.
+    fn remind(&self, now: EpochMs) {
+        if let Some(Caller { expires_at, .. }) = self.caller()
+            && (now..=now + TOKEN_WARNING_MS).contains(&expires_at)
+            && self.warned_of.swap(expires_at, Ordering::Relaxed) != expires_at
+        {
+            self.send(answer::token_expiring(expires_at));
+        }
+        if now - self.last_beat_at.load(Ordering::Relaxed) >= self.terms.limits.heartbeat_ms {
+            self.last_beat_at.store(now, Ordering::Relaxed);
+            self.owes_heartbeat.store(true, Ordering::Release);
+            self.task.wake();
+        }
+    }
+
     /// Judges the connection by the clock: expired, without a name or an aim, silent. Called by the registry's sweep.
     pub(super) fn judge(&self, now: EpochMs) {
+        self.remind(now);
         let limits = &self.terms.limits;
         let silent_ms = now - self.last_heard_at.load(Ordering::Relaxed);
         let pinged_at = self.pinged_at.load(Ordering::Relaxed);

@@ -6,8 +6,8 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use latchkey_protocol::client::{AskQuote, BookHold, BookingRef, Command, HoldDates, HoldRef, Pay};
-use latchkey_protocol::{CloseCode, WireError};
+use latchkey_protocol::client::{AskQuote, BookHold, BookingRef, Command, HoldDates, HoldRef, Pay, ReadMessages, SendMessage};
+use latchkey_protocol::{CloseCode, WireError, rest};
 use serde::Serialize;
 
 use super::answer::Answer;
@@ -51,7 +51,19 @@ impl Session {
                 let ((caller, key), booking) = (change()?, parse::data::<BookingRef>(data)?);
                 self.start(id, async move { services.stays.cancel(&caller, key, booking).await });
             }
-            Command::Authenticate | Command::Subscribe | Command::Unsubscribe | Command::Resume | Command::Ping => {}
+            Command::SendMessage => {
+                let ((caller, key), SendMessage { booking, text }) = (change()?, parse::data(data)?);
+                self.start(id, async move { services.messages.send(&caller, key, booking, rest::SendMessage { text }).await });
+            }
+            Command::ReadMessages => {
+                let (caller, ReadMessages { booking, up_to }) = (self.caller_of(command)?, parse::data(data)?);
+                self.start(id, async move { services.messages.mark_read(&caller, booking, rest::ReadMessages { up_to }).await });
+            }
+            Command::ReadNotifications => {
+                let (caller, read) = (self.caller_of(command)?, parse::data::<rest::ReadNotifications>(data)?);
+                self.start(id, async move { services.notifications.mark_read(&caller, &read).await });
+            }
+            Command::Authenticate | Command::Refresh | Command::Subscribe | Command::Unsubscribe | Command::Resume | Command::Ping => {}
         }
         Ok(())
     }

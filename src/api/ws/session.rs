@@ -1,6 +1,6 @@
 //! What one connection has said so far: who it speaks for, what it follows, how fast it talks.
 //!
-//! Session commands (authenticate, subscribe, unsubscribe, resume, ping) are done here, one at a time and in order, by the
+//! Session commands (authenticate, refresh, subscribe, unsubscribe, resume, ping) are done here, one at a time and in order, by the
 //! connection's own task; nothing is read while one waits. Domain commands go to `dispatch` and run beside each other. When
 //! the session is dropped, its topics are detached; domain commands under way go on.
 
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use latchkey_protocol::client::{Authenticate, Command, Resume, Subscribe, Unsubscribe};
-use latchkey_protocol::server::{Authenticated, Hello, Pong};
+use latchkey_protocol::server::{Authenticated, Heartbeat, Hello, Pong};
 use latchkey_protocol::{CloseCode, Topic, WireError};
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +83,11 @@ impl Session {
                 let Authenticate { token } = parse::data(envelope.data)?;
                 self.authenticate(id, &token);
             }
+            Command::Refresh => {
+                let Authenticate { token } = parse::data(envelope.data)?;
+                self.connection.caller().ok_or_else(|| error::unauthenticated(command))?;
+                self.authenticate(id, &token);
+            }
             Command::Subscribe => {
                 let Subscribe { topic } = parse::data(envelope.data)?;
                 let is_new = !self.enter([topic].iter())?.is_empty();
@@ -111,7 +116,10 @@ impl Session {
             | Command::ReleaseHold
             | Command::Book
             | Command::Pay
-            | Command::Cancel => self.dispatch(command, envelope)?,
+            | Command::Cancel
+            | Command::SendMessage
+            | Command::ReadMessages
+            | Command::ReadNotifications => self.dispatch(command, envelope)?,
         }
         Ok(())
     }
@@ -176,6 +184,13 @@ impl Session {
         self.connection.set_watching(!self.topics.is_empty());
     }
 
+    /// Says where each topic is: what was delivered before is in the queue already, so the heads come after it.
+    fn beat(&self) {
+        let id = self.connection.id();
+        let heads = self.topics.iter().filter_map(|topic| Some((*topic, self.edge.hub.head_of(*topic, id)?))).collect();
+        self.connection.send(answer::heartbeat(Heartbeat { now: self.edge.terms.clock.now(), heads }));
+    }
+
     fn leave(&mut self, topic: Topic) {
         self.edge.hub.detach(topic, self.connection.id());
         self.topics.retain(|followed| *followed != topic);
@@ -220,6 +235,9 @@ impl Handler for Session {
         // Not while a topic is being attached: whether it is followed is known afterwards.
         if self.running.is_none() {
             self.forget_ended();
+        }
+        if self.connection.take_heartbeat() {
+            self.beat();
         }
         if self.connection.is_draining() && self.running.is_none() && self.connection.in_flight() == 0 {
             self.connection.close(CloseCode::Draining);

@@ -27,6 +27,7 @@ fn data(event: &wire_event::Event) -> Arc<str> {
         | wire_event::Event::PropertyUnlisted(data)
         | wire_event::Event::PropertyDeleted(data) => serde_json::to_string(data),
         wire_event::Event::AvailabilityChanged(data) => serde_json::to_string(data),
+        wire_event::Event::AvailabilityConflated(data) => serde_json::to_string(data),
         wire_event::Event::HoldExpired(data) => serde_json::to_string(data),
         wire_event::Event::BookingCreated(data)
         | wire_event::Event::BookingConfirmed(data)

@@ -9,7 +9,7 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 use latchkey_protocol::client::{Authenticate, Command, Resume, Subscribe, Unsubscribe};
-use latchkey_protocol::server::{Authenticated, Ended, GoAway, Hello, Push, Resumed, ServerMessage, Subscribed};
+use latchkey_protocol::server::{Authenticated, Ended, GoAway, Heartbeat, Hello, Push, Resumed, ServerMessage, Subscribed, TokenExpiring};
 use latchkey_protocol::{CloseCode, SUBPROTOCOL, Seq, Topic, WireError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -37,6 +37,8 @@ struct Heard {
     hello: Option<Hello>,
     goaway: Option<GoAway>,
     ended: Vec<Ended>,
+    heartbeats: Vec<Heartbeat>,
+    token_expiring: Vec<TokenExpiring>,
     replies: HashMap<u64, Reply>,
     /// Replies to messages that had no readable id.
     strays: Vec<WireError>,
@@ -194,6 +196,16 @@ impl Client {
         self.ear.wait("goaway", |heard| heard.goaway).await
     }
 
+    /// The next heartbeat.
+    pub(crate) async fn heartbeat(&self) -> Heartbeat {
+        self.ear.wait_mut("a heartbeat", |heard| (!heard.heartbeats.is_empty()).then(|| heard.heartbeats.remove(0))).await
+    }
+
+    /// The next warning that the token ends.
+    pub(crate) async fn token_expiring(&self) -> TokenExpiring {
+        self.ear.wait_mut("a warning", |heard| (!heard.token_expiring.is_empty()).then(|| heard.token_expiring.remove(0))).await
+    }
+
     /// How the connection ends, once it does.
     pub(crate) async fn end(&self) -> End {
         self.ear.wait("the end of the connection", |heard| heard.end).await
@@ -268,6 +280,8 @@ impl Heard {
             ServerMessage::Hello { hello } => self.hello = Some(hello),
             ServerMessage::GoAway { goaway } => self.goaway = Some(goaway),
             ServerMessage::Ended { ended } => self.ended.push(ended),
+            ServerMessage::Heartbeat { heartbeat } => self.heartbeats.push(heartbeat),
+            ServerMessage::TokenExpiring { token_expiring } => self.token_expiring.push(token_expiring),
         }
     }
 
