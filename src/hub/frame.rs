@@ -48,6 +48,17 @@ pub fn text(expected_bytes: usize, write_payload: impl FnOnce(&mut Vec<u8>)) -> 
     Bytes::from(buffer).slice(start..)
 }
 
+/// What is in a frame that was made here.
+#[must_use]
+pub fn payload(frame: &Bytes) -> &[u8] {
+    let header = match frame.get(1) {
+        Some(126) => 4,
+        Some(127) => HEADER_ROOM,
+        Some(_) | None => 2,
+    };
+    frame.get(header..).unwrap_or_default()
+}
+
 /// A close frame with a code and a reason, which is cut at 123 bytes.
 #[must_use]
 pub fn close(code: u16, reason: &str) -> Bytes {
@@ -64,7 +75,8 @@ pub fn close(code: u16, reason: &str) -> Bytes {
 }
 
 /// The push of an event: `{"topic":…,"seq":…,"type":…,"at":…,"data":…}`.
-pub(super) fn push(event: &StoredEvent) -> Bytes {
+#[must_use]
+pub fn push(event: &StoredEvent) -> Bytes {
     // 49 bytes of topic, the field names and two numbers come to less than 144.
     text(144 + event.kind.len() + event.data.len(), |buffer| {
         let StoredEvent { topic, seq, kind, at, data } = event;

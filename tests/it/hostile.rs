@@ -1,18 +1,26 @@
 //! P10: slow or hostile clients hurt only themselves. Each test has a neighbour who notices nothing.
 
+use std::collections::BTreeMap;
+
 use futures_util::future::join_all;
 use futures_util::{SinkExt as _, StreamExt as _};
+use http::Method;
+use http::header::IF_MATCH;
 use latchkey_protocol::error::Detail;
+use latchkey_protocol::server::{Push, ServerMessage, Subscribed};
+use latchkey_protocol::view::Property;
 use latchkey_protocol::{CloseCode, ErrorCode, PropertyId, Topic};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpSocket, TcpStream};
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::properties::plain;
 use crate::support::hub::list_home;
 use crate::support::socket::connect;
 use crate::support::watcher::assert_gapless;
-use crate::support::{Guest, Hub, nights, refused, within};
+use crate::support::{Client, Guest, Hub, fresh_key, nights, refused, within};
 
 #[tokio::test]
 async fn p10_frames_that_break_the_protocol_end_their_own_connection_with_its_code() {
@@ -122,15 +130,26 @@ async fn p10_ten_thousand_subscriptions_on_one_socket_get_two_hundred() {
     greedy.subscribe(Topic::Property(homes[0].id)).await.unwrap();
 }
 
-/// How many clients were closed for not keeping up, in this process.
-async fn slow_consumers(hub: &Hub) -> u64 {
+/// A counter of this process.
+async fn count(hub: &Hub, name: &str) -> u64 {
     let metrics = hub.rest.get("/metrics").send().await.text();
-    let line = metrics.lines().find_map(|line| line.strip_prefix("latchkey_ws_slow_consumers_total "));
-    line.map_or(0, |count| count.parse().unwrap())
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+    line.map_or(0, |count| count.trim().parse().unwrap())
+}
+
+/// Does something to the homes again and again until a counter of this process has moved.
+async fn until_counted(hub: &Hub, name: &str, again: impl AsyncFn()) {
+    let before = count(hub, name).await;
+    let counted = async {
+        while count(hub, name).await == before {
+            again().await;
+        }
+    };
+    within(name, counted).await;
 }
 
 /// Holds and gives back a night of each home, all at once.
-async fn churn(guest: &Guest, homes: &[latchkey_protocol::view::Property]) {
+async fn churn(guest: &Guest, homes: &[Property]) {
     join_all(homes.iter().map(|home| async {
         let hold = guest.hold(home, nights(300, 1)).await.unwrap();
         guest.release(&hold).await.unwrap();
@@ -138,18 +157,27 @@ async fn churn(guest: &Guest, homes: &[latchkey_protocol::view::Property]) {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p10_a_client_that_does_not_read_is_closed_while_its_neighbour_gets_everything() {
-    let hub = Hub::with("--messages-per-second 100000 --max-active-holds 10000 --hold-seconds 3600").await;
-    let ada = hub.guest("ada").await;
-    let homes = join_all((0..12).map(|_| list_home(&ada))).await;
+/// Changes the title of each home, all at once.
+async fn rename(host: &Guest, homes: &[Property]) {
+    join_all(homes.iter().map(|home| async {
+        let path = format!("/properties/{}/", home.id);
+        let change = plain(host, Method::PATCH, &path).header(IF_MATCH, "*").json(&json!({ "title": fresh_key() }));
+        assert_eq!(change.send().await.status, 200);
+    }))
+    .await;
+}
+
+const BUSY: &str = "--messages-per-second 100000 --max-active-holds 10000 --hold-seconds 3600 --requests-per-user 1000000";
+
+/// Homes, a neighbour who follows all of them, and a client who does so too but reads nothing, whose kernel buffers are full.
+async fn crowd(hub: &Hub, ada: &Guest) -> (Vec<Property>, Client, WebSocketStream<TcpStream>) {
+    let homes = join_all((0..12).map(|_| list_home(ada))).await;
     // Calendars with many runs make long snapshots, which fill the kernel's buffers.
     join_all((0..120).map(|run| ada.hold(&homes[0], nights(run * 2, 1)))).await;
     let neighbour = hub.anonymous().await;
     for home in &homes {
         neighbour.subscribe(Topic::Property(home.id)).await.unwrap();
     }
-
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4 * 1024).unwrap();
     let stream = within("a connection", socket.connect(hub.address)).await.unwrap();
@@ -158,13 +186,24 @@ async fn p10_a_client_that_does_not_read_is_closed_while_its_neighbour_gets_ever
         let subscribe = json!({ "id": 1, "cmd": "subscribe", "data": { "topic": Topic::Property(home.id) } });
         slow.send(Message::text(subscribe.to_string())).await.unwrap();
     }
-    let before = slow_consumers(&hub).await;
-    let crowded = async {
-        while slow_consumers(&hub).await == before {
-            churn(&ada, &homes[1..]).await;
-        }
-    };
-    within("the slow client to be given up", crowded).await;
+    (homes, neighbour, slow)
+}
+
+async fn hears_everything(neighbour: &Client, ada: &Guest, homes: &[Property]) {
+    for home in homes {
+        let last = ada.hold(home, nights(310, 1)).await.unwrap();
+        let topic = Topic::Property(home.id);
+        neighbour.event(topic, last.seq).await;
+        assert_gapless(&neighbour.events(topic), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p10_a_client_that_does_not_read_is_closed_while_its_neighbour_gets_everything() {
+    let hub = Hub::with(BUSY).await;
+    let ada = hub.guest("ada").await;
+    let (homes, neighbour, mut slow) = crowd(&hub, &ada).await;
+    until_counted(&hub, "latchkey_ws_slow_consumers_total ", async || rename(&ada, &homes[1..]).await).await;
     let mut code = None;
     while let Some(Ok(message)) = within("the close frame", slow.next()).await {
         if let Message::Close(frame) = message {
@@ -172,13 +211,42 @@ async fn p10_a_client_that_does_not_read_is_closed_while_its_neighbour_gets_ever
         }
     }
     assert_eq!(code, Some(CloseCode::SlowConsumer.number()));
+    hears_everything(&neighbour, &ada, &homes[1..]).await;
+}
 
-    for home in &homes[1..] {
-        let last = ada.hold(home, nights(310, 1)).await.unwrap();
-        let topic = Topic::Property(home.id);
-        neighbour.event(topic, last.seq).await;
-        assert_gapless(&neighbour.events(topic), 1);
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p4_p10_a_client_that_reads_slowly_is_told_together_what_became_of_the_nights() {
+    let hub = Hub::with(BUSY).await;
+    let ada = hub.guest("ada").await;
+    let (homes, neighbour, mut slow) = crowd(&hub, &ada).await;
+    until_counted(&hub, "latchkey_ws_conflated_total ", async || churn(&ada, &homes[1..]).await).await;
+    // Again, so that there are several to be told together; and one that must not be lost among them.
+    churn(&ada, &homes[1..]).await;
+    rename(&ada, &homes[1..2]).await;
+    churn(&ada, &homes[1..]).await;
+    hears_everything(&neighbour, &ada, &homes[1..]).await;
+
+    let heads: BTreeMap<Topic, u64> =
+        homes[1..].iter().map(|home| Topic::Property(home.id)).map(|topic| (topic, neighbour.events(topic).last().unwrap().seq)).collect();
+    let (mut seen, mut conflated, mut renamed) = (BTreeMap::new(), 0, 0);
+    while heads.iter().any(|(topic, head)| seen.get(topic) != Some(head)) {
+        let message = within("the rest", slow.next()).await.unwrap().unwrap();
+        let Ok(text) = message.into_text() else { continue };
+        match serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")) {
+            ServerMessage::Push(Push::<Value> { topic, seq, from_seq, kind, .. }) => {
+                let last = seen.insert(topic, seq).unwrap_or_else(|| panic!("no snapshot of {topic}"));
+                assert_eq!(from_seq.unwrap_or(seq), last + 1, "P4: {text}");
+                conflated += usize::from(from_seq.is_some());
+                renamed += usize::from(kind == "property.updated");
+            }
+            ServerMessage::Ok(reply) => {
+                let start: Subscribed = serde_json::from_value(reply.ok).unwrap();
+                seen.insert(start.topic, start.seq);
+            }
+            other => assert!(matches!(other, ServerMessage::Hello { .. } | ServerMessage::Heartbeat { .. }), "{other:?}"),
+        }
     }
+    assert!(conflated > 0 && renamed == 1, "{conflated} told together, {renamed} new titles");
 }
 
 #[tokio::test]

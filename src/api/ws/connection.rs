@@ -4,10 +4,10 @@
 //! more is accepted, so a revoked client gets no later event (P8). Feeds, command tasks and the registry's sweep call it from
 //! any thread; the connection's own task (`socket`) writes what could not be written at once.
 
-use std::io::{self, ErrorKind, IoSlice};
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
@@ -16,55 +16,43 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 
 use super::answer;
-use super::outbox::{self, MAX_SLICES, Outbox};
+use super::outbox;
 use super::terms::Terms;
-use crate::hub::{Subscriber, SubscriberId, frame};
+use super::wire::Wire;
+use crate::hub::{Subscriber, SubscriberId};
 use crate::service::{Caller, ServiceError};
 
 /// A time that has not come.
-const NEVER: EpochMs = EpochMs::MIN;
-
-/// How long before its end a token is warned of, in milliseconds.
-const TOKEN_WARNING_MS: EpochMs = 30_000;
+pub(super) const NEVER: EpochMs = EpochMs::MIN;
 
 /// A client's socket.
 pub(super) struct Connection {
     id: SubscriberId,
-    terms: Arc<Terms>,
+    pub(super) terms: Arc<Terms>,
     wire: Mutex<Wire>,
     /// The connection's task.
-    task: AtomicWaker,
+    pub(super) task: AtomicWaker,
     caller: Mutex<Option<Caller>>,
     /// Topics that ended by themselves and that the session has not struck out yet.
     ended: Mutex<Vec<Topic>>,
     /// Domain commands under way.
     in_flight: AtomicU32,
-    last_heard_at: AtomicI64,
+    pub(super) last_heard_at: AtomicI64,
     /// When the ping went out that nothing has come after; `NEVER` if there is none.
-    pinged_at: AtomicI64,
+    pub(super) pinged_at: AtomicI64,
     /// Follows at least one topic.
-    is_watching: AtomicBool,
+    pub(super) is_watching: AtomicBool,
     /// Has followed one before.
-    has_watched: AtomicBool,
+    pub(super) has_watched: AtomicBool,
     /// Since when it follows nothing.
-    aimless_since: AtomicI64,
+    pub(super) aimless_since: AtomicI64,
     is_draining: AtomicBool,
     /// When the last heartbeat was due.
-    last_beat_at: AtomicI64,
+    pub(super) last_beat_at: AtomicI64,
     /// Whether one is due that the session has not sent.
-    owes_heartbeat: AtomicBool,
+    pub(super) owes_heartbeat: AtomicBool,
     /// The end of the token that the client was warned of.
-    warned_of: AtomicI64,
-}
-
-/// What the lock guards: the only way to the socket's writing side.
-struct Wire {
-    /// Gone once the socket is broken or shut down; dropping it sends the client a FIN.
-    writer: Option<OwnedWriteHalf>,
-    outbox: Outbox,
-    closing: Option<CloseCode>,
-    /// A replay that waits for room.
-    room: Option<Waker>,
+    pub(super) warned_of: AtomicI64,
 }
 
 impl Connection {
@@ -73,7 +61,7 @@ impl Connection {
         Self {
             id,
             terms,
-            wire: Mutex::new(Wire { writer: Some(writer), outbox: Outbox::default(), closing: None, room: None }),
+            wire: Mutex::new(Wire::to(writer)),
             task: AtomicWaker::new(),
             caller: Mutex::new(None),
             ended: Mutex::default(),
@@ -175,6 +163,10 @@ impl Connection {
     pub(super) fn poll_drain(&self, stream: &TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let mut wire = self.wire();
+            if self.has_room(&wire) {
+                let told = wire.tell_conflated();
+                self.terms.meters.frames_sent.increment(told);
+            }
             if wire.outbox.is_empty() {
                 return Poll::Ready(Ok(()));
             }
@@ -199,6 +191,54 @@ impl Connection {
     /// Whether so little waits that something long may be added.
     fn has_room(&self, wire: &Wire) -> bool {
         wire.outbox.bytes() <= self.terms.limits.max_queued_bytes / 4
+    }
+
+    /// Sends events of a public topic. While much waits, changes of nights are told together when there is room again: they cost a client that
+    /// reads slowly nothing but the steps in between.
+    fn send_public(&self, topic: Topic, frames: &[Bytes]) -> bool {
+        let mut wire = self.wire();
+        let is_pressed = wire.outbox.bytes() > self.terms.limits.max_queued_bytes / 2;
+        if !is_pressed && wire.conflation.as_ref().is_none_or(|waiting| !waiting.has(topic)) {
+            drop(wire);
+            return self.send_all(frames);
+        }
+        if wire.closing.is_some() || wire.writer.is_none() {
+            return false;
+        }
+        for frame in frames {
+            if wire.conflation.get_or_insert_default().take(topic, frame) {
+                self.terms.meters.conflated.increment(1);
+                continue;
+            }
+            // Whatever else happens there comes after the nights' changes before it.
+            let told = wire.conflation.as_mut().and_then(|waiting| waiting.tell(topic));
+            for frame in told.into_iter().chain([frame.clone()]) {
+                self.terms.meters.frames_sent.increment(1);
+                wire.outbox.push(frame);
+            }
+        }
+        let waiting = wire.conflation.as_ref().map_or(0, |waiting| waiting.bytes());
+        let is_slow = wire.outbox.bytes() + waiting > self.terms.limits.max_queued_bytes;
+        if is_slow {
+            self.terms.meters.slow_consumers.increment(1);
+            wire.begin_closing(CloseCode::SlowConsumer);
+        }
+        drop(wire);
+        // What waits for room is told by the task, which may have had nothing to write.
+        self.task.wake();
+        !is_slow
+    }
+
+    /// Whether news of a topic waits that the client has not been told of.
+    pub(super) fn is_conflating(&self, topic: Topic) -> bool {
+        self.wire().conflation.as_ref().is_some_and(|waiting| waiting.has(topic))
+    }
+
+    /// Forgets what waits of a topic: called when it is detached, after which nothing of it may come.
+    pub(super) fn forget_waiting(&self, topic: Topic) {
+        if let Some(waiting) = self.wire().conflation.as_mut() {
+            waiting.forget(topic);
+        }
     }
 
     /// Whether so much waits that reading further commands should wait too.
@@ -258,54 +298,6 @@ impl Connection {
     pub(super) fn is_draining(&self) -> bool {
         self.is_draining.load(Ordering::Acquire)
     }
-
-    /// Whether a heartbeat is due; the session sends it.
-    pub(super) fn take_heartbeat(&self) -> bool {
-        self.owes_heartbeat.swap(false, Ordering::AcqRel)
-    }
-
-    /// Warns once of each token that ends soon, and has the session send a heartbeat when its time has come.
-    fn remind(&self, now: EpochMs) {
-        if let Some(Caller { expires_at, .. }) = self.caller()
-            && (now..=now + TOKEN_WARNING_MS).contains(&expires_at)
-            && self.warned_of.swap(expires_at, Ordering::Relaxed) != expires_at
-        {
-            self.send(answer::token_expiring(expires_at));
-        }
-        if now - self.last_beat_at.load(Ordering::Relaxed) >= self.terms.limits.heartbeat_ms {
-            self.last_beat_at.store(now, Ordering::Relaxed);
-            self.owes_heartbeat.store(true, Ordering::Release);
-            self.task.wake();
-        }
-    }
-
-    /// Judges the connection by the clock: expired, without a name or an aim, silent. Called by the registry's sweep.
-    pub(super) fn judge(&self, now: EpochMs) {
-        self.remind(now);
-        let limits = &self.terms.limits;
-        let silent_ms = now - self.last_heard_at.load(Ordering::Relaxed);
-        let pinged_at = self.pinged_at.load(Ordering::Relaxed);
-        let aimless_ms = now - self.aimless_since.load(Ordering::Relaxed);
-        match self.caller() {
-            Some(caller) if caller.expires_at <= now => self.close(CloseCode::TokenExpired),
-            None if !self.is_watching.load(Ordering::Relaxed) && aimless_ms >= limits.authenticate_within_ms => {
-                // One that has watched something knows how to speak to us, and may come back.
-                let has_watched = self.has_watched.load(Ordering::Relaxed);
-                self.close(if has_watched { CloseCode::IdleTimeout } else { CloseCode::BadAuthentication });
-            }
-            // Only a ping's answer is late, never silence alone: a clock that jumps closes nobody who was not asked.
-            Some(_) | None if pinged_at != NEVER => {
-                if now - pinged_at >= limits.heartbeat_ms {
-                    self.close(CloseCode::IdleTimeout);
-                }
-            }
-            Some(_) | None if silent_ms >= limits.heartbeat_ms => {
-                self.pinged_at.store(now, Ordering::Relaxed);
-                self.send(frame::PING);
-            }
-            Some(_) | None => {}
-        }
-    }
 }
 
 impl Subscriber for Connection {
@@ -320,7 +312,7 @@ impl Subscriber for Connection {
             self.close(CloseCode::TokenExpired);
             return false;
         }
-        self.send_all(frames)
+        if is_public { self.send_public(topic, frames) } else { self.send_all(frames) }
     }
 
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
@@ -333,6 +325,10 @@ impl Subscriber for Connection {
     }
 
     fn ended(&self, topic: Topic) {
+        let told = self.wire().conflation.as_mut().and_then(|waiting| waiting.tell(topic));
+        if let Some(frame) = told {
+            self.send(frame);
+        }
         self.send(answer::ended(topic, ServiceError::NotFound("property").into()));
         self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(topic);
         self.task.wake();
@@ -340,66 +336,5 @@ impl Subscriber for Connection {
 
     fn lost(&self, _topic: Topic) {
         self.close(CloseCode::Overloaded);
-    }
-}
-
-impl Wire {
-    fn begin_closing(&mut self, code: CloseCode) {
-        if self.closing.is_some() {
-            return;
-        }
-        self.closing = Some(code);
-        if drops_backlog(code) {
-            self.outbox.drop_unstarted();
-        }
-        if let Some(room) = self.room.take() {
-            room.wake();
-        }
-    }
-
-    /// Writes one frame past the empty outbox; what the kernel does not take is queued.
-    fn write_directly(&mut self, frame: &Bytes) -> io::Result<()> {
-        let Some(writer) = &self.writer else { return Err(ErrorKind::NotConnected.into()) };
-        let written = match writer.try_write(frame) {
-            Ok(written) => written,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
-            Err(error) => return Err(error),
-        };
-        if written < frame.len() {
-            self.outbox.push_rest(frame.clone(), written);
-        }
-        Ok(())
-    }
-
-    /// Writes from the outbox until it is empty or the kernel takes no more.
-    fn write(&mut self) -> io::Result<()> {
-        let Some(writer) = &self.writer else { return Err(ErrorKind::NotConnected.into()) };
-        while !self.outbox.is_empty() {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let count = self.outbox.slices(&mut slices);
-            match writer.try_write_vectored(&slices[..count]) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(written) => self.outbox.advance(written),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Whether frames that wait must not be sent any more: too many of them, or no longer this client's to see.
-const fn drops_backlog(code: CloseCode) -> bool {
-    match code {
-        CloseCode::SlowConsumer | CloseCode::Revoked | CloseCode::TokenExpired | CloseCode::IdleTimeout => true,
-        CloseCode::Normal
-        | CloseCode::ProtocolError
-        | CloseCode::UnsupportedData
-        | CloseCode::InvalidPayload
-        | CloseCode::TooBig
-        | CloseCode::Draining
-        | CloseCode::Overloaded
-        | CloseCode::BadAuthentication
-        | CloseCode::PolicyViolation => false,
     }
 }

@@ -5,6 +5,8 @@
 //! the registry of revocations and of the end.
 
 mod answer;
+mod clockwork;
+mod conflation;
 mod connection;
 mod dispatch;
 mod error;
@@ -19,6 +21,7 @@ mod socket_tests;
 mod terms;
 mod upgrade;
 mod watch;
+mod wire;
 
 use std::fmt;
 use std::sync::Arc;

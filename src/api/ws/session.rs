@@ -106,7 +106,7 @@ impl Session {
                 }
                 self.enter(topics.keys())?;
                 for topic in topics.keys() {
-                    self.edge.hub.detach(*topic, self.connection.id());
+                    self.detach(*topic);
                 }
                 self.running = Some(Box::pin(self.watch(id).resume(epoch, topics)));
             }
@@ -187,12 +187,20 @@ impl Session {
     /// Says where each topic is: what was delivered before is in the queue already, so the heads come after it.
     fn beat(&self) {
         let id = self.connection.id();
-        let heads = self.topics.iter().filter_map(|topic| Some((*topic, self.edge.hub.head_of(*topic, id)?))).collect();
+        let heads = self.topics.iter().filter_map(|topic| Some((*topic, self.edge.hub.head_of(*topic, id)?)));
+        // Asked after its head: what waits is not told yet.
+        let heads = heads.filter(|(topic, _)| !self.connection.is_conflating(*topic)).collect();
         self.connection.send(answer::heartbeat(Heartbeat { now: self.edge.terms.clock.now(), heads }));
     }
 
-    fn leave(&mut self, topic: Topic) {
+    /// Nothing of the topic is sent any more.
+    fn detach(&self, topic: Topic) {
         self.edge.hub.detach(topic, self.connection.id());
+        self.connection.forget_waiting(topic);
+    }
+
+    fn leave(&mut self, topic: Topic) {
+        self.detach(topic);
         self.topics.retain(|followed| *followed != topic);
         self.connection.set_watching(!self.topics.is_empty());
     }

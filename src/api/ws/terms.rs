@@ -51,6 +51,7 @@ pub(super) struct Meters {
     pub(super) sockets: Gauge,
     pub(super) frames_sent: Counter,
     pub(super) slow_consumers: Counter,
+    pub(super) conflated: Counter,
 }
 
 /// Shared by all connections.
@@ -65,11 +66,17 @@ impl Terms {
         describe_gauge!("latchkey_ws_connections", "WebSockets open now");
         describe_counter!("latchkey_ws_frames_sent_total", Unit::Count, "Text frames accepted for sending");
         describe_counter!("latchkey_ws_slow_consumers_total", Unit::Count, "Connections closed because they did not keep up");
+        describe_counter!(
+            "latchkey_ws_conflated_total",
+            Unit::Count,
+            "Changes of nights that were told together with others to clients that read slowly"
+        );
         describe_counter!("latchkey_ws_commands_total", Unit::Count, "Commands received, by name");
         let meters = Meters {
             sockets: gauge!("latchkey_ws_connections"),
             frames_sent: counter!("latchkey_ws_frames_sent_total"),
             slow_consumers: counter!("latchkey_ws_slow_consumers_total"),
+            conflated: counter!("latchkey_ws_conflated_total"),
         };
         Self { limits, clock, meters }
     }

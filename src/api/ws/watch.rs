@@ -46,6 +46,7 @@ impl Watch {
                 if self.may_still_see(topic) {
                     // From here to the reply no event may come; the reply says where the next ones begin.
                     self.edge.hub.detach(topic, self.connection.id());
+                    self.connection.forget_waiting(topic);
                     self.connection.send(answer::ok(self.id, &subscribed));
                     follows = self.attach_after_reply(topic, subscribed.seq, standing).await;
                 }
@@ -186,6 +187,7 @@ impl Watch {
             && let Err(error) = self.authorise(topic).await
         {
             self.edge.hub.detach(topic, self.connection.id());
+            self.connection.forget_waiting(topic);
             return Err(error);
         }
         Ok(())

@@ -1,0 +1,63 @@
+//! A connection and the clock: pings, heartbeats, warnings, and the ends that time brings. One sweep a second calls it for all of them.
+
+use std::sync::atomic::Ordering;
+
+use latchkey_protocol::{CloseCode, EpochMs};
+
+use super::answer;
+use super::connection::{Connection, NEVER};
+use crate::hub::frame;
+use crate::service::Caller;
+
+/// How long before its end a token is warned of, in milliseconds.
+const TOKEN_WARNING_MS: EpochMs = 30_000;
+
+impl Connection {
+    /// Whether a heartbeat is due; the session sends it.
+    pub(super) fn take_heartbeat(&self) -> bool {
+        self.owes_heartbeat.swap(false, Ordering::AcqRel)
+    }
+
+    /// Warns once of each token that ends soon, and has the session send a heartbeat when its time has come.
+    fn remind(&self, now: EpochMs) {
+        if let Some(Caller { expires_at, .. }) = self.caller()
+            && (now..=now + TOKEN_WARNING_MS).contains(&expires_at)
+            && self.warned_of.swap(expires_at, Ordering::Relaxed) != expires_at
+        {
+            self.send(answer::token_expiring(expires_at));
+        }
+        if now - self.last_beat_at.load(Ordering::Relaxed) >= self.terms.limits.heartbeat_ms {
+            self.last_beat_at.store(now, Ordering::Relaxed);
+            self.owes_heartbeat.store(true, Ordering::Release);
+            self.task.wake();
+        }
+    }
+
+    /// Judges the connection by the clock: expired, without a name or an aim, silent. Called by the registry's sweep.
+    pub(super) fn judge(&self, now: EpochMs) {
+        self.remind(now);
+        let limits = &self.terms.limits;
+        let silent_ms = now - self.last_heard_at.load(Ordering::Relaxed);
+        let pinged_at = self.pinged_at.load(Ordering::Relaxed);
+        let aimless_ms = now - self.aimless_since.load(Ordering::Relaxed);
+        match self.caller() {
+            Some(caller) if caller.expires_at <= now => self.close(CloseCode::TokenExpired),
+            None if !self.is_watching.load(Ordering::Relaxed) && aimless_ms >= limits.authenticate_within_ms => {
+                // One that has watched something knows how to speak to us, and may come back.
+                let has_watched = self.has_watched.load(Ordering::Relaxed);
+                self.close(if has_watched { CloseCode::IdleTimeout } else { CloseCode::BadAuthentication });
+            }
+            // Only a ping's answer is late, never silence alone: a clock that jumps closes nobody who was not asked.
+            Some(_) | None if pinged_at != NEVER => {
+                if now - pinged_at >= limits.heartbeat_ms {
+                    self.close(CloseCode::IdleTimeout);
+                }
+            }
+            Some(_) | None if silent_ms >= limits.heartbeat_ms => {
+                self.pinged_at.store(now, Ordering::Relaxed);
+                self.send(frame::PING);
+            }
+            Some(_) | None => {}
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The writing side of one socket, and what waits for it. Everything here is done under the connection's lock, and nothing waits.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::task::Waker;
+
+use bytes::Bytes;
+use latchkey_protocol::CloseCode;
+use tokio::net::tcp::OwnedWriteHalf;
+
+use super::conflation::Conflation;
+use super::outbox::{MAX_SLICES, Outbox};
+
+/// What the lock guards: the only way to the socket's writing side.
+pub(super) struct Wire {
+    /// Gone once the socket is broken or shut down; dropping it sends the client a FIN.
+    pub(super) writer: Option<OwnedWriteHalf>,
+    pub(super) outbox: Outbox,
+    pub(super) closing: Option<CloseCode>,
+    /// News of nights that waits until the client has read what was sent before.
+    pub(super) conflation: Option<Box<Conflation>>,
+    /// A replay that waits for room.
+    pub(super) room: Option<Waker>,
+}
+
+impl Wire {
+    /// To a client that has been told nothing yet.
+    pub(super) fn to(writer: OwnedWriteHalf) -> Self {
+        Self { writer: Some(writer), outbox: Outbox::default(), closing: None, conflation: None, room: None }
+    }
+
+    pub(super) fn begin_closing(&mut self, code: CloseCode) {
+        if self.closing.is_some() {
+            return;
+        }
+        self.closing = Some(code);
+        if drops_backlog(code) {
+            self.outbox.drop_unstarted();
+        }
+        // Its client resumes, and is told anew.
+        self.conflation = None;
+        if let Some(room) = self.room.take() {
+            room.wake();
+        }
+    }
+
+    /// Queues what waited of nights; says how many frames.
+    pub(super) fn tell_conflated(&mut self) -> u64 {
+        let Some(mut waiting) = self.conflation.take() else { return 0 };
+        let mut told = 0;
+        while let Some(frame) = waiting.tell_next() {
+            self.outbox.push(frame);
+            told += 1;
+        }
+        told
+    }
+
+    /// Writes one frame past the empty outbox; what the kernel does not take is queued.
+    pub(super) fn write_directly(&mut self, frame: &Bytes) -> io::Result<()> {
+        let Some(writer) = &self.writer else { return Err(ErrorKind::NotConnected.into()) };
+        let written = match writer.try_write(frame) {
+            Ok(written) => written,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            Err(error) => return Err(error),
+        };
+        if written < frame.len() {
+            self.outbox.push_rest(frame.clone(), written);
+        }
+        Ok(())
+    }
+
+    /// Writes from the outbox until it is empty or the kernel takes no more.
+    pub(super) fn write(&mut self) -> io::Result<()> {
+        let Some(writer) = &self.writer else { return Err(ErrorKind::NotConnected.into()) };
+        while !self.outbox.is_empty() {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let count = self.outbox.slices(&mut slices);
+            match writer.try_write_vectored(&slices[..count]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => self.outbox.advance(written),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether frames that wait must not be sent any more: too many of them, or no longer this client's to see.
+const fn drops_backlog(code: CloseCode) -> bool {
+    match code {
+        CloseCode::SlowConsumer | CloseCode::Revoked | CloseCode::TokenExpired | CloseCode::IdleTimeout => true,
+        CloseCode::Normal
+        | CloseCode::ProtocolError
+        | CloseCode::UnsupportedData
+        | CloseCode::InvalidPayload
+        | CloseCode::TooBig
+        | CloseCode::Draining
+        | CloseCode::Overloaded
+        | CloseCode::BadAuthentication
+        | CloseCode::PolicyViolation => false,
+    }
+}
