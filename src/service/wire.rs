@@ -123,7 +123,6 @@ pub fn job(job: &Job) -> view::Job {
         JobKind::Advance { booking } => ("advance", None, None, Some(*booking)),
         JobKind::Forget { user, .. } => ("forget", Some(*user), None, None),
         JobKind::PublishReviews { booking } => ("publish_reviews", None, None, Some(*booking)),
-        JobKind::EraseReviews { user } => ("erase_reviews", Some(*user), None, None),
     };
     view::Job {
         kind: job.id.work.name().to_owned(),
