@@ -10,7 +10,7 @@ mod search;
 
 use latchkey_protocol::view;
 
-pub use self::account::{audit_entry, me, session, user};
+pub use self::account::{audit_entry, audit_entry_of, me, session, user};
 pub use self::booking::{booking, booking_details, booking_file, cancellation, payment, state_name};
 pub use self::event::new_event;
 pub use self::message::{message, notification, preferences, thread};

@@ -168,7 +168,7 @@ impl Accounts {
             notifications: notifications.iter().map(wire::notification).collect(),
             preferences: wire::preferences(&preferences),
             reviews: reviews.map(|review| wire::review(review, Some(user))).collect(),
-            audit: audit.iter().map(wire::audit_entry).collect(),
+            audit: audit.iter().map(|entry| wire::audit_entry_of(entry, user)).collect(),
         })
     }
 }
