@@ -52,7 +52,7 @@ pub enum JobKind {
         /// Whose.
         host: UserId,
     },
-    /// Take what this user, who was erased, has written out of reviews and threads.
+    /// Take what this user, who was erased, has written out of reviews, bookings and threads.
     Forget {
         /// Whose.
         user: UserId,

@@ -170,6 +170,7 @@ async fn perform(services: &Services, job: &Job) -> Run {
 /// carried out after it.
 async fn forget(services: &Services, user: UserId, is_last: bool) -> Result<Run, ServiceError> {
     services.reviews.erase_words(user).await?;
+    services.stays.erase_notes(user).await?;
     services.messages.forget(user, is_last).await
 }
 
