@@ -9,7 +9,8 @@ use crate::domain::booking::Booking;
 use crate::domain::change::{Decision, TopicEvent, Write};
 use crate::domain::error::Refusal;
 use crate::domain::event::Event;
-use crate::domain::notification::{Notification, NotificationWrite};
+use crate::domain::notification::{Notification, NotificationWrite, minted_at};
+use crate::domain::retention::READ_NOTIFICATIONS_MS;
 use crate::domain::thread::{Message, Thread, ThreadWrite, closes_at, other};
 use crate::domain::time::Timestamp;
 
@@ -43,6 +44,9 @@ impl Calendar {
         let mut draft = Draft::new(self, now);
         let is_new = thread.is_none();
         let had_unread = thread.as_ref().is_some_and(|thread| thread.place(other(party)).unread > 0);
+        // An older one may have been read and swept.
+        let is_young = |id| now < minted_at(id).plus_ms(READ_NOTIFICATIONS_MS);
+        let was_muted = thread.as_ref().and_then(|thread| thread.place(other(party)).notice).is_some_and(is_young);
         let (mut thread, message) = thread.unwrap_or_else(|| Thread::of(&booking)).with_message(party, text, now);
         let event = Event::MessageSent { booking: booking.id, message: message.number, sender };
         draft.append_to_booking(&mut booking, event.clone());
@@ -56,8 +60,8 @@ impl Calendar {
                     draft.changes.append_quietly(reader, now, event);
                     draft.write(Write::Notification(NotificationWrite::Set(notice.with_one_more())));
                 }
-                // They had one of what they have not read yet, and it is gone or was not wanted.
-                None if had_unread => draft.changes.append_quietly(reader, now, event),
+                // It was not wanted, and they have not read what it would have told them of.
+                None if had_unread && was_muted => draft.changes.append_quietly(reader, now, event),
                 Some(_) | None => thread.place_mut(other(party)).notice = draft.changes.append_to_inbox(reader, other(party), now, event),
             }
         }

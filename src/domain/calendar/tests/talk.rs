@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::domain::Booking;
-use crate::domain::notification::{Notification, NotificationWrite};
+use crate::domain::notification::{Notification, NotificationWrite, minted_at};
+use crate::domain::retention::READ_NOTIFICATIONS_MS;
 use crate::domain::thread::{Message, Thread, ThreadWrite};
 
 const DAY_MS: i64 = 86_400_000;
@@ -92,6 +93,23 @@ fn of_a_thread_there_is_one_unread_notification_however_many_messages() {
     stored.take(&read.changes);
     assert_eq!(stored.notices[1].read_at, Some(START), "whoever has read the thread has read its notification");
     assert_eq!(stored.host_sends(None).1, 1);
+}
+
+#[test]
+fn a_thread_whose_read_notification_was_swept_is_told_of_again() {
+    let mut stored = Stored::new();
+    let swept_at = START.plus_ms(READ_NOTIFICATIONS_MS);
+    stored.conversation.booking.times.check_out_at = swept_at;
+    assert_eq!(stored.host_sends(None).1, 1);
+    assert_eq!(minted_at(stored.notices[0].id), START);
+    let send = |stored: &Stored, now| {
+        stored.calendar.send_message(stored.conversation.clone(), None, HOST, "Hello".to_owned(), now).unwrap().changes
+    };
+    let muted = send(&stored, swept_at.plus_ms(-1));
+    assert_eq!(stored.take(&muted), 0, "one that is so young is not swept: it was not wanted");
+    let swept = send(&stored, swept_at);
+    assert_eq!(stored.take(&swept), 1);
+    assert_eq!(stored.thread().guest_place.notice, Some(stored.notices[1].id));
 }
 
 #[test]
