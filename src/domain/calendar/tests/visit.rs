@@ -1,4 +1,4 @@
-//! The guest comes and leaves; whose the notes are that are written to that.
+//! The guest comes and leaves: whose the notes are that are written to that, and what the host hears of the money.
 
 use super::*;
 
@@ -36,6 +36,25 @@ fn notes_on_arriving_and_leaving_go_with_who_wrote_them() {
     assert_eq!(forgotten(&calendar, &deal, guest(2)), ([true, true], vec![]));
     let noteless = Deal { booking: deal.booking.without_notes_of(HOST).unwrap(), ..deal };
     assert_eq!(forgotten(&calendar, &noteless, HOST), ([true, false], vec![]), "twice is harmless");
+}
+
+#[test]
+fn a_host_is_notified_of_money_that_is_sent_and_not_of_what_is_taken_back() {
+    let mut calendar = calendar();
+    let mut deal = stayed(&mut calendar, guest(1), guest(1));
+    let mut told = Vec::new();
+    for gift_minor in [None, Some(3_000)] {
+        if let Some(minor) = gift_minor {
+            let decision = calendar.refund(deal.booking.id, deal.payment.id, Some(deal), Some(minor), START.plus_ms(8 * DAY_MS)).unwrap();
+            deal = decision.outcome.0;
+        }
+        let payout = deal.booking.payout;
+        let decision = calendar.record_payout(deal.booking.id, Some(deal), payout.revision, START.plus_ms(8 * DAY_MS)).unwrap();
+        let of_payouts = |event: &&TopicEvent| matches!(event.event, Event::PayoutChanged { .. } | Event::NotificationCreated { .. });
+        told.push((payout.pending_minor, decision.changes.events.iter().filter(of_payouts).count()));
+        deal = decision.outcome;
+    }
+    assert_eq!(told, [(27_000, 2), (-3_000, 1)], "each is an event, and only the first one news");
 }
 
 #[test]
