@@ -240,11 +240,9 @@ pub const fn default_channels(kind: NotificationKind) -> Channels {
         | NotificationKind::AlterationEnded
         | NotificationKind::PayoutSent
         | NotificationKind::PaymentDisputed
-        | NotificationKind::ReviewReceived => true,
-        NotificationKind::BookingExpired
-        | NotificationKind::BookingWithdrawn
-        | NotificationKind::ReviewPublished
-        | NotificationKind::ReviewReplied => false,
+        | NotificationKind::ReviewReceived
+        | NotificationKind::ReviewPublished => true,
+        NotificationKind::BookingExpired | NotificationKind::BookingWithdrawn | NotificationKind::ReviewReplied => false,
     };
     Channels { in_app: true, email }
 }
