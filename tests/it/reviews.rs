@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::support::guest::PASSWORD;
 use crate::support::hub::list_home;
-use crate::support::rest::Answer;
+use crate::support::rest::{Answer, Request};
 use crate::support::{Client, Guest, Hub, eventually, fresh_key, within};
 
 /// Seconds of 14 days.
@@ -95,6 +95,9 @@ async fn p8_neither_side_learns_anything_of_the_others_review_before_both_are_in
     assert_eq!((rated.version, rated.review_count, rated.rating.unwrap().overall_hundredths), (version, 1, 400));
     let public = of_home(&hub, &home, "").await.items;
     assert_eq!(public.iter().map(|review| (review.id, review.booking)).collect::<Vec<_>>(), [(review.id, None)]);
+    let tag = async |request: Request<'_>| request.send().await.header("etag").map(str::to_owned);
+    assert_eq!(tag(hub.rest.get(&path)).await.as_deref(), Some("\"v2-others\""), "without the booking it is another view");
+    assert_eq!(tag(helga.get(&path)).await.as_deref(), Some("\"v2\""));
     let profile: User = hub.rest.get(&format!("/users/{}/", ada.user)).send().await.expect_json(200);
     assert_eq!((profile.guest_review_count, profile.guest_rating_hundredths), (1, Some(500)));
     let of_ada: Page<Review> = hub.rest.get(&format!("/users/{}/reviews/", ada.user)).send().await.expect_json(200);
