@@ -71,13 +71,15 @@ impl Calendar {
         Ok(draft.decide(message))
     }
 
-    /// Marks the thread as read by `reader` up to and with `up_to`; when nothing is left, its notification too. Nothing changes if they had before.
+    /// Marks the thread as read by `reader` up to and with `up_to`; when nothing is left, its notification too. `notice` is the last one about this
+    /// thread that the reader got, if it is still there. Nothing changes if they had read that far before.
     ///
     /// # Errors
     /// `NotFound` if the reader is neither party, or nobody has written.
     pub fn read_messages(
         &self,
         conversation: Conversation,
+        notice: Option<Notification>,
         reader: UserId,
         up_to: &Message,
         now: Timestamp,
@@ -93,9 +95,11 @@ impl Calendar {
         if thread.host != thread.guest {
             draft.changes.append_quietly(thread.host, now, event);
         }
-        if let Some(notice) = thread.place(party).notice.filter(|_| thread.place(party).unread == 0) {
-            draft.write(Write::Notification(NotificationWrite::Read { user: reader, notifications: vec![notice], at: now }));
-            draft.changes.append_quietly(reader, now, Event::NotificationRead { up_to: None, notifications: vec![notice] });
+        // One that was muted, swept or read by itself is not read now.
+        if let Some(notice) = notice.filter(|notice| thread.place(party).unread == 0 && notice.read_at.is_none()) {
+            let notifications = vec![notice.id];
+            draft.write(Write::Notification(NotificationWrite::Read { user: reader, notifications: notifications.clone(), at: now }));
+            draft.changes.append_quietly(reader, now, Event::NotificationRead { up_to: None, notifications });
         }
         draft.write(Write::Thread(ThreadWrite::Set(thread.clone())));
         draft.write(Write::SetBooking(booking));
