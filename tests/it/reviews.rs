@@ -231,6 +231,28 @@ async fn whom_a_review_is_about_replies_once_and_admins_hide_it_and_show_it_agai
 }
 
 #[tokio::test]
+async fn p7_a_reply_that_is_repeated_when_its_review_was_hidden_is_answered_without_the_reviews_words() {
+    let hub = Hub::start().await;
+    let (helga, ada, root) = (hub.guest("helga").await, hub.guest("ada").await, hub.admin("root").await);
+    let booking = ada.completed_stay(&list_home(&helga).await).await;
+    let review: Review = submit(&ada, &booking, &stay(1)).await.expect_json(201);
+    submit(&helga, &booking, &guest(2)).await.expect_json::<Review>(201);
+    let (key, path) = (fresh_key(), format!("/reviews/{}/reply/", review.id));
+    let reply = async |key: &str, text: &str| {
+        let ask = helga.rest.post(&path).bearer(&helga.tokens.access_token).key(key);
+        ask.json(&ReplyToReview { text: text.to_owned() }).send().await
+    };
+    let first: Review = reply(&key, "Sorry!").await.expect_json(200);
+    assert_eq!(first.text, stay(1).text);
+    let hide = ModerateReview { reason: ModerationReason::Offensive };
+    root.post(&format!("/admin/reviews/{}/hide/", review.id), &hide).send().await.expect_json::<Review>(200);
+    let again: Review = reply(&key, "Sorry!").await.expect_json(200);
+    assert_eq!((again.id, again.reply, again.text.as_str()), (review.id, first.reply, ""));
+    reply(&key, "Not sorry!").await.expect_problem(422, ErrorCode::KeyReused);
+    reply(&fresh_key(), "Sorry!").await.expect_problem(404, ErrorCode::NotFound);
+}
+
+#[tokio::test]
 async fn a_homes_reviews_come_in_pages_the_last_published_first() {
     let hub = Hub::start().await;
     let helga = hub.guest("helga").await;
