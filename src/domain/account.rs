@@ -137,8 +137,10 @@ impl Account {
     /// With another name or another text; what is `None` stays.
     ///
     /// # Errors
-    /// `Invalid` with the field at fault.
+    /// `InvalidState` of accounts that are not active: a request may be carried out when its sender is erased already. `Invalid` with the field at
+    /// fault.
     pub fn edit(self, name: Option<&str>, about: Option<&str>) -> Result<Self, Refusal> {
+        self.must_be_active()?;
         let name = name.map(checked_name).transpose()?.unwrap_or_else(|| self.name.clone());
         let about = about.map(checked_about).transpose()?.unwrap_or_else(|| self.about.clone());
         Ok(Self { name, about, ..self.changed() })
@@ -187,8 +189,9 @@ impl Account {
     /// Becomes a host of their own accord.
     ///
     /// # Errors
-    /// `NotYours` if an admin took the role away.
+    /// `InvalidState` of accounts that are not active; `NotYours` if an admin took the role away.
     pub fn become_host(self) -> Result<Self, Refusal> {
+        self.must_be_active()?;
         if self.host_withdrawn {
             return Err(Refusal::NotYours);
         }
@@ -287,6 +290,13 @@ impl Account {
 
     const fn must_be_no_admin(&self) -> Result<(), Refusal> {
         if self.is_admin { Err(Refusal::InvalidState { state: "admin" }) } else { Ok(()) }
+    }
+
+    const fn must_be_active(&self) -> Result<(), Refusal> {
+        match self.state {
+            AccountState::Active => Ok(()),
+            AccountState::Deactivated | AccountState::Suspended | AccountState::Erased => Err(self.refused_in_its_state()),
+        }
     }
 
     const fn refused_in_its_state(&self) -> Refusal {

@@ -68,6 +68,8 @@ impl StayTimes {
 pub struct Visit {
     /// When.
     pub at: Timestamp,
+    /// Which side said it; `None` if it was stored before that was.
+    pub by: Option<Party>,
     /// For the two parties alone.
     pub note: Option<String>,
 }
@@ -210,6 +212,24 @@ impl Booking {
         let state = self.state.step(step, now)?;
         let confirmed_at = if let BookingState::Confirmed { at } = state { Some(at) } else { self.confirmed_at };
         Ok(Self { state, confirmed_at, ..self })
+    }
+
+    /// Without what a user who was erased has written on arriving and leaving; a note that may be theirs is taken for theirs. `None` if there is
+    /// none.
+    #[must_use]
+    pub fn without_notes_of(&self, user: UserId) -> Option<Self> {
+        let side = self.party(user)?;
+        let is_theirs = |visit: &Visit| visit.note.is_some() && visit.by.is_none_or(|by| by == side);
+        if ![&self.checked_in, &self.checked_out].into_iter().flatten().any(is_theirs) {
+            return None;
+        }
+        let mut noteless = self.clone();
+        for visit in [&mut noteless.checked_in, &mut noteless.checked_out].into_iter().flatten() {
+            if is_theirs(visit) {
+                visit.note = None;
+            }
+        }
+        Some(noteless)
     }
 
     /// What of the price is kept, and for whom.

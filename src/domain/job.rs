@@ -52,7 +52,7 @@ pub enum JobKind {
         /// Whose.
         host: UserId,
     },
-    /// Take the texts of this user, who was erased, out of every thread.
+    /// Take what this user, who was erased, has written out of reviews, bookings and threads.
     Forget {
         /// Whose.
         user: UserId,
@@ -63,11 +63,6 @@ pub enum JobKind {
     PublishReviews {
         /// Which.
         booking: BookingId,
-    },
-    /// Take away what a user who was erased has written in reviews.
-    EraseReviews {
-        /// Who.
-        user: UserId,
     },
 }
 
@@ -86,7 +81,6 @@ impl JobKind {
             Self::Homes { .. } => Work::Homes,
             Self::Forget { .. } => Work::Forget,
             Self::PublishReviews { .. } => Work::PublishReviews,
-            Self::EraseReviews { .. } => Work::EraseReviews,
         }
     }
 }
@@ -242,12 +236,6 @@ impl Job {
         Self::made(booking.to_string(), JobKind::PublishReviews { booking }, now)
     }
 
-    /// What an erased user wrote in reviews, one per user.
-    #[must_use]
-    pub fn erase_reviews(user: UserId, now: Timestamp) -> Self {
-        Self::made(user.to_string(), JobKind::EraseReviews { user }, now)
-    }
-
     /// A mail; `key` is a UUID of its own, since the same mail may be owed twice.
     #[must_use]
     pub fn mail(mail: Mail, key: [u8; 16], now: Timestamp) -> Self {
@@ -370,9 +358,8 @@ impl Job {
             (Work::Advance, _) => Err(Refusal::InvalidState { state: "booking_goes_on" }),
             (Work::Homes, _) => Err(Refusal::InvalidState { state: "homes_on_sale" }),
             (Work::PublishReviews, _) => Err(Refusal::InvalidState { state: "reviews_sealed" }),
-            (Work::EraseReviews, _) => Err(Refusal::InvalidState { state: "words_to_erase" }),
             (Work::Sweep, _) => Err(Refusal::InvalidState { state: "recurring" }),
-            (Work::Forget, _) => Err(Refusal::InvalidState { state: "erasure_owed" }),
+            (Work::Forget | Work::EraseReviews, _) => Err(Refusal::InvalidState { state: "erasure_owed" }),
             (Work::Mail | Work::ResetMail, JobState::Running { .. }) => Err(Refusal::InvalidState { state: self.state.name() }),
             (Work::Mail | Work::ResetMail, JobState::Waiting { .. } | JobState::Dead { .. }) => Ok(()),
         }

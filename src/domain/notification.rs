@@ -191,7 +191,7 @@ impl Changes {
         self.events.push(TopicEvent { topic: Topic::User(user), seq: None, at, event });
     }
 
-    /// A UUIDv7 of that instant. The rest of it is the booking's, with the kind, the side, and the number of the booking's event that was appended
+    /// A UUIDv7 of that instant, which [`minted_at`] reads. The rest of it is the booking's, with the kind, the side, and the number of the booking's event that was appended
     /// just before: so no two are the same.
     fn notification_id(&self, kind: NotificationKind, booking: BookingId, party: Party, at: Timestamp) -> NotificationId {
         let of_booking = |event: &TopicEvent| if event.topic == Topic::Booking(booking) { event.seq } else { None };
@@ -206,6 +206,13 @@ impl Changes {
         }
         NotificationId::from_bytes(bytes)
     }
+}
+
+/// When the notification of that id was made, also if it is gone.
+#[must_use]
+pub fn minted_at(id: NotificationId) -> Timestamp {
+    let ms = id.as_bytes()[..6].iter().fold(0, |ms, byte| ms << 8 | i64::from(*byte));
+    Timestamp::from_epoch_ms(ms)
 }
 
 /// By which ways somebody hears of something.
@@ -233,11 +240,9 @@ pub const fn default_channels(kind: NotificationKind) -> Channels {
         | NotificationKind::AlterationEnded
         | NotificationKind::PayoutSent
         | NotificationKind::PaymentDisputed
-        | NotificationKind::ReviewReceived => true,
-        NotificationKind::BookingExpired
-        | NotificationKind::BookingWithdrawn
-        | NotificationKind::ReviewPublished
-        | NotificationKind::ReviewReplied => false,
+        | NotificationKind::ReviewReceived
+        | NotificationKind::ReviewPublished => true,
+        NotificationKind::BookingExpired | NotificationKind::BookingWithdrawn | NotificationKind::ReviewReplied => false,
     };
     Channels { in_app: true, email }
 }

@@ -8,6 +8,9 @@ use latchkey_protocol::{AuditId, HoldId, NotificationId, Seq, SessionId, Topic, 
 
 use super::time::{DAY_MS, Timestamp};
 
+/// How long notifications are kept after they were read, in milliseconds: a younger one that is not there was never wanted.
+pub const READ_NOTIFICATIONS_MS: i64 = 90 * DAY_MS;
+
 /// How long records are kept, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Periods {
@@ -46,7 +49,7 @@ impl Periods {
             holds_ms: 7 * DAY_MS,
             sessions_ms: 7 * DAY_MS,
             audit_ms: i64::from(audit) * DAY_MS,
-            read_notifications_ms: 90 * DAY_MS,
+            read_notifications_ms: READ_NOTIFICATIONS_MS,
             notifications_ms: 365 * DAY_MS,
         }
     }

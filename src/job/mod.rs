@@ -12,9 +12,9 @@ use std::time::Duration;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::Timestamp;
 use crate::domain::job::{Failure, Job, JobId, JobKind, Mail, Run, Work};
-use crate::service::Services;
+use crate::domain::{Timestamp, UserId};
+use crate::service::{ServiceError, Services};
 
 /// How often the job table is looked at when nothing calls for it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -30,10 +30,9 @@ const fn places(work: Work) -> usize {
     match work {
         Work::Refund | Work::Mail | Work::Capture => 3,
         Work::Void | Work::PayOut | Work::Advance | Work::PublishReviews => 2,
-        Work::EraseReviews => 1,
         // They share the database with everybody.
         Work::Sweep => 2,
-        Work::Homes | Work::ResetMail | Work::Forget => 1,
+        Work::Homes | Work::ResetMail | Work::Forget | Work::EraseReviews => 1,
     }
 }
 
@@ -160,12 +159,19 @@ async fn perform(services: &Services, job: &Job) -> Run {
             Ok(next) => Ok(again_at(job, next)),
             Err(error) => Err(error.into()),
         },
-        JobKind::EraseReviews { user } => services.reviews.erase_words(*user).await.map(|()| Run::Done).map_err(Failure::from),
         JobKind::Sweep(sweep) => services.retention.sweep(sweep.clone()).await.map_err(Failure::from),
         JobKind::Homes { host } => services.accounts.settle_homes(*host).await.map(|()| Run::Done).map_err(Failure::from),
-        JobKind::Forget { user, is_last } => services.messages.forget(*user, *is_last).await.map_err(Failure::from),
+        JobKind::Forget { user, is_last } => forget(services, *user, *is_last).await.map_err(Failure::from),
     };
     result.unwrap_or_else(Run::Failed)
+}
+
+/// Takes what an erased user wrote from wherever somebody reads it. All of it twice: a request whose sender was known before the erasure may be
+/// carried out after it.
+async fn forget(services: &Services, user: UserId, is_last: bool) -> Result<Run, ServiceError> {
+    services.reviews.erase_words(user).await?;
+    services.stays.erase_notes(user).await?;
+    services.messages.forget(user, is_last).await
 }
 
 /// Sends the mail that a job owes, if there is still something to say.

@@ -18,7 +18,7 @@ use super::idempotency::{IdempotencyKey, Keys, Use};
 use super::throttle::Throttle;
 use super::{Caller, ServiceError, wire};
 use crate::clock::Clock;
-use crate::domain::booking::Booking;
+use crate::domain::booking::{Booking, Party};
 use crate::domain::calendar::Conversation;
 use crate::domain::job::{JobKind, Run};
 use crate::domain::thread::{checked_text, other};
@@ -125,7 +125,7 @@ impl Messages {
             let claim = self.availability.claim(property).await?;
             let now = self.now();
             let conversation = self.conversation(claim.calendar(), booking).await?;
-            let notice = self.notice_of_reader(&conversation, caller.user).await?;
+            let notice = self.notice_of(&conversation, conversation.booking.party(caller.user).map(other)).await?;
             let decision = match claim.calendar().send_message(conversation, notice, caller.user, text.clone(), now) {
                 Ok(decision) => decision,
                 Err(refusal) => {
@@ -157,7 +157,8 @@ impl Messages {
         for _ in 0..MAX_DECISIONS {
             let claim = self.availability.claim(property).await?;
             let conversation = self.conversation(claim.calendar(), booking).await?;
-            let decision = claim.calendar().read_messages(conversation, caller.user, &up_to, self.now())?;
+            let notice = self.notice_of(&conversation, conversation.booking.party(caller.user)).await?;
+            let decision = claim.calendar().read_messages(conversation, notice, caller.user, &up_to, self.now())?;
             let thread = seen_by(caller.user, &decision.outcome)?;
             if decision.changes.is_empty() {
                 return Ok(thread);
@@ -245,11 +246,11 @@ impl Messages {
         Ok(Conversation { booking, thread })
     }
 
-    /// The last notification of this thread that whoever is not `sender` got.
-    async fn notice_of_reader(&self, conversation: &Conversation, sender: UserId) -> Result<Option<Notification>, ServiceError> {
-        let (Some(thread), Some(party)) = (&conversation.thread, conversation.booking.party(sender)) else { return Ok(None) };
-        match thread.place(other(party)).notice {
-            Some(notice) => Ok(self.store.notification(thread.user(other(party)), notice).await?),
+    /// The last notification of this thread that a side got, if it is still there.
+    async fn notice_of(&self, conversation: &Conversation, party: Option<Party>) -> Result<Option<Notification>, ServiceError> {
+        let (Some(thread), Some(party)) = (&conversation.thread, party) else { return Ok(None) };
+        match thread.place(party).notice {
+            Some(notice) => Ok(self.store.notification(thread.user(party), notice).await?),
             None => Ok(None),
         }
     }

@@ -143,14 +143,18 @@ impl Reviews {
         ask: &ReplyToReview,
     ) -> Result<view::Review, ServiceError> {
         let used = self.keys.begin(caller.user, "reply_to_review", key, &(review, ask)).await?;
-        let booking = self.readable(caller, review).await?.booking;
-        let answered = self
-            .decisions
-            .decide_on_reviews(&used, booking, |calendar, reviewed, now| {
-                let decision = calendar.reply_to_review(reviewed, review, caller.user, &ask.text, now)?;
-                Ok(reply(decision, |review| Written { id: review.id }))
-            })
-            .await;
+        let answered = match self.readable(caller, review).await {
+            Ok(known) => {
+                self.decisions
+                    .decide_on_reviews(&used, known.booking, |calendar, reviewed, now| {
+                        let decision = calendar.reply_to_review(reviewed, review, caller.user, &ask.text, now)?;
+                        Ok(reply(decision, |review| Written { id: review.id }))
+                    })
+                    .await
+            }
+            // It may have been hidden after the caller had answered it.
+            Err(refused) => self.keys.or_first_answer(&used, refused).await,
+        };
         let Written { id } = answered.map_err(of_review)?;
         self.changed(caller, self.find_any(id).await?).await
     }
@@ -307,10 +311,12 @@ impl Reviews {
         if known.is_visible_to(Some(caller.user)) { Ok(known) } else { Err(ServiceError::NotFound("review")) }
     }
 
-    /// The answer to a change: nobody reads of the home what was true before it.
+    /// The answer to a change: nobody reads of the home what was true before it. A change that is repeated when the review has been hidden from
+    /// the caller is answered without the review's words.
     async fn changed(&self, caller: &Caller, review: Review) -> Result<view::Review, ServiceError> {
         self.listings.forget(review.property).await;
-        Ok(wire::review(&review, Some(caller.user)))
+        let seen = wire::review(&review, Some(caller.user));
+        Ok(if review.is_visible_to(Some(caller.user)) { seen } else { view::Review { text: String::new(), ..seen } })
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use latchkey_protocol::client::BookingRef;
 use latchkey_protocol::rest::{BookingsQuery, ProposeAlteration, Visit};
-use latchkey_protocol::{BookingId, PaymentId, view};
+use latchkey_protocol::{BookingId, PaymentId, UserId, view};
 use serde::Serialize;
 
 use super::availability::Availability;
@@ -20,12 +20,14 @@ use crate::domain::{Calendar, Decision, Refusal, Stay, Timestamp};
 use crate::entropy::fresh_id;
 use crate::store::{BookingFilter, Store};
 
+/// Bookings read at once, of a user who was erased.
+const PAGE: u16 = 500;
+
 /// A command of the calendar on a booking, by one of its parties.
-type ChangeBooking = fn(&Calendar, BookingId, latchkey_protocol::UserId, Timestamp) -> Result<Decision<Deal>, Refusal>;
+type ChangeBooking = fn(&Calendar, BookingId, UserId, Timestamp) -> Result<Decision<Deal>, Refusal>;
 
 /// A command of the calendar on a booking, by one of its parties, with a note.
-type ChangeBookingWithNote =
-    fn(&Calendar, BookingId, latchkey_protocol::UserId, Option<String>, Timestamp) -> Result<Decision<Deal>, Refusal>;
+type ChangeBookingWithNote = fn(&Calendar, BookingId, UserId, Option<String>, Timestamp) -> Result<Decision<Deal>, Refusal>;
 
 /// How the other side answers a proposal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -236,6 +238,25 @@ impl Stays {
         let state = ask.state.map(wire::state_name);
         let filter = BookingFilter { side, state, property: ask.property, from: ask.from, to: ask.to };
         Ok(self.store.bookings_of(caller.user, &filter, before, limit).await?.iter().map(wire::booking).collect())
+    }
+
+    /// Takes away what a user who was erased has written on arriving and leaving.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Busy`: to be tried again.
+    pub async fn erase_notes(&self, user: UserId) -> Result<(), ServiceError> {
+        let mut before = None;
+        loop {
+            let page = self.store.bookings_of(user, &BookingFilter::default(), before, PAGE).await?;
+            for booking in page.iter().filter(|booking| booking.without_notes_of(user).is_some()) {
+                let forget = |calendar: &Calendar, ended, now| calendar.forget_notes(booking.id, ended, user, now);
+                self.decisions.record_on_booking(booking.id, None, forget).await?;
+            }
+            if page.len() < usize::from(PAGE) {
+                return Ok(());
+            }
+            before = page.last().map(|booking| booking.id);
+        }
     }
 
     async fn change_plainly(

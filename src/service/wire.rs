@@ -10,7 +10,7 @@ mod search;
 
 use latchkey_protocol::view;
 
-pub use self::account::{audit_entry, me, session, user};
+pub use self::account::{audit_entry, audit_entry_of, me, session, user};
 pub use self::booking::{booking, booking_details, booking_file, cancellation, payment, state_name};
 pub use self::event::new_event;
 pub use self::message::{message, notification, preferences, thread};
@@ -123,7 +123,6 @@ pub fn job(job: &Job) -> view::Job {
         JobKind::Advance { booking } => ("advance", None, None, Some(*booking)),
         JobKind::Forget { user, .. } => ("forget", Some(*user), None, None),
         JobKind::PublishReviews { booking } => ("publish_reviews", None, None, Some(*booking)),
-        JobKind::EraseReviews { user } => ("erase_reviews", Some(*user), None, None),
     };
     view::Job {
         kind: job.id.work.name().to_owned(),

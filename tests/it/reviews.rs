@@ -1,14 +1,17 @@
 //! Reviews of completed stays: what each side learns when, and what everybody reads.
 
+use latchkey::domain::job::JobKind;
 use latchkey_protocol::rest::{ModerateReview, Page, ReplyToReview, WithPassword, WriteReview};
 use latchkey_protocol::view::{AuditEntry, Booking, BookingState, Export, Property, Ratings, Review, ReviewState, Reviews, Side, User};
 use latchkey_protocol::{ErrorCode, ModerationReason, Topic};
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::support::guest::PASSWORD;
 use crate::support::hub::list_home;
-use crate::support::rest::Answer;
-use crate::support::{Client, Guest, Hub, eventually, fresh_key};
+use crate::support::rest::{Answer, Request};
+use crate::support::{Client, Guest, Hub, eventually, fresh_key, within};
 
 /// Seconds of 14 days.
 const WRITING_S: i64 = 14 * 86_400;
@@ -92,6 +95,9 @@ async fn p8_neither_side_learns_anything_of_the_others_review_before_both_are_in
     assert_eq!((rated.version, rated.review_count, rated.rating.unwrap().overall_hundredths), (version, 1, 400));
     let public = of_home(&hub, &home, "").await.items;
     assert_eq!(public.iter().map(|review| (review.id, review.booking)).collect::<Vec<_>>(), [(review.id, None)]);
+    let tag = async |request: Request<'_>| request.send().await.header("etag").map(str::to_owned);
+    assert_eq!(tag(hub.rest.get(&path)).await.as_deref(), Some("\"v2-others\""), "without the booking it is another view");
+    assert_eq!(tag(helga.get(&path)).await.as_deref(), Some("\"v2\""));
     let profile: User = hub.rest.get(&format!("/users/{}/", ada.user)).send().await.expect_json(200);
     assert_eq!((profile.guest_review_count, profile.guest_rating_hundredths), (1, Some(500)));
     let of_ada: Page<Review> = hub.rest.get(&format!("/users/{}/reviews/", ada.user)).send().await.expect_json(200);
@@ -225,6 +231,28 @@ async fn whom_a_review_is_about_replies_once_and_admins_hide_it_and_show_it_agai
 }
 
 #[tokio::test]
+async fn p7_a_reply_that_is_repeated_when_its_review_was_hidden_is_answered_without_the_reviews_words() {
+    let hub = Hub::start().await;
+    let (helga, ada, root) = (hub.guest("helga").await, hub.guest("ada").await, hub.admin("root").await);
+    let booking = ada.completed_stay(&list_home(&helga).await).await;
+    let review: Review = submit(&ada, &booking, &stay(1)).await.expect_json(201);
+    submit(&helga, &booking, &guest(2)).await.expect_json::<Review>(201);
+    let (key, path) = (fresh_key(), format!("/reviews/{}/reply/", review.id));
+    let reply = async |key: &str, text: &str| {
+        let ask = helga.rest.post(&path).bearer(&helga.tokens.access_token).key(key);
+        ask.json(&ReplyToReview { text: text.to_owned() }).send().await
+    };
+    let first: Review = reply(&key, "Sorry!").await.expect_json(200);
+    assert_eq!(first.text, stay(1).text);
+    let hide = ModerateReview { reason: ModerationReason::Offensive };
+    root.post(&format!("/admin/reviews/{}/hide/", review.id), &hide).send().await.expect_json::<Review>(200);
+    let again: Review = reply(&key, "Sorry!").await.expect_json(200);
+    assert_eq!((again.id, again.reply, again.text.as_str()), (review.id, first.reply, ""));
+    reply(&key, "Not sorry!").await.expect_problem(422, ErrorCode::KeyReused);
+    reply(&fresh_key(), "Sorry!").await.expect_problem(404, ErrorCode::NotFound);
+}
+
+#[tokio::test]
 async fn a_homes_reviews_come_in_pages_the_last_published_first() {
     let hub = Hub::start().await;
     let helga = hub.guest("helga").await;
@@ -277,4 +305,57 @@ async fn who_is_erased_leaves_stars_without_words_and_takes_what_they_wrote_befo
     let of_ada: Page<Review> = hub.rest.get(&format!("/users/{}/reviews/", ada.user)).send().await.expect_json(200);
     assert_eq!(of_ada.items[0].text, format!("{CANARY} guest"), "what the host wrote is the host's");
     assert_eq!(helga.booking(booking.id).await.state, BookingState::Completed);
+}
+
+#[tokio::test]
+async fn a_review_that_is_on_its_way_while_its_author_is_erased_loses_its_words_too() {
+    let hub = Hub::start().await;
+    let (helga, ada) = (hub.guest("helga").await, hub.guest("ada").await);
+    let home = list_home(&helga).await;
+    let booking = ada.completed_stay(&home).await;
+    submit(&helga, &booking, &guest(5)).await.expect_json::<Review>(201);
+    let body = serde_json::to_string(&stay(4)).unwrap();
+    let head = format!(
+        "POST /bookings/{}/reviews/ HTTP/1.1\r\nhost: hub\r\nauthorization: Bearer {}\r\nidempotency-key: {}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\nexpect: 100-continue\r\n\r\n",
+        booking.id,
+        ada.tokens.access_token,
+        fresh_key(),
+        body.len()
+    );
+    let erase = || async {
+        let answer = ada.post("/users/me/erase/", &WithPassword { password: PASSWORD.to_owned() }).send().await;
+        (answer.status == 204).then_some(())
+    };
+    let mut stream = TcpStream::connect(hub.address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // By now the hub knows whose it is.
+    read_status(&mut stream, 100).await;
+    eventually("the erasure", erase).await;
+    let store = hub.store();
+    let owed = || async { store.jobs(None, None, 100).await.unwrap().into_iter().find(|job| job.id.work.name() == "forget") };
+    let is_done_once = || async { owed().await.filter(|job| matches!(job.kind, JobKind::Forget { is_last: true, .. })) };
+    eventually("a first look at what was written", is_done_once).await;
+    stream.write_all(body.as_bytes()).await.unwrap();
+    read_status(&mut stream, 201).await;
+    assert_eq!(of_home(&hub, &home, "").await.items[0].text, format!("{CANARY} stay"), "it came after that");
+    hub.advance_s(121);
+    eventually("the second look", || async { owed().await.is_none().then_some(()) }).await;
+    let left = of_home(&hub, &home, "").await.items.pop().unwrap();
+    assert_eq!((left.text.as_str(), left.ratings), ("", stay(4).ratings));
+}
+
+/// Reads the head of an answer, and what else has come with it.
+async fn read_status(stream: &mut TcpStream, status: u16) {
+    let (mut seen, mut some) = (Vec::new(), [0; 4_096]);
+    let answered = async {
+        while !seen.windows(4).any(|end| end == b"\r\n\r\n") {
+            let count = stream.read(&mut some).await.unwrap();
+            assert!(count > 0, "closed");
+            seen.extend_from_slice(&some[..count]);
+        }
+    };
+    within("an answer", answered).await;
+    let head = String::from_utf8_lossy(&seen);
+    assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{head}");
 }

@@ -1,10 +1,11 @@
 //! The life of a booking over real sockets: requests, alterations, arrivals, early departures, cancellations, payouts.
 
-use latchkey_protocol::rest::{CreateProperty, GiveRefund, Page, ProposeAlteration, Visit};
+use latchkey_protocol::rest::{CreateProperty, GiveRefund, Page, ProposeAlteration, Visit, WithPassword};
 use latchkey_protocol::view::{AlterationState, Booking, BookingState, Cancellation, Payment, PaymentState, Property, RefundTier};
 use latchkey_protocol::{CancellationPolicy, ErrorCode};
 use serde_json::json;
 
+use crate::support::guest::PASSWORD;
 use crate::support::hub::{cottage, list_as, list_home};
 use crate::support::{Dates, Guest, Hub, eventually, fresh_key, nights, refused};
 
@@ -182,6 +183,28 @@ async fn a_guest_arrives_leaves_early_and_the_rest_of_the_nights_returns_to_sale
     assert_eq!(payment.await.refund_due_minor, told.refund_minor);
     let bob = hub.guest("bob").await;
     bob.hold(&home, hub.nights_from_today(1, 2)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_an_erased_guest_wrote_on_arriving_goes_and_the_hosts_word_stays() {
+    let (hub, host, ada, home) = hub_and_home().await;
+    let booking = paid_for(&ada, &home, hub.nights_from_today(0, 1)).await;
+    let say = async |who: &Guest, step: &str, text: &str| {
+        let note = Visit { note: Some(text.to_owned()) };
+        who.post(&format!("/bookings/{}/{step}/", booking.id), &note).send().await.expect_json::<Booking>(200);
+    };
+    say(&ada, "check-in", "Call me at 0123.").await;
+    // The day of departure, before the stay ends by itself.
+    hub.advance_s(14 * HOUR_S);
+    let (host, ada) = (Guest::log_in(hub.address, &host.email).await, Guest::log_in(hub.address, &ada.email).await);
+    say(&host, "check-out", "They left a scarf.").await;
+    let erased = ada.post("/users/me/erase/", &WithPassword { password: PASSWORD.to_owned() }).send().await;
+    assert_eq!(erased.status, 204, "{}", erased.text());
+    let left = eventually("the note to go", || async {
+        let booking = host.booking(booking.id).await;
+        booking.check_in_note.is_none().then_some(booking)
+    });
+    assert_eq!(left.await.check_out_note.as_deref(), Some("They left a scarf."));
 }
 
 #[tokio::test]

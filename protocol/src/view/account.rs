@@ -156,6 +156,6 @@ pub struct Export {
     pub preferences: Preferences,
     /// The reviews of their stays, as guest and as host, that they may see, newest first.
     pub reviews: Vec<Review>,
-    /// What happened to the account, newest first.
+    /// What happened to the account, newest first; of what somebody else did not who, nor from where.
     pub audit: Vec<AuditEntry>,
 }

@@ -4,7 +4,7 @@ use latchkey_protocol::rest::PageQuery;
 use latchkey_protocol::view::Review;
 
 use super::page::Bounds;
-use super::{Ask, Handled, created, ok, tagged};
+use super::{Ask, Handled, created, ok, tagged, tagged_as};
 use crate::service::reviews::{Moderate, Place};
 
 pub(super) async fn submit(ask: Ask) -> Handled {
@@ -19,7 +19,11 @@ pub(super) async fn of_booking(ask: Ask) -> Handled {
 
 pub(super) async fn find(ask: Ask) -> Handled {
     let review = ask.services.reviews.find(ask.known_caller().as_ref(), ask.path("review")?).await?;
-    tagged(review.version, ok(&review))
+    if review.booking.is_some() {
+        return tagged(review.version, ok(&review));
+    }
+    // The parties of the stay see more of the same version: whoever has kept the one has not seen the other.
+    tagged_as(&format!("v{}-others", review.version), ok(&review))
 }
 
 pub(super) async fn revise(ask: Ask) -> Handled {

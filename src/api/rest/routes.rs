@@ -66,9 +66,9 @@ fn people() -> Vec<Operation> {
         get("/users/me/", "readMe", users::me).says("One's own account").only(User)
             .gives::<Me>().tagged(),
         patch("/users/me/", "updateMe", users::update).says("Change one's profile").only(User).conditional()
-            .takes::<UpdateMe>().gives::<Me>(),
+            .takes::<UpdateMe>().gives::<Me>().refuses(&[InvalidState]),
         post("/users/me/host/", "becomeHost", users::become_host).says("Become a host; not after an admin took that role away").only(User)
-            .gives::<Me>().refuses(&[Forbidden]),
+            .gives::<Me>().refuses(&[Forbidden, InvalidState]),
         post("/users/me/password/", "changePassword", users::change_password).says("Change one's password; ends the other sessions").only(User)
             .takes::<ChangePassword>().refuses(&[BadCredentials]),
         post("/users/me/email/", "changeEmail", users::change_email).says("Move to another e-mail address, which is to be verified again").only(User)

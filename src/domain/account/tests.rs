@@ -18,13 +18,15 @@ const STATES: [AccountState; 4] = [AccountState::Active, AccountState::Deactivat
 fn each_transition_is_allowed_from_the_states_it_is_meant_for() {
     use AccountState::{Active, Deactivated, Erased, Suspended};
     type Transition = fn(Account) -> Result<Account, Refusal>;
-    let rows: [(&str, Transition, [Option<AccountState>; 4]); 5] = [
+    let rows: [(&str, Transition, [Option<AccountState>; 4]); 7] = [
         // From:                                       active             deactivated       suspended     erased
         ("deactivate", Account::deactivate, [Some(Deactivated), None, None, None]),
         ("log_in", Account::log_in, [Some(Active), Some(Active), None, None]),
         ("suspend", Account::suspend, [Some(Suspended), Some(Suspended), None, None]),
         ("restore", Account::restore, [None, None, Some(Active), None]),
         ("erase", Account::erase, [Some(Erased), None, None, None]),
+        ("edit", |account| account.edit(Some("Eve"), None), [Some(Active), None, None, None]),
+        ("become_host", Account::become_host, [Some(Active), None, None, None]),
     ];
     for (name, transition, expected) in rows {
         for (from, to) in STATES.into_iter().zip(expected) {

@@ -94,15 +94,16 @@ impl Draft<'_> {
         if payout != deal.booking.payout {
             deal.booking.payout = payout;
             self.write(Write::AddJob(Job::pay_out(deal.booking.id, self.now)));
-            self.tell_payout(deal);
+            self.tell_payout(deal, 0);
         } else if difference != Shares::ZERO {
             // Nothing for the host, but the booking is otherwise; and without an event nothing would guard it.
             self.tell_updated(&mut deal.booking);
         }
     }
 
-    /// Tells the host what is on its way, and both that the booking is otherwise.
-    pub(super) fn tell_payout(&mut self, deal: &mut Deal) {
+    /// Tells the host what is on its way, and both that the booking is otherwise. The host is notified of `moved_minor`, which was moved just now, if
+    /// it was sent: of what is taken back they know from the refund.
+    pub(super) fn tell_payout(&mut self, deal: &mut Deal, moved_minor: i64) {
         let payout = deal.booking.payout;
         let event = Event::PayoutChanged {
             booking: deal.booking.id,
@@ -110,7 +111,11 @@ impl Draft<'_> {
             pending_minor: payout.pending_minor,
             currency: deal.booking.quote.total.currency,
         };
-        self.notify(deal.booking.host, Party::Host, event);
+        if moved_minor > 0 {
+            self.notify(deal.booking.host, Party::Host, event);
+        } else {
+            self.changes.append_quietly(deal.booking.host, self.now, event);
+        }
         self.tell_updated(&mut deal.booking);
     }
 

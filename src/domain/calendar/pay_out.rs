@@ -25,7 +25,7 @@ impl Calendar {
         }
         deal.booking.payout = deal.booking.payout.moved(revision);
         draft.move_money(&mut deal, Movement::PayOut { minor: pending_minor });
-        draft.tell_payout(&mut deal);
+        draft.tell_payout(&mut deal, pending_minor);
         draft.balance(&mut deal)?;
         draft.set(&deal);
         Ok(draft.decide(deal))

@@ -61,7 +61,7 @@ impl Calendar {
         let review = Review::submit(ask.review, &booking, state, ask.ratings, &ask.text, now)?;
         reviews.put(review.clone());
         let mut draft = Draft::new(self, now);
-        draft.tell_submitted(&mut booking, &review);
+        draft.tell_submitted(&mut booking, &review, reviews.are_both_in());
         if reviews.are_both_in() {
             draft.write(Write::EndJob(Job::publish_reviews(booking.id, now).id));
             // The other one is stored already, this one is not.
@@ -233,13 +233,18 @@ impl Draft<'_> {
         self.tell_parties(booking, &Event::ReviewChanged { change, notice });
     }
 
-    /// Tells the booking's topic and the other side that there is a review, and nothing of it.
-    fn tell_submitted(&mut self, booking: &mut Booking, review: &Review) {
+    /// Tells the booking's topic and the other side that there is a review, and nothing of it. If both are in, the other side can read it: that is
+    /// what they are notified of.
+    fn tell_submitted(&mut self, booking: &mut Booking, review: &Review, both_are_in: bool) {
         let event = Event::ReviewSubmitted { booking: booking.id, property: booking.property, by: review.by() };
         booking.seq += 1;
         let topic = Topic::Booking(booking.id);
         self.changes.events.push(TopicEvent { topic, seq: Some(booking.seq), at: self.now, event: event.clone() });
-        self.notify(review.subject(), other(review.by()), event);
+        if both_are_in {
+            self.changes.append_quietly(review.subject(), self.now, event);
+        } else {
+            self.notify(review.subject(), other(review.by()), event);
+        }
     }
 }
 

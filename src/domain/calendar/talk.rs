@@ -9,7 +9,8 @@ use crate::domain::booking::Booking;
 use crate::domain::change::{Decision, TopicEvent, Write};
 use crate::domain::error::Refusal;
 use crate::domain::event::Event;
-use crate::domain::notification::{Notification, NotificationWrite};
+use crate::domain::notification::{Notification, NotificationWrite, minted_at};
+use crate::domain::retention::READ_NOTIFICATIONS_MS;
 use crate::domain::thread::{Message, Thread, ThreadWrite, closes_at, other};
 use crate::domain::time::Timestamp;
 
@@ -43,6 +44,9 @@ impl Calendar {
         let mut draft = Draft::new(self, now);
         let is_new = thread.is_none();
         let had_unread = thread.as_ref().is_some_and(|thread| thread.place(other(party)).unread > 0);
+        // An older one may have been read and swept.
+        let is_young = |id| now < minted_at(id).plus_ms(READ_NOTIFICATIONS_MS);
+        let was_muted = thread.as_ref().and_then(|thread| thread.place(other(party)).notice).is_some_and(is_young);
         let (mut thread, message) = thread.unwrap_or_else(|| Thread::of(&booking)).with_message(party, text, now);
         let event = Event::MessageSent { booking: booking.id, message: message.number, sender };
         draft.append_to_booking(&mut booking, event.clone());
@@ -56,8 +60,8 @@ impl Calendar {
                     draft.changes.append_quietly(reader, now, event);
                     draft.write(Write::Notification(NotificationWrite::Set(notice.with_one_more())));
                 }
-                // They had one of what they have not read yet, and it is gone or was not wanted.
-                None if had_unread => draft.changes.append_quietly(reader, now, event),
+                // It was not wanted, and they have not read what it would have told them of.
+                None if had_unread && was_muted => draft.changes.append_quietly(reader, now, event),
                 Some(_) | None => thread.place_mut(other(party)).notice = draft.changes.append_to_inbox(reader, other(party), now, event),
             }
         }
@@ -67,13 +71,15 @@ impl Calendar {
         Ok(draft.decide(message))
     }
 
-    /// Marks the thread as read by `reader` up to and with `up_to`; when nothing is left, its notification too. Nothing changes if they had before.
+    /// Marks the thread as read by `reader` up to and with `up_to`; when nothing is left, its notification too. `notice` is the last one about this
+    /// thread that the reader got, if it is still there. Nothing changes if they had read that far before.
     ///
     /// # Errors
     /// `NotFound` if the reader is neither party, or nobody has written.
     pub fn read_messages(
         &self,
         conversation: Conversation,
+        notice: Option<Notification>,
         reader: UserId,
         up_to: &Message,
         now: Timestamp,
@@ -89,9 +95,11 @@ impl Calendar {
         if thread.host != thread.guest {
             draft.changes.append_quietly(thread.host, now, event);
         }
-        if let Some(notice) = thread.place(party).notice.filter(|_| thread.place(party).unread == 0) {
-            draft.write(Write::Notification(NotificationWrite::Read { user: reader, notifications: vec![notice], at: now }));
-            draft.changes.append_quietly(reader, now, Event::NotificationRead { up_to: None, notifications: vec![notice] });
+        // One that was muted, swept or read by itself is not read now.
+        if let Some(notice) = notice.filter(|notice| thread.place(party).unread == 0 && notice.read_at.is_none()) {
+            let notifications = vec![notice.id];
+            draft.write(Write::Notification(NotificationWrite::Read { user: reader, notifications: notifications.clone(), at: now }));
+            draft.changes.append_quietly(reader, now, Event::NotificationRead { up_to: None, notifications });
         }
         draft.write(Write::Thread(ThreadWrite::Set(thread.clone())));
         draft.write(Write::SetBooking(booking));

@@ -5,6 +5,7 @@ mod history;
 mod host;
 mod reviews;
 mod talk;
+mod visit;
 
 use jiff::tz::TimeZone;
 use latchkey_protocol::{ClaimId, Date, PaymentId, PropertyId, Topic, UserId};

@@ -1,11 +1,11 @@
-//! The guest comes, leaves, leaves early, or never comes.
+//! The guest comes, leaves, leaves early, or never comes; and what is written to that, which goes with who wrote it.
 
 use latchkey_protocol::{BookingId, Date, UserId};
 
 use super::Calendar;
 use super::draft::Draft;
-use crate::domain::booking::{AlterationEnd, BookingState, Deal, MAX_NOTE_CHARS, Step, Visit};
-use crate::domain::change::Decision;
+use crate::domain::booking::{AlterationEnd, BookingState, Deal, MAX_NOTE_CHARS, Party, Step, Visit};
+use crate::domain::change::{Decision, Write};
 use crate::domain::error::Refusal;
 use crate::domain::time::Timestamp;
 
@@ -17,11 +17,11 @@ impl Calendar {
     /// arrival.
     pub fn check_in(&self, booking: BookingId, caller: UserId, note: Option<String>, now: Timestamp) -> Result<Decision<Deal>, Refusal> {
         let deal = self.live_deal(booking)?;
-        deal.booking.require_party(caller)?;
+        let by = Some(deal.booking.require_party(caller)?);
         let note = checked(note)?;
         let mut deal = Deal { booking: deal.booking.clone().step(Step::CheckIn, now)?, ..deal.clone() };
         self.refuse_before(deal.booking.stay().check_in(), now)?;
-        deal.booking.checked_in = Some(Visit { at: now, note });
+        deal.booking.checked_in = Some(Visit { at: now, by, note });
         let mut draft = Draft::after_expiry(self, now)?;
         draft.tell_state(&mut deal.booking);
         draft.set(&deal);
@@ -35,11 +35,11 @@ impl Calendar {
     /// departure: that is [`Self::leave_early`].
     pub fn check_out(&self, booking: BookingId, caller: UserId, note: Option<String>, now: Timestamp) -> Result<Decision<Deal>, Refusal> {
         let deal = self.live_deal(booking)?;
-        deal.booking.require_party(caller)?;
+        let by = Some(deal.booking.require_party(caller)?);
         let note = checked(note)?;
         let mut deal = Deal { booking: deal.booking.clone().step(Step::CheckOut, now)?, ..deal.clone() };
         self.refuse_before(deal.booking.stay().check_out(), now)?;
-        deal.booking.checked_out = Some(Visit { at: now, note });
+        deal.booking.checked_out = Some(Visit { at: now, by, note });
         self.end_stay(deal, now)
     }
 
@@ -58,7 +58,7 @@ impl Calendar {
         if today >= deal.booking.stay().check_out() {
             return Err(Refusal::InvalidState { state: "last_day" });
         }
-        deal.booking.checked_out = Some(Visit { at: now, note });
+        deal.booking.checked_out = Some(Visit { at: now, by: Some(Party::Guest), note });
         deal.booking.left_on = Some(today.max(deal.booking.stay().check_in()));
         let mut draft = Draft::after_expiry(self, now)?;
         draft.end_alteration(&mut deal, AlterationEnd::Withdrawn);
@@ -87,6 +87,20 @@ impl Calendar {
         draft.wake(&deal);
         draft.set(&deal);
         Ok(draft.decide(deal))
+    }
+
+    /// Takes away the notes of a user who was erased. Doing it twice is harmless.
+    ///
+    /// # Errors
+    /// `NotFound` if the booking is neither live nor given.
+    pub fn forget_notes(&self, booking: BookingId, ended: Option<Deal>, user: UserId, now: Timestamp) -> Result<Decision<()>, Refusal> {
+        let known = self.any_deal(booking, ended)?.booking;
+        let mut draft = Draft::new(self, now);
+        if let Some(mut noteless) = known.without_notes_of(user) {
+            draft.tell_updated(&mut noteless);
+            draft.write(Write::SetBooking(noteless));
+        }
+        Ok(draft.decide(()))
     }
 
     /// Writes down that the stay, whose state says so, is over. Its nights are of the past.

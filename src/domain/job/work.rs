@@ -27,7 +27,7 @@ pub enum Work {
     Forget,
     /// Publishes reviews when the time to write them is over.
     PublishReviews,
-    /// Takes away what an erased user has written.
+    /// As [`Self::Forget`], of a hub that had a job for reviews alone: nothing adds it any more.
     EraseReviews,
 }
 

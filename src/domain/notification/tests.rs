@@ -132,13 +132,8 @@ fn who_never_chose_has_a_notification_of_everything_and_a_mail_of_what_they_shou
     for kind in NotificationKind::ALL {
         let channels = Preferences::unchosen(GUEST).channels(*kind);
         assert!(channels.in_app, "{kind:?}");
-        let is_missed = matches!(
-            kind,
-            NotificationKind::BookingExpired
-                | NotificationKind::BookingWithdrawn
-                | NotificationKind::ReviewPublished
-                | NotificationKind::ReviewReplied
-        );
+        let is_missed =
+            matches!(kind, NotificationKind::BookingExpired | NotificationKind::BookingWithdrawn | NotificationKind::ReviewReplied);
         assert_eq!(channels.email, !is_missed, "{kind:?}");
     }
 }

@@ -168,7 +168,7 @@ impl Accounts {
             notifications: notifications.iter().map(wire::notification).collect(),
             preferences: wire::preferences(&preferences),
             reviews: reviews.map(|review| wire::review(review, Some(user))).collect(),
-            audit: audit.iter().map(wire::audit_entry).collect(),
+            audit: audit.iter().map(|entry| wire::audit_entry_of(entry, user)).collect(),
         })
     }
 }
@@ -188,8 +188,6 @@ fn erasure(person: Person, verified: &LoginRecord, by: &By, now: Timestamp) -> R
     change.settle_homes(user, now);
     let addresses = Job::sweep(Sweep::Addresses(user), now).delayed_until(now.plus_ms(LOOK_FOR_ADDRESSES_AFTER_MS));
     change.writes.push(Write::AddJob(addresses));
-    // When nothing can be written any more: their sessions have ended by then.
-    change.writes.push(Write::AddJob(Job::erase_reviews(user, now)));
     change.writes.push(Write::AddJob(Job::forget(user, now)));
     Ok(change)
 }

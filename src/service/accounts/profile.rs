@@ -38,7 +38,7 @@ impl Accounts {
     /// Changes the caller's profile.
     ///
     /// # Errors
-    /// `Stale` if it was changed since, `Invalid`, `Busy`.
+    /// `Stale` if it was changed since, `Invalid`, `Busy`; `InvalidState` of accounts that are not active.
     pub async fn update(&self, caller: &Caller, expected: &Expected, ask: &UpdateMe) -> Result<view::Me, ServiceError> {
         self.decide(caller.user, |person, _| {
             let edition = person.account.edition;
@@ -84,7 +84,7 @@ impl Accounts {
     /// Makes the caller a host; nothing if they are one.
     ///
     /// # Errors
-    /// `Forbidden` if an admin took the role away; `Busy`.
+    /// `Forbidden` if an admin took the role away; `InvalidState` of accounts that are not active; `Busy`.
     pub async fn become_host(&self, caller: &Caller, origin: &Origin) -> Result<view::Me, ServiceError> {
         let by = By::caller(caller, origin);
         self.decide(caller.user, |person, now| {
@@ -92,7 +92,7 @@ impl Accounts {
             if person.account.is_host {
                 return Ok((change, wire::me(&person.account)));
             }
-            let account = person.account.become_host().map_err(|_| ServiceError::Forbidden)?;
+            let account = person.account.become_host()?;
             let me = wire::me(&account);
             change.write(AccountWrite::Set(account));
             change.audit(&by, AuditKind::BecameHost, caller.user, now);

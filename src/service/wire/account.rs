@@ -1,6 +1,6 @@
 //! Users, sessions and the audit log as clients see them.
 
-use latchkey_protocol::{SessionId, view};
+use latchkey_protocol::{SessionId, UserId, view};
 
 use crate::domain::Timestamp;
 use crate::domain::account::{Account, AccountState, AuditEntry, RefreshFamily};
@@ -57,7 +57,15 @@ pub fn session(family: &RefreshFamily, current: SessionId) -> view::Session {
     }
 }
 
-/// An entry of the audit log.
+/// An entry of the audit log, as `user`, whom it is about, may have it: who else did something to them, and from where, is not theirs.
+#[must_use]
+pub fn audit_entry_of(entry: &AuditEntry, user: UserId) -> view::AuditEntry {
+    let is_by_another = entry.actor.is_some_and(|actor| actor != user);
+    let all = audit_entry(entry);
+    if is_by_another { view::AuditEntry { actor: None, session: None, address: None, ..all } } else { all }
+}
+
+/// An entry of the audit log, as admins see it.
 #[must_use]
 pub fn audit_entry(entry: &AuditEntry) -> view::AuditEntry {
     view::AuditEntry {

@@ -43,8 +43,10 @@ struct LifeRow {
     further_payments: Vec<Uuid>,
     confirmed_at: Option<i64>,
     checked_in_at: Option<i64>,
+    check_in_by: Option<String>,
     check_in_note: Option<String>,
     checked_out_at: Option<i64>,
+    check_out_by: Option<String>,
     check_out_note: Option<String>,
     left_on: Option<i64>,
     alterations: i64,
@@ -97,6 +99,7 @@ impl From<&Booking> for BookingRow {
 impl From<&Booking> for LifeRow {
     fn from(booking: &Booking) -> Self {
         let at = |visit: &Option<Visit>| visit.as_ref().map(|visit| visit.at.epoch_ms());
+        let by = |visit: &Option<Visit>| visit.as_ref().and_then(|visit| visit.by).map(|by| side_name(by).to_owned());
         let note = |visit: &Option<Visit>| visit.as_ref().and_then(|visit| visit.note.clone());
         let shares = |shares: Shares| vec![shares.host_minor, shares.fee_minor, shares.taxes_minor];
         Self {
@@ -107,8 +110,10 @@ impl From<&Booking> for LifeRow {
             further_payments: booking.further_payments.iter().map(|payment| payment.to_uuid()).collect(),
             confirmed_at: booking.confirmed_at.map(Timestamp::epoch_ms),
             checked_in_at: at(&booking.checked_in),
+            check_in_by: by(&booking.checked_in),
             check_in_note: note(&booking.checked_in),
             checked_out_at: at(&booking.checked_out),
+            check_out_by: by(&booking.checked_out),
             check_out_note: note(&booking.checked_out),
             left_on: booking.left_on.map(|day| i64::from(day.epoch_day())),
             alterations: i64::from(booking.alterations),
@@ -130,10 +135,7 @@ impl From<&Alteration> for AlterationRow {
             AlterationState::AwaitingPayment { payment } => Some(payment.to_uuid()),
         };
         Self {
-            by: match alteration.by {
-                Party::Guest => "guest".to_owned(),
-                Party::Host => "host".to_owned(),
-            },
+            by: side_name(alteration.by).to_owned(),
             check_in: quote.check_in,
             check_out: quote.check_out,
             guests: quote.guests,
@@ -158,7 +160,10 @@ impl TryFrom<BookingRow> for Booking {
             QuoteParts { check_in, check_out, guests, lines: row.lines, total_minor: row.total_minor }.into_quote(property, currency)?;
         let life = row.life.unwrap_or_else(|| LifeRow::of_an_early_booking(&quote, state));
         let instant = Timestamp::from_epoch_ms;
-        let visit = |at: Option<i64>, note| at.map(|at| Visit { at: instant(at), note });
+        let visit = |at: Option<i64>, by: Option<String>, note| -> Result<Option<Visit>, StoreError> {
+            let by = by.map(|by| side(&by)).transpose()?;
+            Ok(at.map(|at| Visit { at: instant(at), by, note }))
+        };
         Ok(Self {
             id: id_of(&row.id)?,
             property,
@@ -174,8 +179,8 @@ impl TryFrom<BookingRow> for Booking {
             seq: narrow(row.seq, "booking.seq")?,
             state,
             confirmed_at: life.confirmed_at.map(instant),
-            checked_in: visit(life.checked_in_at, life.check_in_note),
-            checked_out: visit(life.checked_out_at, life.check_out_note),
+            checked_in: visit(life.checked_in_at, life.check_in_by, life.check_in_note)?,
+            checked_out: visit(life.checked_out_at, life.check_out_by, life.check_out_note)?,
             left_on: life.left_on.map(date).transpose()?,
             alterations: narrow(life.alterations, "booking.life.alterations")?,
             alteration: row.alteration.map(|alteration| alteration.into_alteration(&quote, life.alterations)).transpose()?,
@@ -190,6 +195,21 @@ impl TryFrom<BookingRow> for Booking {
             created_at: instant(row.created_at),
             quote,
         })
+    }
+}
+
+const fn side_name(side: Party) -> &'static str {
+    match side {
+        Party::Guest => "guest",
+        Party::Host => "host",
+    }
+}
+
+fn side(name: &str) -> Result<Party, StoreError> {
+    match name {
+        "guest" => Ok(Party::Guest),
+        "host" => Ok(Party::Host),
+        word => Err(unknown("a side of booking", word)),
     }
 }
 
@@ -231,8 +251,10 @@ impl LifeRow {
             further_payments: Vec::new(),
             confirmed_at: matches!(state, BookingState::Confirmed { .. }).then(|| state.instant().epoch_ms()),
             checked_in_at: None,
+            check_in_by: None,
             check_in_note: None,
             checked_out_at: None,
+            check_out_by: None,
             check_out_note: None,
             left_on: None,
             alterations: 0,
@@ -248,11 +270,6 @@ impl LifeRow {
 
 impl AlterationRow {
     fn into_alteration(self, booked: &Quote, number: i64) -> Result<Alteration, StoreError> {
-        let by = match self.by.as_str() {
-            "guest" => Party::Guest,
-            "host" => Party::Host,
-            word => return Err(unknown("booking.alteration.by", word)),
-        };
         let parts = QuoteParts {
             check_in: self.check_in,
             check_out: self.check_out,
@@ -265,7 +282,7 @@ impl AlterationRow {
             .map_or(AlterationState::Proposed, |payment| AlterationState::AwaitingPayment { payment: StoredId::from_uuid(payment) });
         Ok(Alteration {
             number: narrow(number, "booking.life.alterations")?,
-            by,
+            by: side(&self.by)?,
             quote: parts.into_quote(booked.property, booked.total.currency)?,
             state,
             expires_at: Timestamp::from_epoch_ms(self.expires_at),

@@ -89,7 +89,6 @@ impl From<&JobKind> for Payload {
             JobKind::PayOut { booking } | JobKind::Advance { booking } | JobKind::PublishReviews { booking } => {
                 Self { booking: Some(*booking), ..Self::default() }
             }
-            JobKind::EraseReviews { user } => Self { user: Some(*user), ..Self::default() },
             JobKind::Sweep(sweep) => {
                 let named = Self { sweep: Some(sweep.name().to_owned()), ..Self::default() };
                 match sweep {
@@ -125,10 +124,9 @@ impl Payload {
                 };
                 mail.map(JobKind::Mail)
             }
-            Work::Forget => Some(JobKind::Forget { user: self.user?, is_last: self.is_last }),
+            Work::Forget | Work::EraseReviews => Some(JobKind::Forget { user: self.user?, is_last: self.is_last }),
             Work::Homes => Some(JobKind::Homes { host: self.user? }),
             Work::PublishReviews => Some(JobKind::PublishReviews { booking: self.booking? }),
-            Work::EraseReviews => Some(JobKind::EraseReviews { user: self.user? }),
             Work::Sweep => {
                 let walk = self.walk.map(|(from, window_ms)| IdWalk { from: Timestamp::from_epoch_ms(from), window_ms });
                 let position = |(node, next): &(String, i64)| {
@@ -229,7 +227,7 @@ mod tests {
         ];
         jobs.extend(sweeps.map(|sweep| Job::sweep(sweep, at(5))));
         let booking = BookingId::from_bytes([6; 16]);
-        jobs.extend([Job::publish_reviews(booking, at(5)), Job::erase_reviews(user, at(5))]);
+        jobs.push(Job::publish_reviews(booking, at(5)));
         let refund = Job::refund(payment, at(5));
         let running = refund.clone().lease(10, at(6)).unwrap();
         let failure = crate::domain::job::Failure { reason: "smtp 550".to_owned(), is_permanent: true };
@@ -238,7 +236,8 @@ mod tests {
         let notice = Job::mail(Mail::Notification { user, kind, booking }, [3; 16], at(5));
         let forget = Job::forget(user, at(5));
         let again = Job { kind: JobKind::Forget { user, is_last: true }, ..forget.clone() };
-        jobs.extend([refund, running, dead, notice, forget, again, Job::homes(user, at(5))]);
+        let early = Job { id: JobId { work: Work::EraseReviews, ..forget.id.clone() }, ..forget.clone() };
+        jobs.extend([refund, running, dead, notice, forget, again, early, Job::homes(user, at(5))]);
         for job in jobs {
             assert_eq!(Job::try_from(JobRow::from(&job)).unwrap(), job);
         }

@@ -61,6 +61,24 @@ async fn an_export_holds_everything_of_ones_own_and_nothing_of_others() {
 }
 
 #[tokio::test]
+async fn p8_an_export_says_what_an_admin_did_and_not_which_one_nor_from_where() {
+    let hub = Hub::start().await;
+    let (ada, root) = (hub.guest("ada").await, hub.admin("root").await);
+    let request = root.rest.request(http::Method::PUT, &format!("/admin/users/{}/roles/", ada.user));
+    let roles = SetRoles { is_host: true, is_admin: false };
+    assert_eq!(request.bearer(&root.tokens.access_token).json(&roles).send().await.status, 200);
+    let export = ada.get("/users/me/export/").send().await;
+    assert!(!export.text().contains(&root.user.to_string()), "{}", export.text());
+    let audit = export.expect_json::<Export>(200).audit;
+    let kinds: Vec<_> = audit.iter().map(|entry| entry.kind.as_str()).collect();
+    assert_eq!(kinds, ["exported", "roles_changed", "logged_in", "registered"]);
+    for entry in audit {
+        let is_own = entry.kind != "roles_changed";
+        assert_eq!((entry.session.is_some(), entry.address.is_some()), (is_own && entry.kind != "registered", is_own), "{}", entry.kind);
+    }
+}
+
+#[tokio::test]
 async fn nothing_personal_is_left_of_who_was_erased_but_bookings_and_money_are() {
     let hub = Hub::start().await;
     let (helga, ada, root) = (hub.guest("helga").await, hub.guest("ada").await, hub.guest("root").await);

@@ -173,6 +173,22 @@ fn the_second_review_publishes_both_in_one_change_set_and_ends_the_job() {
 }
 
 #[test]
+fn of_each_review_the_other_side_is_notified_when_it_is_sealed_and_when_it_can_be_read() {
+    use latchkey_protocol::NotificationKind::{ReviewPublished, ReviewReceived};
+    let mut world = World::of(1);
+    let notified = |events: &[TopicEvent]| {
+        let of = |event: &TopicEvent| match (event.topic, &event.event) {
+            (Topic::User(user), Event::NotificationCreated { kind, .. }) => Some((user == HOST, *kind)),
+            _ => None,
+        };
+        events.iter().filter_map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(notified(&world.submit(1, Party::Guest, 4, START).unwrap()), [(true, ReviewReceived)]);
+    let second = notified(&world.submit(1, Party::Host, 5, START.plus_ms(1)).unwrap());
+    assert_eq!(second, [(true, ReviewPublished), (false, ReviewPublished)], "once each: nothing is sealed any more");
+}
+
+#[test]
 fn when_the_time_is_over_what_is_there_is_published_and_nothing_more_is_taken() {
     let until = START.plus_ms(WRITING_MS);
     for (side, count) in [(Party::Guest, 1), (Party::Host, 0)] {

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::domain::Booking;
-use crate::domain::notification::{Notification, NotificationWrite};
+use crate::domain::notification::{Notification, NotificationWrite, minted_at};
+use crate::domain::retention::READ_NOTIFICATIONS_MS;
 use crate::domain::thread::{Message, Thread, ThreadWrite};
 
 const DAY_MS: i64 = 86_400_000;
@@ -88,17 +89,34 @@ fn of_a_thread_there_is_one_unread_notification_however_many_messages() {
     // Not there, as when it is muted: nobody hears of each message that they have not read.
     assert_eq!(stored.host_sends(None).1, 0);
     let last = stored.host_sends(Some(stored.notices[1])).0;
-    let read = stored.calendar.read_messages(stored.conversation.clone(), guest(1), &last, START).unwrap();
+    let read = stored.calendar.read_messages(stored.conversation.clone(), Some(stored.notices[1]), guest(1), &last, START).unwrap();
     stored.take(&read.changes);
     assert_eq!(stored.notices[1].read_at, Some(START), "whoever has read the thread has read its notification");
     assert_eq!(stored.host_sends(None).1, 1);
 }
 
 #[test]
+fn a_thread_whose_read_notification_was_swept_is_told_of_again() {
+    let mut stored = Stored::new();
+    let swept_at = START.plus_ms(READ_NOTIFICATIONS_MS);
+    stored.conversation.booking.times.check_out_at = swept_at;
+    assert_eq!(stored.host_sends(None).1, 1);
+    assert_eq!(minted_at(stored.notices[0].id), START);
+    let send = |stored: &Stored, now| {
+        stored.calendar.send_message(stored.conversation.clone(), None, HOST, "Hello".to_owned(), now).unwrap().changes
+    };
+    let muted = send(&stored, swept_at.plus_ms(-1));
+    assert_eq!(stored.take(&muted), 0, "one that is so young is not swept: it was not wanted");
+    let swept = send(&stored, swept_at);
+    assert_eq!(stored.take(&swept), 1);
+    assert_eq!(stored.thread().guest_place.notice, Some(stored.notices[1].id));
+}
+
+#[test]
 fn reading_is_told_once_and_a_stranger_neither_reads_nor_writes() {
     let mut stored = Stored::new();
     let message = stored.host_sends(None).0;
-    let read = |stored: &Stored, user| stored.calendar.read_messages(stored.conversation.clone(), user, &message, START);
+    let read = |stored: &Stored, user| stored.calendar.read_messages(stored.conversation.clone(), None, user, &message, START);
     assert_eq!(read(&stored, guest(2)).unwrap_err(), Refusal::NotFound);
     let sent = stored.calendar.send_message(stored.conversation.clone(), None, guest(2), "Hello".to_owned(), START);
     assert_eq!(sent.unwrap_err(), Refusal::NotFound);
@@ -107,6 +125,19 @@ fn reading_is_told_once_and_a_stranger_neither_reads_nor_writes() {
     stored.take(&first.changes);
     assert_eq!(stored.thread().guest_place.unread, 0);
     assert!(read(&stored, guest(1)).unwrap().changes.is_empty());
+}
+
+#[test]
+fn reading_a_thread_tells_that_its_notification_is_read_if_there_is_one_that_is_not() {
+    let mut stored = Stored::new();
+    let message = stored.host_sends(None).0;
+    let unread = stored.notices[0];
+    let read = Notification { read_at: Some(START), ..unread };
+    for (notice, expected) in [(Some(unread), 1), (Some(read), 0), (None, 0)] {
+        let decision = stored.calendar.read_messages(stored.conversation.clone(), notice, guest(1), &message, START).unwrap();
+        let told = decision.changes.events.iter().filter(|event| matches!(event.event, Event::NotificationRead { .. })).count();
+        assert_eq!(told, expected, "{notice:?}");
+    }
 }
 
 #[test]
