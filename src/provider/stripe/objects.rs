@@ -112,6 +112,8 @@ impl PaymentIntent {
 /// A Charge: an intent's money. It has the metadata that the intent had when it was made.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Charge {
+    /// Whether its money came in. Of one that was only set aside and is let go of, Stripe says that all was "refunded".
+    pub(super) captured: bool,
     pub(super) amount_refunded: i64,
     pub(super) currency: String,
     #[serde(default)]

@@ -106,7 +106,7 @@ impl Intent {
 
     fn charge(&self, is_disputed: bool) -> Value {
         json!({"id": format!("ch_{}", self.id), "object": "charge", "amount": self.amount, "amount_refunded": self.refunded,
-            "currency": self.currency, "disputed": is_disputed, "payment_intent": self.id, "metadata": self.metadata})
+            "captured": self.status == "succeeded", "currency": self.currency, "disputed": is_disputed, "payment_intent": self.id, "metadata": self.metadata})
     }
 
     fn json(&self) -> Value {
@@ -225,7 +225,8 @@ impl Account {
             "update" if status != "canceled" => self.intents[at].metadata.extend(metadata(asked)),
             "confirm" if is_open => return self.confirm(at, asked),
             "capture" if status == "requires_capture" => self.turn(at, "succeeded", "payment_intent.succeeded"),
-            "cancel" if is_open || status == "requires_capture" => self.turn(at, "canceled", "payment_intent.canceled"),
+            "cancel" if is_open => self.turn(at, "canceled", "payment_intent.canceled"),
+            "cancel" if status == "requires_capture" => self.let_go(at),
             _ => return self.unexpected(at),
         }
         (200, self.intents[at].json())
@@ -240,6 +241,15 @@ impl Account {
     fn turn(&mut self, at: usize, status: &'static str, event: &str) {
         self.intents[at].status = status;
         self.tell(event, self.intents[at].json());
+    }
+
+    /// Cancels what is set aside, which Stripe tells as a refund of the charge besides.
+    fn let_go(&mut self, at: usize) {
+        let mut charge = self.intents[at].charge(false);
+        charge["amount_refunded"] = json!(self.intents[at].amount);
+        charge["refunded"] = json!(true);
+        self.tell("charge.refunded", charge);
+        self.turn(at, "canceled", "payment_intent.canceled");
     }
 
     fn confirm(&mut self, at: usize, asked: &Asked) -> Done {
