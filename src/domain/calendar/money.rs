@@ -93,8 +93,11 @@ impl Draft<'_> {
         let payout = deal.booking.payout.towards(deal.booking.settled.host_minor);
         if payout != deal.booking.payout {
             deal.booking.payout = payout;
-            self.write(Write::AddJob(Job::pay_out(deal.booking.id, self.now)));
             self.tell_payout(deal);
+        }
+        // Also for a movement that is under way: its job may have ended for a dispute that is over now.
+        if payout.pending_minor != 0 {
+            self.write(Write::AddJob(Job::pay_out(deal.booking.id, self.now)));
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod history;
 mod host;
+mod payouts;
 mod reviews;
 mod talk;
 

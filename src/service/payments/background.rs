@@ -72,7 +72,8 @@ impl Payments {
         self.record(known.booking, payment, &report, None).await.map(|_| ())
     }
 
-    /// Has the provider make the movement of a booking's payout that is recorded as under way.
+    /// Has the provider make the movement of a booking's payout that is recorded as under way. One that a dispute holds up is asked for anew by
+    /// the end of the dispute, and found if it was made before.
     ///
     /// # Errors
     /// `Unavailable`, `Busy`: to be tried again.
@@ -80,10 +81,11 @@ impl Payments {
         loop {
             let Some(deal) = self.store.deal(booking).await? else { return Ok(()) };
             let (payout, currency) = (deal.booking.payout, deal.booking.quote.total.currency);
-            if payout.pending_minor == 0 {
+            let minor = deal.payout_to_make_minor();
+            if minor == 0 {
                 return Ok(());
             }
-            let amount = Money { minor: payout.pending_minor, currency };
+            let amount = Money { minor, currency };
             let movement = PayOut { booking, host: deal.booking.host, revision: payout.revision, amount };
             self.provider.pay_out(movement).await.map_err(unavailable)?;
             let decide = |calendar: &Calendar, ended, now| calendar.record_payout(booking, ended, payout.revision, now);
