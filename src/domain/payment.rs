@@ -297,6 +297,12 @@ impl Payment {
         if left_minor > 0 { left_minor } else { 0 }
     }
 
+    /// Whether money is promised back that has not gone back, and can: providers refund no charge that is disputed.
+    #[must_use]
+    pub const fn may_send_refund(&self) -> bool {
+        self.refunded_minor < self.refund_due_minor && !self.is_disputed()
+    }
+
     /// Promises `minor` more back.
     ///
     /// # Errors

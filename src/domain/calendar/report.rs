@@ -186,6 +186,10 @@ impl Draft<'_> {
                 self.move_money(deal, Movement::ChargeBack { payment, minor, borne_minor });
             }
         }
+        if was_open && after.may_send_refund() {
+            // Promised before the dispute was known: its job ended for it.
+            self.write(Write::AddJob(Job::refund(payment, self.now)));
+        }
         self.tell_parties(&mut deal.booking, &Event::PaymentDisputed(after.clone()));
     }
 }

@@ -29,20 +29,20 @@ impl Payments {
         self.record(payment.booking, payment.id, &event.report, Some(&event.id)).await.map(|_| ())
     }
 
-    /// Asks the provider for a refund that is due; what it says is recorded, with the end of its job. Says whether everything that was due
-    /// has gone back.
+    /// Asks the provider for a refund that is due; what it says is recorded, with the end of its job. Says whether there is no more to ask for
+    /// now: everything that was due has gone back, or a dispute holds it, whose end asks anew.
     ///
     /// # Errors
     /// `Unavailable`, `Busy`: to be tried again.
     pub async fn send_refund(&self, payment: PaymentId) -> Result<bool, ServiceError> {
         let Some(known) = self.store.payment(payment).await? else { return Ok(true) };
-        if known.refunded_minor >= known.refund_due_minor {
+        if !known.may_send_refund() {
             return Ok(true);
         }
         let due = Money { minor: known.refund_due_minor, currency: known.amount.currency };
         let report = self.provider.refund(intent(&known), due).await.map_err(unavailable)?;
         let deal = self.record(known.booking, payment, &report, None).await?;
-        Ok(deal.find_payment(payment).is_none_or(|payment| payment.refunded_minor >= payment.refund_due_minor))
+        Ok(deal.find_payment(payment).is_none_or(|payment| !payment.may_send_refund()))
     }
 
     /// Takes the money that was set aside for a payment whose booking is confirmed; gives the payment, if there was anything to take.

@@ -55,6 +55,23 @@ fn p9_a_payout_under_way_waits_for_a_dispute_and_goes_on_when_that_is_decided() 
 }
 
 #[test]
+fn p9_a_refund_that_was_promised_before_a_dispute_was_known_is_sent_when_that_is_decided() {
+    for (end, due_minor) in [(DisputeState::Won, 8_000), (DisputeState::Lost, 7_000)] {
+        let (mut calendar, deal, now) = settled();
+        let decision = calendar.refund(deal.booking.id, deal.payment.id, None, Some(8_000), now).unwrap();
+        let (deal, _) = commit(&mut calendar, decision);
+        assert!(deal.payment.may_send_refund());
+        let part = |state| AttemptResult::Disputed(Dispute { amount_minor: 20_000, state });
+        let deal = report(&mut calendar, &deal, part(DisputeState::Open), now);
+        assert!(!deal.payment.may_send_refund(), "the provider would refuse it for as long as that takes");
+        let decision = reported(&calendar, &deal, part(end), now);
+        assert!(asks_for(&decision.changes, |kind| matches!(kind, JobKind::Refund { .. })), "{end:?}: its job had ended");
+        let deal = commit(&mut calendar, decision);
+        assert_eq!((deal.payment.may_send_refund(), deal.payment.refund_due_minor), (true, due_minor), "{end:?}");
+    }
+}
+
+#[test]
 fn what_a_host_owes_is_taken_back_also_while_a_dispute_is_open() {
     let (mut calendar, deal, now) = settled();
     let decision = calendar.record_payout(deal.booking.id, None, deal.booking.payout.revision, now).unwrap();
