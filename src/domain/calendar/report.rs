@@ -155,11 +155,16 @@ impl Draft<'_> {
         self.give_up(deal)
     }
 
-    /// Money went back. More than was promised did if somebody refunded at the provider's own pages: then that is not kept.
+    /// Money went back. More than was promised did if somebody refunded at the provider's own pages: then that is not kept, as far as the
+    /// booking had it.
     fn take_refund(&mut self, deal: &mut Deal, before: &Payment, after: &Payment) {
-        let unasked_minor = after.refund_due_minor - before.refund_due_minor;
+        // It may be the first that is heard of the capture as well.
+        let before = Payment { captured_minor: after.captured_minor, ..before.clone() };
+        let unasked_minor = before.in_hand_minor() - after.in_hand_minor();
         deal.booking.returned = deal.booking.returned.plus(deal.booking.kept().take(unasked_minor));
-        self.move_money(deal, Movement::Refund { payment: after.id, minor: after.refunded_minor - before.refunded_minor });
+        let minor = after.refunded_minor - before.refunded_minor;
+        let borne_minor = before.left_minor() - after.left_minor();
+        self.move_money(deal, Movement::Refund { payment: after.id, minor, borne_minor });
         if after.refunded_minor == after.refund_due_minor {
             self.write(Write::EndJob(Job::refund(after.id, self.now).id));
         }

@@ -1,7 +1,10 @@
 //! Money that waits: what a dispute holds up goes on when it is decided.
 
+use std::collections::HashMap;
+
 use super::*;
 use crate::domain::job::JobKind;
+use crate::domain::ledger::Account;
 use crate::domain::payment::{Dispute, DisputeState};
 
 /// A confirmed booking whose guest has been there for a day, and when that was.
@@ -69,6 +72,30 @@ fn p9_a_refund_that_was_promised_before_a_dispute_was_known_is_sent_when_that_is
         let deal = commit(&mut calendar, decision);
         assert_eq!((deal.payment.may_send_refund(), deal.payment.refund_due_minor), (true, due_minor), "{end:?}");
     }
+}
+
+#[test]
+fn p9_a_refund_and_a_lost_dispute_of_one_charge_come_to_the_same_in_either_order() {
+    let results = |deal: &Deal| [AttemptResult::Refunded { total_minor: 10_000 }, dispute(deal, DisputeState::Lost)];
+    let ends = [[0, 1], [1, 0]].map(|order| {
+        let (mut calendar, mut deal, now) = settled();
+        let mut into: HashMap<Account, i64> = HashMap::new();
+        for result in order.map(|index| results(&deal)[index].clone()) {
+            let decision = reported(&calendar, &deal, result, now);
+            let transfers = decision.changes.writes.iter().filter_map(|write| match write {
+                Write::AddTransfer(transfer) => Some(transfer),
+                _ => None,
+            });
+            for (account, minor) in transfers.flat_map(|transfer| &transfer.lines) {
+                *into.entry(*account).or_default() += minor;
+            }
+            deal = commit(&mut calendar, decision);
+        }
+        assert_eq!(into[&Account::Provider], -37_000, "both have left the provider");
+        assert_eq!(into[&Account::Losses], 10_000, "what the booking has not had is the platform's loss");
+        (deal.payment, deal.booking.returned, into)
+    });
+    assert_eq!(ends[0], ends[1]);
 }
 
 #[test]
