@@ -218,9 +218,11 @@ async fn p7_a_host_is_paid_and_paid_back_once_whatever_breaks_also_days_later() 
 async fn a_payout_that_was_refused_for_want_of_money_is_made_when_there_is_some() {
     let bench = Bench::start().await;
     bench.server.account(|account| account.balance = 0);
-    assert!(is_refused(&bench.pay_out(1, 20_000).await));
+    for _ in 0..20 {
+        assert!(is_refused(&bench.pay_out(1, 20_000).await));
+    }
     bench.server.account(|account| account.balance = 20_000);
-    assert_eq!(bench.pay_out(1, 20_000).await, Ok(()), "Stripe keeps the refusal under the first key");
+    assert_eq!(bench.pay_out(1, 20_000).await, Ok(()), "Stripe keeps each refusal under its key");
     assert_eq!(bench.at_host(), 20_000);
 }
 
