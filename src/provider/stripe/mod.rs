@@ -122,8 +122,9 @@ impl Stripe {
                 ("metadata[payment]", intent.payment.to_string()),
                 ("metadata[total]", total.minor.to_string()),
             ];
-            // How many there are is part of the key: when one fails later, the next is not answered with it.
-            let key = format!("re_{}_{}_{}", intent.payment, total.minor, refunds.data.len());
+            // How many there are is part of the key: when one fails later, the next is not answered with it. The total is not: if more is
+            // due by now, but the refund before is still under way, Stripe refuses this one, which would send that part twice.
+            let key = format!("re_{}_{gone}_{}", intent.payment, refunds.data.len());
             let made: Refund = self.client.post_once("/v1/refunds", &form, &key, Keep::Successes).await?;
             if !made.counts() {
                 return Err(ProviderError::Refused("the refund failed".to_owned()));

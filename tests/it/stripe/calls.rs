@@ -160,6 +160,19 @@ async fn p9_refunds_go_up_to_a_total_whatever_breaks_also_days_later() {
 }
 
 #[tokio::test]
+async fn p9_a_refund_that_is_still_under_way_when_more_is_due_is_not_sent_twice() {
+    let bench = Bench::start().await;
+    bench.paid().await;
+    bench.server.account(|account| account.lists_no_refunds = true);
+    bench.server.trouble("refund", Trouble::HangsAfter);
+    assert!(is_unreachable(&bench.refund(5_000).await));
+    assert!(is_refused(&bench.refund(8_000).await), "the same key, with another amount");
+    bench.server.account(|account| account.lists_no_refunds = false);
+    assert_eq!(bench.refund(8_000).await, Ok(of(0, AttemptResult::Refunded { total_minor: 8_000 })));
+    assert_eq!(bench.server.account(|account| account.kept()), 15_000);
+}
+
+#[tokio::test]
 async fn a_refund_that_failed_later_is_made_again_and_not_answered_with_the_old_one() {
     let bench = Bench::start().await;
     bench.paid().await;

@@ -34,6 +34,8 @@ pub(crate) struct Account {
     pub(crate) events: Vec<Value>,
     /// Stripe's test mode does this to refunds that bounce.
     pub(crate) next_refund_fails_later: bool,
+    /// Refunds are made, but not listed yet.
+    pub(crate) lists_no_refunds: bool,
     refunds: Vec<(String, Value)>,
     disputes: Vec<Value>,
     transfers: Vec<Value>,
@@ -177,6 +179,7 @@ impl Account {
         match asked.operation {
             "create" => self.create(asked, minor("amount").unwrap()),
             "search" => list(self.intents.iter().filter(|intent| intent.is_found(asked)).map(Intent::json).collect()),
+            "list_refunds" if self.lists_no_refunds => list(Vec::new()),
             "list_refunds" => {
                 list(self.refunds.iter().filter(|(of, _)| asked.get("payment_intent") == Some(of)).map(|(_, it)| it.clone()).collect())
             }
