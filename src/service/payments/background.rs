@@ -4,7 +4,7 @@
 use http::HeaderMap;
 use latchkey_protocol::{BookingId, PaymentId};
 
-use super::{Payments, intent, unavailable};
+use super::{Payments, intent};
 use crate::domain::booking::BookingState;
 use crate::domain::{Calendar, Money, Payment, PaymentState, Timestamp};
 use crate::provider::PayOut;
@@ -40,7 +40,7 @@ impl Payments {
             return Ok(true);
         }
         let due = Money { minor: known.refund_due_minor, currency: known.amount.currency };
-        let report = self.provider.refund(intent(&known), due).await.map_err(unavailable)?;
+        let report = self.provider.refund(intent(&known), due).await?;
         let deal = self.record(known.booking, payment, &report, None).await?;
         Ok(deal.find_payment(payment).is_none_or(|payment| !payment.may_send_refund()))
     }
@@ -57,7 +57,7 @@ impl Payments {
         if known.state != PaymentState::RequiresCapture || waits {
             return Ok(None);
         }
-        let report = self.provider.capture(intent(&known)).await.map_err(unavailable)?;
+        let report = self.provider.capture(intent(&known)).await?;
         let deal = self.record(known.booking, payment, &report, None).await?;
         Ok(deal.find_payment(payment).cloned())
     }
@@ -68,7 +68,7 @@ impl Payments {
     /// `Unavailable`, `Busy`: to be tried again.
     pub async fn void(&self, payment: PaymentId) -> Result<(), ServiceError> {
         let Some(known) = self.store.payment(payment).await? else { return Ok(()) };
-        let report = self.provider.void(intent(&known)).await.map_err(unavailable)?;
+        let report = self.provider.void(intent(&known)).await?;
         self.record(known.booking, payment, &report, None).await.map(|_| ())
     }
 
@@ -87,7 +87,7 @@ impl Payments {
             }
             let amount = Money { minor, currency };
             let movement = PayOut { booking, host: deal.booking.host, revision: payout.revision, amount };
-            self.provider.pay_out(movement).await.map_err(unavailable)?;
+            self.provider.pay_out(movement).await?;
             let decide = |calendar: &Calendar, ended, now| calendar.record_payout(booking, ended, payout.revision, now);
             self.decisions.record_on_booking(booking, None, decide).await?;
         }
