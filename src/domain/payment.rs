@@ -255,7 +255,8 @@ impl Payment {
     pub fn cancel(self) -> (Self, bool) {
         match self.state {
             PaymentState::Succeeded | PaymentState::Canceled => (self, false),
-            PaymentState::RequiresPaymentMethod { .. } => (Self { state: PaymentState::Canceled, ..self }, false),
+            // After a decline the provider still waits for another method, and an attempt that was overtaken may be under way.
+            PaymentState::RequiresPaymentMethod { .. } => (Self { state: PaymentState::Canceled, ..self }, self.attempts > 0),
             PaymentState::RequiresConfirmation { .. }
             | PaymentState::RequiresAction { .. }
             | PaymentState::Processing

@@ -10,7 +10,7 @@ use crate::domain::error::Refusal;
 use crate::domain::event::{Event, NightState};
 use crate::domain::job::Job;
 use crate::domain::ledger::Movement;
-use crate::domain::payment::{DisputeState, Payment, PaymentState, Report};
+use crate::domain::payment::{AttemptResult, DisputeState, Payment, PaymentState, Report};
 use crate::domain::time::Timestamp;
 
 /// How long a host has at least to answer a request that is made on the day of arrival.
@@ -46,6 +46,10 @@ impl Calendar {
         }
         let expired_now = draft.has_freed(booking);
         let before = deal.find_payment(payment).ok_or(Refusal::NotFound)?.clone();
+        if report.result == AttemptResult::Authorised && before.state == PaymentState::Canceled {
+            // It came too late, perhaps after what was to let go of it.
+            draft.write(Write::AddJob(Job::void(payment, now)));
+        }
         match before.report(report) {
             Some(after) => {
                 deal.put_payment(after.clone());

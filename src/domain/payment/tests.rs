@@ -154,6 +154,9 @@ fn a_declined_method_can_be_followed_by_another() {
 fn money_that_comes_in_after_all_is_not_forgotten() {
     let (canceled, must_tell) = asked().attempt("pm".to_owned()).unwrap().cancel();
     assert!(must_tell, "the provider may yet take it");
+    let declined = asked().attempt("pm".to_owned()).unwrap().report(&of(1, AttemptResult::Declined { reason: "no".to_owned() })).unwrap();
+    assert!(declined.cancel().1, "it waits for another method");
+    assert!(!asked().cancel().1, "it was never asked");
     assert_eq!(canceled.report(&of(1, AttemptResult::Authorised)), None);
     assert_eq!(canceled.report(&of(1, AttemptResult::Succeeded)).unwrap().captured_minor, 500);
 }

@@ -1,4 +1,4 @@
-//! Money that waits: what a dispute holds up goes on when it is decided.
+//! Money that waits: what a dispute holds up goes on when it is decided, and what is set aside for nothing is let go of.
 
 use std::collections::HashMap;
 
@@ -108,4 +108,19 @@ fn what_a_host_owes_is_taken_back_also_while_a_dispute_is_open() {
     let half = AttemptResult::Disputed(Dispute { amount_minor: 5_000, state: DisputeState::Open });
     let deal = report(&mut calendar, &deal, half, now);
     assert_eq!(deal.payout_to_make_minor(), -1_000);
+}
+
+#[test]
+fn money_that_is_set_aside_after_its_payment_was_given_up_is_let_go_of() {
+    let mut calendar = calendar();
+    let deal = booked(&mut calendar, 1);
+    let decision = calendar.cancel(deal.booking.id, guest(1), START).unwrap();
+    let is_void = |kind: &JobKind| matches!(kind, JobKind::Void { .. });
+    assert!(!asks_for(&decision.changes, is_void), "the provider was never asked");
+    let deal = commit(&mut calendar, decision);
+    for (result, expected) in [(AttemptResult::Authorised, true), (AttemptResult::Processing, false), (AttemptResult::Canceled, false)] {
+        let report = Report { attempt: 1, result };
+        let decision = calendar.report_payment(deal.booking.id, deal.payment.id, Some(deal.clone()), &report, START).unwrap();
+        assert_eq!((asks_for(&decision.changes, is_void), &decision.outcome), (expected, &deal), "{report:?}");
+    }
 }
