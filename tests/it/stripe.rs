@@ -55,13 +55,11 @@ fn secret() -> WebhookSecret {
 }
 
 fn connected(server: &StripeServer, clock: &Arc<OffsetClock>, payouts: Payouts) -> Stripe {
-    let settings = Settings {
-        api_base: server.url.clone(),
-        key: ApiKey::new(STRIPE_KEY).unwrap(),
-        webhook_secret: secret(),
-        timeout: TIMEOUT,
-        payouts,
-    };
+    connected_as(ApiKey::new(STRIPE_KEY).unwrap(), server, clock, payouts)
+}
+
+fn connected_as(key: ApiKey, server: &StripeServer, clock: &Arc<OffsetClock>, payouts: Payouts) -> Stripe {
+    let settings = Settings { api_base: server.url.clone(), key, webhook_secret: secret(), timeout: TIMEOUT, payouts };
     Stripe::new(settings, Arc::clone(clock) as _).unwrap()
 }
 

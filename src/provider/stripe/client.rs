@@ -52,10 +52,7 @@ impl From<CallError> for ProviderError {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Unreachable(reason) => Self::Unreachable(reason),
-            CallError::Refused(error) => {
-                let StripeError { kind, code, param, request, .. } = *error;
-                Self::Refused(format!("{kind} {} (request {request})", code.or(param).unwrap_or_default()))
-            }
+            CallError::Refused(error) => Self::Refused(error.codes()),
         }
     }
 }
@@ -155,7 +152,7 @@ fn read<T: DeserializeOwned>(answer: Answer) -> Result<T, CallError> {
         return Err(unreachable("could not do it now"));
     }
     let Failure { error } = serde_json::from_slice(&body).map_err(|_| unreachable("answered in another form"))?;
-    Err(CallError::Refused(Box::new(StripeError { request, ..error })))
+    Err(CallError::Refused(Box::new(StripeError { request, is_bad_request: status == StatusCode::BAD_REQUEST, ..error })))
 }
 
 #[cfg(test)]

@@ -92,7 +92,12 @@ impl Stripe {
     }
 
     async fn void_once(&self, intent: Intent) -> Result<Report, ProviderError> {
-        let id = self.find(intent).await?;
+        let id = match self.find(intent).await {
+            Ok(id) => id,
+            // Of what can never be made nothing can come in.
+            Err(CallError::Refused(error)) if error.is_of_request() => return Ok(Report { attempt: 0, result: AttemptResult::Canceled }),
+            Err(error) => return Err(error.into()),
+        };
         let form = vec![("cancellation_reason", "abandoned".to_owned())];
         let known = match self.client.post::<PaymentIntent>(&format!("/v1/payment_intents/{id}/cancel"), &form).await {
             Ok(canceled) => canceled,

@@ -97,6 +97,19 @@ async fn p7_a_payment_that_is_paid_on_its_way_or_given_up_is_not_charged_again()
 }
 
 #[tokio::test]
+async fn what_stripe_can_never_do_is_a_decline_and_there_is_nothing_to_let_go_of() {
+    let bench = Bench::start().await;
+    let intent = Intent { amount: eur(49), ..bench.intent() };
+    let charge = Charge { intent, method: VISA.to_owned(), attempt: 1, capture: Capture::Later };
+    assert_eq!(bench.stripe.charge(charge).await, Ok(of(1, declined("amount_too_small"))));
+    assert_eq!(bench.stripe.void(intent).await, Ok(of(0, Canceled)));
+    // Whose key is refused learns nothing of the payment.
+    let key = ApiKey::new("sk_test_of_nobody").unwrap();
+    let stripe = connected_as(key, &bench.server, &bench.clock, to_accounts(&bench.folder));
+    assert!(is_refused(&stripe.void(bench.intent()).await));
+}
+
+#[tokio::test]
 async fn a_guest_who_comes_back_from_the_bank_has_paid_and_is_not_charged_again() {
     let mut bench = Bench::start().await;
     let asked = bench.charge(AUTHENTICATION, 1).await.unwrap();

@@ -197,6 +197,9 @@ impl Account {
     }
 
     fn create(&mut self, asked: &Asked, amount: i64) -> Done {
+        if amount < 50 {
+            return (400, error("invalid_request_error", "amount_too_small"));
+        }
         let intent = Intent {
             id: format!("pi_{}", self.intents.len() + 1),
             status: "requires_payment_method",
