@@ -38,9 +38,10 @@ fn stripe(args: &StripeArgs, data: &DataArgs, clock: &Arc<dyn Clock>) -> anyhow:
     let key = secret("--stripe-secret-key-file", args.secret_key_file.as_deref(), args.secret_key.as_ref())?;
     let endpoint_secret = secret("--stripe-webhook-secret-file", args.endpoint_secret_file.as_deref(), args.endpoint_secret.as_ref())?;
     anyhow::ensure!(is_safe(&args.api_base), "--stripe-api-base: the key is sent over https only, or to this machine");
+    let by_hand = HandList::open(&data.folder.join("payouts-by-hand.jsonl")).context("cannot open the list of payouts")?;
     let payouts = match &args.accounts_file {
-        Some(file) => Payouts::Accounts(file.clone()),
-        None => Payouts::ByHand(HandList::open(&data.folder.join("payouts-by-hand.jsonl")).context("cannot open the list of payouts")?),
+        Some(file) => Payouts::Accounts { file: file.clone(), rest: by_hand },
+        None => Payouts::ByHand(by_hand),
     };
     let settings = Settings {
         api_base: args.api_base.clone(),

@@ -21,7 +21,7 @@ pub enum Account {
     Taxes,
     /// What the provider keeps back while a dispute is open.
     Disputed,
-    /// What lost disputes took beyond what a booking had left: the platform's loss.
+    /// What refunds and lost disputes took beyond what a booking had left: the platform's loss.
     Losses,
 }
 
@@ -57,6 +57,8 @@ pub enum Movement {
         payment: PaymentId,
         /// How much.
         minor: i64,
+        /// How much of it the booking still had; the rest, which a lost dispute has taken as well, is the platform's loss.
+        borne_minor: i64,
     },
     /// A dispute was opened: the provider keeps the money back.
     Withhold {
@@ -121,7 +123,9 @@ impl Movement {
     fn lines(self, host: UserId) -> Vec<(Account, i64)> {
         let lines = match self {
             Self::Capture { minor, .. } => vec![(Account::Provider, minor), (Account::Escrow, -minor)],
-            Self::Refund { minor, .. } => vec![(Account::Escrow, minor), (Account::Provider, -minor)],
+            Self::Refund { minor, borne_minor, .. } => {
+                vec![(Account::Escrow, borne_minor), (Account::Losses, minor - borne_minor), (Account::Provider, -minor)]
+            }
             Self::Withhold { minor, .. } => vec![(Account::Disputed, minor), (Account::Provider, -minor)],
             Self::Release { minor, .. } => vec![(Account::Provider, minor), (Account::Disputed, -minor)],
             Self::ChargeBack { minor, borne_minor, .. } => {
@@ -186,7 +190,8 @@ mod tests {
         let shares = Shares { host_minor: 70, fee_minor: -20, taxes_minor: 0 };
         let movements = [
             Movement::Capture { payment, minor: 100 },
-            Movement::Refund { payment, minor: 40 },
+            Movement::Refund { payment, minor: 40, borne_minor: 40 },
+            Movement::Refund { payment, minor: 40, borne_minor: 15 },
             Movement::Withhold { payment, minor: 60 },
             Movement::Release { payment, minor: 60 },
             Movement::ChargeBack { payment, minor: 60, borne_minor: 45 },

@@ -233,10 +233,10 @@ impl Payment {
         Self { captured_minor: self.amount.minor, state: PaymentState::Succeeded, ..self.clone() }
     }
 
-    /// More than was promised has gone back if somebody refunded at the provider's own pages: then it was due.
+    /// More than was promised has gone back if somebody refunded at the provider's own pages: then it was due. It has gone also if a lost
+    /// dispute took the charge as well, whichever of the two is heard of first.
     fn refunded(self, total_minor: i64) -> Self {
-        let most_minor = (self.captured_minor - self.charged_back_minor()).max(self.refunded_minor);
-        let refunded_minor = total_minor.clamp(self.refunded_minor, most_minor);
+        let refunded_minor = total_minor.clamp(self.refunded_minor, self.captured_minor);
         Self { refunded_minor, refund_due_minor: self.refund_due_minor.max(refunded_minor), ..self }
     }
 
@@ -255,7 +255,8 @@ impl Payment {
     pub fn cancel(self) -> (Self, bool) {
         match self.state {
             PaymentState::Succeeded | PaymentState::Canceled => (self, false),
-            PaymentState::RequiresPaymentMethod { .. } => (Self { state: PaymentState::Canceled, ..self }, false),
+            // After a decline the provider still waits for another method, and an attempt that was overtaken may be under way.
+            PaymentState::RequiresPaymentMethod { .. } => (Self { state: PaymentState::Canceled, ..self }, self.attempts > 0),
             PaymentState::RequiresConfirmation { .. }
             | PaymentState::RequiresAction { .. }
             | PaymentState::Processing
@@ -280,6 +281,13 @@ impl Payment {
         if left_minor > 0 { left_minor } else { 0 }
     }
 
+    /// What of it is left with its booking, in minor units: in hand, or promised back and not sent yet. What goes out beyond that is the
+    /// platform's loss.
+    #[must_use]
+    pub const fn left_minor(&self) -> i64 {
+        self.in_hand_minor() + self.refund_due_minor - self.refunded_minor
+    }
+
     /// Whether the provider keeps money of it back.
     #[must_use]
     pub const fn is_disputed(&self) -> bool {
@@ -295,6 +303,12 @@ impl Payment {
         };
         let left_minor = self.captured_minor - self.refund_due_minor - disputed_minor;
         if left_minor > 0 { left_minor } else { 0 }
+    }
+
+    /// Whether money is promised back that has not gone back, and can: providers refund no charge that is disputed.
+    #[must_use]
+    pub const fn may_send_refund(&self) -> bool {
+        self.refunded_minor < self.refund_due_minor && !self.is_disputed()
     }
 
     /// Promises `minor` more back.

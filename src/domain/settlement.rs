@@ -1,7 +1,7 @@
 //! For whom a booking's money is: the host, the platform, the tax office; and what is sent to the host.
 //!
 //! What comes in stays with the booking until the guest has been there for a day; then it is divided. What is given back later is taken back
-//! from those it was divided among, so that for every closed booking: captured = refunds + payouts + fees + taxes + losses (P9).
+//! from those it was divided among, so that for every closed booking: captured + losses = refunds + payouts + fees + taxes + charge-backs (P9).
 
 use super::pricing::{LineKind, Quote};
 use super::time::Timestamp;

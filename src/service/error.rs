@@ -5,6 +5,7 @@ use governor::clock::{Clock as _, DefaultClock, QuantaInstant};
 use latchkey_protocol::{ErrorCode, WireError};
 
 use crate::domain::Refusal;
+use crate::provider::ProviderError;
 use crate::store::{CommitError, StoreError};
 
 /// A refused or failed command.
@@ -55,6 +56,9 @@ pub enum ServiceError {
     /// The database takes no reads or writes now.
     #[error("unavailable: {0}")]
     Unavailable(String),
+    /// The payment provider does not do it now. Its words are codes and ids, and may be shown and kept.
+    #[error("unavailable: {0}")]
+    Provider(#[from] ProviderError),
     /// The process stops before it learns whether the change is on disk.
     #[error("whether this was done is not known: repeat it with the same key")]
     OutcomeUnknown,
@@ -118,7 +122,7 @@ impl ServiceError {
             Self::HoldLimit { limit } => wire(ErrorCode::HoldLimit).with("limit", u64::try_from(*limit).unwrap_or(u64::MAX)),
             Self::RateLimited { retry_after_ms } => wire(ErrorCode::RateLimited).with("retry_after_ms", *retry_after_ms),
             Self::Busy => wire(ErrorCode::Busy),
-            Self::Unavailable(_) => wire(ErrorCode::Unavailable),
+            Self::Unavailable(_) | Self::Provider(_) => wire(ErrorCode::Unavailable),
             Self::OutcomeUnknown | Self::Internal => wire(ErrorCode::Internal),
         }
     }

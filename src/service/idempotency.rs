@@ -171,6 +171,7 @@ const fn may_be_own_success(refused: &ServiceError) -> bool {
         | ServiceError::RateLimited { .. }
         | ServiceError::Busy
         | ServiceError::Unavailable(_)
+        | ServiceError::Provider(_)
         | ServiceError::OutcomeUnknown
         | ServiceError::Internal => false,
         // Also what looks like a fault of the request: dates that were free to be proposed are the booking's own once they were accepted.

@@ -49,8 +49,26 @@ impl Mails {
 /// What an error of a service means for a job: it is tried again.
 impl From<ServiceError> for Failure {
     fn from(error: ServiceError) -> Self {
-        // The code: an error's text may hold what a provider or a person wrote.
-        let wire = error.to_wire();
-        Self { reason: wire.code.as_str().to_owned(), is_permanent: false }
+        let reason = match error {
+            ServiceError::Provider(error) => error.to_string(),
+            // The code: an error's text may hold what a person wrote.
+            other => other.to_wire().code.as_str().to_owned(),
+        };
+        Self { reason, is_permanent: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::ProviderError;
+
+    #[test]
+    fn a_job_keeps_why_the_payment_provider_refused_and_of_other_errors_the_code() {
+        let reason = |error| Failure::from(error).reason;
+        let refused = ProviderError::Refused("invalid_request_error balance_insufficient (request req_1)".to_owned());
+        let expected = "payment provider refuses: invalid_request_error balance_insufficient (request req_1)";
+        assert_eq!(reason(ServiceError::Provider(refused)), expected);
+        assert_eq!(reason(ServiceError::Unavailable("canary".to_owned())), "unavailable");
     }
 }

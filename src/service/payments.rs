@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::domain::booking::{BookingState, Deal, Party};
 use crate::domain::payment::Report;
 use crate::domain::{Calendar, Payment, PaymentState, Refusal, Timestamp};
-use crate::provider::{Capture, Charge, Intent, PaymentProvider, ProviderError};
+use crate::provider::{Capture, Charge, Intent, PaymentProvider};
 use crate::store::{BookingFilter, Store};
 
 /// Longest payment method token, in bytes.
@@ -113,7 +113,7 @@ impl Payments {
     pub async fn refresh(&self, caller: &Caller, payment: PaymentId) -> Result<view::Payment, ServiceError> {
         let deal = self.deal_with(caller, payment).await?;
         let known = deal.find_payment(payment).ok_or(ServiceError::NotFound("payment"))?;
-        let report = self.provider.look_up(intent(known), known.attempts).await.map_err(unavailable)?;
+        let report = self.provider.look_up(intent(known), known.attempts).await?;
         if let Some(report) = report {
             self.record(deal.booking.id, payment, &report, None).await?;
         }
@@ -177,7 +177,7 @@ impl Payments {
     async fn ask_provider(&self, deal: &Deal, payment: &Payment, method: &str) -> Result<Payment, ServiceError> {
         let capture = if payment.id == deal.booking.payment { Capture::Later } else { Capture::AtOnce };
         let charge = Charge { intent: intent(payment), method: method.to_owned(), attempt: payment.attempts, capture };
-        let report = self.provider.charge(charge).await.map_err(unavailable)?;
+        let report = self.provider.charge(charge).await?;
         let deal = self.record(deal.booking.id, payment.id, &report, None).await?;
         deal.find_payment(payment.id).cloned().ok_or(ServiceError::NotFound("payment"))
     }
@@ -218,8 +218,4 @@ fn seen_by(caller: &Caller, deal: &Deal) -> Result<Vec<view::Payment>, ServiceEr
 /// The payment as its provider knows it.
 fn intent(payment: &Payment) -> Intent {
     Intent { payment: payment.id, amount: payment.amount }
-}
-
-fn unavailable(error: ProviderError) -> ServiceError {
-    ServiceError::Unavailable(error.to_string())
 }

@@ -1,6 +1,6 @@
 //! A batch of change sets as one transaction: a few bulk statements, grouped by table.
 //!
-//! Order inside the transaction: checks, deletes, inserts, replaces. Pure: numbers and ids come from the committer.
+//! Order inside the transaction: checks, deletes, inserts, replaces, jobs that are added. Pure: numbers and ids come from the committer.
 
 mod account;
 mod talk;
@@ -233,10 +233,6 @@ impl Rows {
             variables.insert(table, rows);
             push(&mut text, &format!("INSERT INTO {table} ${table} RETURN NONE"));
         }
-        if !self.jobs.is_empty() {
-            variables.insert("jobs", self.jobs);
-            push(&mut text, ADD_JOBS);
-        }
         if !self.ensured.is_empty() {
             variables.insert("ensured", self.ensured);
             push(&mut text, "INSERT IGNORE INTO job $ensured RETURN NONE");
@@ -245,7 +241,12 @@ impl Rows {
             variables.insert("replaces", self.replaces);
             push(&mut text, "FOR $row IN $replaces { UPDATE $row.id CONTENT $row RETURN NONE }");
         }
-        // After replaces, which know nothing of it.
+        // After replaces, which know nothing of it. Adding a job guards nothing, so it need not come with the inserts; and a worker's result of the
+        // same batch is outdated by it.
+        if !self.jobs.is_empty() {
+            variables.insert("jobs", self.jobs);
+            push(&mut text, ADD_JOBS);
+        }
         if !self.read.is_empty() {
             variables.insert("read", self.read);
             push(&mut text, talk::READ_NOTIFICATIONS);

@@ -55,14 +55,20 @@ fn secret() -> WebhookSecret {
 }
 
 fn connected(server: &StripeServer, clock: &Arc<OffsetClock>, payouts: Payouts) -> Stripe {
-    let settings = Settings {
-        api_base: server.url.clone(),
-        key: ApiKey::new(STRIPE_KEY).unwrap(),
-        webhook_secret: secret(),
-        timeout: TIMEOUT,
-        payouts,
-    };
+    connected_as(ApiKey::new(STRIPE_KEY).unwrap(), server, clock, payouts)
+}
+
+fn connected_as(key: ApiKey, server: &StripeServer, clock: &Arc<OffsetClock>, payouts: Payouts) -> Stripe {
+    let settings = Settings { api_base: server.url.clone(), key, webhook_secret: secret(), timeout: TIMEOUT, payouts };
     Stripe::new(settings, Arc::clone(clock) as _).unwrap()
+}
+
+fn hand_list(folder: &tempfile::TempDir) -> HandList {
+    HandList::open(&folder.path().join("by-hand")).unwrap()
+}
+
+fn to_accounts(folder: &tempfile::TempDir) -> Payouts {
+    Payouts::Accounts { file: folder.path().join("accounts"), rest: hand_list(folder) }
 }
 
 impl Bench {
@@ -70,20 +76,26 @@ impl Bench {
         let (server, clock, folder) = (StripeServer::start().await, Arc::<OffsetClock>::default(), tempfile::tempdir().unwrap());
         std::fs::write(folder.path().join("accounts"), format!("{} acct_1\n", host())).unwrap();
         server.account(|account| account.balance = 1_000_000);
-        let stripe = connected(&server, &clock, Payouts::Accounts(folder.path().join("accounts")));
+        let stripe = connected(&server, &clock, to_accounts(&folder));
         let payment = PaymentId::from_bytes(latchkey::entropy::fresh_id(clock.now()));
         Self { server, clock, stripe, folder, payment }
     }
 
     /// Another process, which remembers nothing.
     fn restart(&mut self) {
-        self.stripe = connected(&self.server, &self.clock, Payouts::Accounts(self.folder.path().join("accounts")));
+        self.stripe = connected(&self.server, &self.clock, to_accounts(&self.folder));
     }
 
     /// Hosts are paid by hand.
     fn by_hand(&mut self) {
-        let list = HandList::open(&self.folder.path().join("by-hand")).unwrap();
-        self.stripe = connected(&self.server, &self.clock, Payouts::ByHand(list));
+        self.stripe = connected(&self.server, &self.clock, Payouts::ByHand(hand_list(&self.folder)));
+    }
+
+    /// What is listed to be settled by hand: movements and amounts.
+    fn listed(&self) -> Vec<(i64, i64)> {
+        let text = std::fs::read_to_string(self.folder.path().join("by-hand")).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        lines.map(|line| (line["revision"].as_i64().unwrap(), line["amount_minor"].as_i64().unwrap())).collect()
     }
 
     /// So long that Stripe has forgotten every key; by another process.

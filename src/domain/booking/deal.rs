@@ -76,6 +76,14 @@ impl Deal {
         is_due && self.booking.confirmed_at.is_some() && !self.is_disputed() && self.in_hand_minor() == self.booking.kept().total_minor()
     }
 
+    /// The movement of its payout that the provider is to make now, in minor units; negative: back from the host. Nothing is sent while the
+    /// provider keeps money back: whose that is, the dispute decides.
+    #[must_use]
+    pub fn payout_to_make_minor(&self) -> i64 {
+        let pending_minor = self.booking.payout.pending_minor;
+        if self.is_disputed() { pending_minor.min(0) } else { pending_minor }
+    }
+
     /// Whether nothing is to come any more: the stay is over, all money is where it belongs.
     #[must_use]
     pub fn is_closed(&self) -> bool {

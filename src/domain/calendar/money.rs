@@ -93,11 +93,14 @@ impl Draft<'_> {
         let payout = deal.booking.payout.towards(deal.booking.settled.host_minor);
         if payout != deal.booking.payout {
             deal.booking.payout = payout;
-            self.write(Write::AddJob(Job::pay_out(deal.booking.id, self.now)));
             self.tell_payout(deal, 0);
         } else if difference != Shares::ZERO {
             // Nothing for the host, but the booking is otherwise; and without an event nothing would guard it.
             self.tell_updated(&mut deal.booking);
+        }
+        // Also for a movement that is under way: its job may have ended for a dispute that is over now.
+        if payout.pending_minor != 0 {
+            self.write(Write::AddJob(Job::pay_out(deal.booking.id, self.now)));
         }
     }
 

@@ -10,7 +10,7 @@ use crate::domain::error::Refusal;
 use crate::domain::event::{Event, NightState};
 use crate::domain::job::Job;
 use crate::domain::ledger::Movement;
-use crate::domain::payment::{DisputeState, Payment, PaymentState, Report};
+use crate::domain::payment::{AttemptResult, DisputeState, Payment, PaymentState, Report};
 use crate::domain::time::Timestamp;
 
 /// How long a host has at least to answer a request that is made on the day of arrival.
@@ -46,6 +46,10 @@ impl Calendar {
         }
         let expired_now = draft.has_freed(booking);
         let before = deal.find_payment(payment).ok_or(Refusal::NotFound)?.clone();
+        if report.result == AttemptResult::Authorised && before.state == PaymentState::Canceled {
+            // It came too late, perhaps after what was to let go of it.
+            draft.write(Write::AddJob(Job::void(payment, now)));
+        }
         match before.report(report) {
             Some(after) => {
                 deal.put_payment(after.clone());
@@ -155,11 +159,16 @@ impl Draft<'_> {
         self.give_up(deal)
     }
 
-    /// Money went back. More than was promised did if somebody refunded at the provider's own pages: then that is not kept.
+    /// Money went back. More than was promised did if somebody refunded at the provider's own pages: then that is not kept, as far as the
+    /// booking had it.
     fn take_refund(&mut self, deal: &mut Deal, before: &Payment, after: &Payment) {
-        let unasked_minor = after.refund_due_minor - before.refund_due_minor;
+        // It may be the first that is heard of the capture as well.
+        let before = Payment { captured_minor: after.captured_minor, ..before.clone() };
+        let unasked_minor = before.in_hand_minor() - after.in_hand_minor();
         deal.booking.returned = deal.booking.returned.plus(deal.booking.kept().take(unasked_minor));
-        self.move_money(deal, Movement::Refund { payment: after.id, minor: after.refunded_minor - before.refunded_minor });
+        let minor = after.refunded_minor - before.refunded_minor;
+        let borne_minor = before.left_minor() - after.left_minor();
+        self.move_money(deal, Movement::Refund { payment: after.id, minor, borne_minor });
         if after.refunded_minor == after.refund_due_minor {
             self.write(Write::EndJob(Job::refund(after.id, self.now).id));
         }
@@ -185,6 +194,10 @@ impl Draft<'_> {
                 deal.booking.returned = deal.booking.returned.plus(returned);
                 self.move_money(deal, Movement::ChargeBack { payment, minor, borne_minor });
             }
+        }
+        if was_open && after.may_send_refund() {
+            // Promised before the dispute was known: its job ended for it.
+            self.write(Write::AddJob(Job::refund(payment, self.now)));
         }
         self.tell_parties(&mut deal.booking, &Event::PaymentDisputed(after.clone()));
     }

@@ -3,6 +3,7 @@
 mod alter;
 mod history;
 mod host;
+mod payouts;
 mod reviews;
 mod talk;
 mod visit;

@@ -1,6 +1,6 @@
 //! The life of a job, in tables; and a history of many workers at random.
 
-use latchkey_protocol::UserId;
+use latchkey_protocol::{BookingId, UserId};
 use proptest::prelude::*;
 
 use super::*;
@@ -75,9 +75,14 @@ fn pauses_double_up_to_a_bound_and_are_spread_over_their_second_half() {
 }
 
 #[test]
-fn mails_and_refunds_are_given_up_in_the_end_and_sweeps_never() {
-    let jobs =
-        [(mail(), Some(12)), (Job::refund(PaymentId::from_bytes([3; 16]), at(0)), Some(500)), (Job::sweep(Sweep::Tokens, at(0)), None)];
+fn mails_and_captures_are_given_up_in_the_end_and_sweeps_and_money_that_is_owed_never() {
+    let jobs = [
+        (mail(), Some(12)),
+        (Job::capture(PaymentId::from_bytes([3; 16]), at(0)), Some(500)),
+        (Job::refund(PaymentId::from_bytes([3; 16]), at(0)), None),
+        (Job::pay_out(BookingId::from_bytes([4; 16]), at(0)), None),
+        (Job::sweep(Sweep::Tokens, at(0)), None),
+    ];
     for (mut job, expected) in jobs {
         let mut tries = 0;
         while let (Some(due_at), true) = (job.state.due_at(), tries < 2_000) {

@@ -76,10 +76,12 @@ impl Work {
     /// How often it is tried before somebody must look at it; `None`: for ever.
     pub(super) const fn max_attempts(self) -> Option<u32> {
         match self {
-            // Money that is owed: with the longest pause, about three weeks. By then no waiting helps.
-            Self::Refund | Self::Capture | Self::Void | Self::PayOut => Some(500),
+            // With the longest pause, about two weeks: by then nothing is set aside any more.
+            Self::Capture | Self::Void => Some(500),
             // Almost a day.
             Self::Mail | Self::ResetMail => Some(12),
+            // Money that is owed stays owed, and nothing else of the booking's moves until it has been sent.
+            Self::Refund | Self::PayOut => None,
             Self::Sweep | Self::Homes | Self::Advance | Self::Forget | Self::PublishReviews | Self::EraseReviews => None,
         }
     }

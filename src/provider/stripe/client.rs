@@ -17,8 +17,12 @@ use crate::provider::ProviderError;
 /// The version of the API that this is written for, whatever the account's is.
 const API_VERSION: &str = "2025-08-27.basil";
 
-/// How often a new key is taken because the answer that Stripe keeps under the old one is of no use.
-const MAX_USED_KEYS: u32 = 5;
+/// How often a new key is taken because Stripe keeps a failure of its own under the old one: the work may have been done each time.
+const MAX_FAILED_KEYS: u32 = 5;
+
+/// How often because it keeps a refusal: nothing was done. More than a job asks in the day for which answers are kept, so that each time it asks
+/// anew, and not after a day of hearing the last refusal again.
+const MAX_REFUSED_KEYS: u32 = 64;
 
 /// The secret key of an account.
 #[derive(Clone)]
@@ -48,10 +52,7 @@ impl From<CallError> for ProviderError {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Unreachable(reason) => Self::Unreachable(reason),
-            CallError::Refused(error) => {
-                let StripeError { kind, code, param, request, .. } = *error;
-                Self::Refused(format!("{kind} {} (request {request})", code.or(param).unwrap_or_default()))
-            }
+            CallError::Refused(error) => Self::Refused(error.codes()),
         }
     }
 }
@@ -105,15 +106,16 @@ impl Client {
     /// For what must happen once. Where the kept answer is of no use there is a next key, the same for everyone who asks for this; after a
     /// 500 the work may have been done all the same, so the caller must have looked, or it must not matter.
     pub(super) async fn post_once<T: DeserializeOwned>(&self, path: &str, form: &Form<'_>, key: &str, keep: Keep) -> Result<T, CallError> {
-        let mut used = 0;
+        let (mut failed, mut refused) = (0, 0);
         loop {
-            let key = if used == 0 { key.to_owned() } else { format!("{key}_after_{used}") };
+            let key = if failed + refused == 0 { key.to_owned() } else { format!("{key}_after_{}", failed + refused) };
             let answer = self.send(self.http.post(self.url(path)).form(form).header("idempotency-key", key)).await?;
-            let is_useless = answer.status.is_server_error() || (keep == Keep::Successes && !answer.status.is_success());
-            if !answer.is_replayed || !is_useless || used == MAX_USED_KEYS {
-                return read(answer);
+            let is_refusal = keep == Keep::Successes && answer.status.is_client_error();
+            match answer.is_replayed {
+                true if answer.status.is_server_error() && failed < MAX_FAILED_KEYS => failed += 1,
+                true if is_refusal && refused < MAX_REFUSED_KEYS => refused += 1,
+                true | false => return read(answer),
             }
-            used += 1;
         }
     }
 
@@ -150,7 +152,7 @@ fn read<T: DeserializeOwned>(answer: Answer) -> Result<T, CallError> {
         return Err(unreachable("could not do it now"));
     }
     let Failure { error } = serde_json::from_slice(&body).map_err(|_| unreachable("answered in another form"))?;
-    Err(CallError::Refused(Box::new(StripeError { request, ..error })))
+    Err(CallError::Refused(Box::new(StripeError { request, is_bad_request: status == StatusCode::BAD_REQUEST, ..error })))
 }
 
 #[cfg(test)]

@@ -19,8 +19,9 @@ fn made_at(payment: PaymentId) -> EpochMs {
 }
 
 impl Stripe {
-    /// The id of a payment's intent, which is made if there is none.
-    pub(super) async fn find(&self, of: Intent) -> Result<Arc<str>, ProviderError> {
+    /// The id of a payment's intent, which is made if there is none. If that is refused for what was asked (`is_of_request`), there is none and
+    /// will be none.
+    pub(super) async fn find(&self, of: Intent) -> Result<Arc<str>, CallError> {
         if let Some(id) = self.intents.get(&of.payment).await {
             return Ok(id);
         }
@@ -39,7 +40,12 @@ impl Stripe {
 
     async fn search(&self, payment: PaymentId) -> Result<Option<String>, CallError> {
         let query = vec![("query", format!("metadata['payment']:'{payment}'"))];
-        let found: List<PaymentIntent> = self.client.get("/v1/payment_intents/search", &query).await?;
+        let found = self.client.get::<List<PaymentIntent>>("/v1/payment_intents/search", &query).await;
+        let found = found.map_err(|error| match error {
+            // Of what there is it says nothing.
+            CallError::Refused(error) => CallError::Unreachable(format!("the search: {}", error.codes())),
+            CallError::Unreachable(reason) => CallError::Unreachable(reason),
+        })?;
         // More than one: the others come from answers that were failures, and were never confirmed.
         Ok(found.data.into_iter().max_by_key(|intent| intent.result().is_some()).map(|intent| intent.id))
     }
@@ -67,8 +73,15 @@ impl Stripe {
 
     /// Confirms the intent with a method.
     pub(super) async fn confirm(&self, charge: Charge) -> Result<Report, ProviderError> {
-        let (id, attempt) = (self.find(charge.intent).await?, charge.attempt);
+        let attempt = charge.attempt;
         let told = |result| Ok(Report { attempt, result });
+        let id = match self.find(charge.intent).await {
+            Ok(id) => id,
+            Err(CallError::Refused(error)) if error.is_of_request() => {
+                return told(AttemptResult::Declined { reason: error.decline().reason() });
+            }
+            Err(error) => return Err(error.into()),
+        };
         // From here on its webhooks are about this attempt. The first one is named when the intent is made.
         if attempt > 1
             && let Some(result) = self.name_attempt(&id, attempt).await?
@@ -88,7 +101,7 @@ impl Stripe {
             },
             Err(CallError::Refused(error)) => match error.payment_intent.as_ref().and_then(|known| known.closed()) {
                 Some(result) => told(result),
-                None if error.is_of_method() => told(AttemptResult::Declined { reason: error.decline().reason() }),
+                None if error.is_of_method() || error.is_of_request() => told(AttemptResult::Declined { reason: error.decline().reason() }),
                 None => Err(CallError::Refused(error).into()),
             },
             Err(error) => Err(error.into()),

@@ -92,7 +92,12 @@ impl Stripe {
     }
 
     async fn void_once(&self, intent: Intent) -> Result<Report, ProviderError> {
-        let id = self.find(intent).await?;
+        let id = match self.find(intent).await {
+            Ok(id) => id,
+            // Of what can never be made nothing can come in.
+            Err(CallError::Refused(error)) if error.is_of_request() => return Ok(Report { attempt: 0, result: AttemptResult::Canceled }),
+            Err(error) => return Err(error.into()),
+        };
         let form = vec![("cancellation_reason", "abandoned".to_owned())];
         let known = match self.client.post::<PaymentIntent>(&format!("/v1/payment_intents/{id}/cancel"), &form).await {
             Ok(canceled) => canceled,
@@ -122,8 +127,9 @@ impl Stripe {
                 ("metadata[payment]", intent.payment.to_string()),
                 ("metadata[total]", total.minor.to_string()),
             ];
-            // How many there are is part of the key: when one fails later, the next is not answered with it.
-            let key = format!("re_{}_{}_{}", intent.payment, total.minor, refunds.data.len());
+            // How many there are is part of the key: when one fails later, the next is not answered with it. The total is not: if more is
+            // due by now, but the refund before is still under way, Stripe refuses this one, which would send that part twice.
+            let key = format!("re_{}_{gone}_{}", intent.payment, refunds.data.len());
             let made: Refund = self.client.post_once("/v1/refunds", &form, &key, Keep::Successes).await?;
             if !made.counts() {
                 return Err(ProviderError::Refused("the refund failed".to_owned()));

@@ -112,6 +112,8 @@ impl PaymentIntent {
 /// A Charge: an intent's money. It has the metadata that the intent had when it was made.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Charge {
+    /// Whether its money came in. Of one that was only set aside and is let go of, Stripe says that all was "refunded".
+    pub(super) captured: bool,
     pub(super) amount_refunded: i64,
     pub(super) currency: String,
     #[serde(default)]
@@ -215,12 +217,26 @@ pub(super) struct StripeError {
     /// By which Stripe's support finds it.
     #[serde(skip)]
     pub(super) request: String,
+    /// Whether the answer was 400: nothing but what was asked is wrong. (A key that is not valid, say, is 401.)
+    #[serde(skip)]
+    pub(super) is_bad_request: bool,
 }
 
 impl StripeError {
     /// Whether it is the bank, or the method, that says no.
     pub(super) fn is_of_method(&self) -> bool {
         self.kind == "card_error" || self.param.as_deref().is_some_and(|param| param.starts_with("payment_method"))
+    }
+
+    /// What of it may be logged and shown.
+    pub(super) fn codes(&self) -> String {
+        let code = self.code.as_deref().or(self.param.as_deref()).unwrap_or_default();
+        format!("{} {code} (request {})", self.kind, self.request)
+    }
+
+    /// Whether it is what was asked that is wrong, such as an amount below Stripe's least: nothing was done, and asking again changes nothing.
+    pub(super) fn is_of_request(&self) -> bool {
+        self.is_bad_request && self.kind == "invalid_request_error"
     }
 
     pub(super) fn decline(&self) -> Decline {

@@ -11,9 +11,10 @@ use std::sync::Mutex;
 use latchkey_protocol::{BookingId, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::amounts::{currency, to_stripe};
+use super::amounts::{currency, from_stripe, to_stripe};
 use super::client::{Client, Keep};
 use super::objects::{List, Metadata, Reversal, Transfer};
+use crate::domain::Money;
 use crate::provider::{PayOut, ProviderError};
 
 /// The metadata that says which movement of a booking a transfer or reversal is.
@@ -24,9 +25,13 @@ const MOST: usize = 100;
 
 /// How hosts are paid.
 pub enum Payouts {
-    /// To the accounts in this file, a line for each: the host's id, space, `acct_…`. It is read for each payout, so it may be
-    /// changed while the hub runs.
-    Accounts(PathBuf),
+    /// To connected accounts.
+    Accounts {
+        /// A line for each: the host's id, space, `acct_…`. It is read for each payout, so it may be changed while the hub runs.
+        file: PathBuf,
+        /// For what is to be taken back and was never transferred, since it was paid by hand.
+        rest: HandList,
+    },
     /// By hand, from a list.
     ByHand(HandList),
 }
@@ -34,9 +39,12 @@ pub enum Payouts {
 impl Payouts {
     pub(super) async fn pay_out(&self, client: &Client, pay_out: PayOut) -> Result<(), ProviderError> {
         match self {
-            Self::ByHand(list) => list.add(pay_out).map_err(|error| ProviderError::Unreachable(format!("the list of payouts: {error}"))),
-            Self::Accounts(_) if pay_out.amount.minor < 0 => take_back(client, pay_out).await,
-            Self::Accounts(file) => transfer(client, pay_out, &account_of(file, pay_out.host)?).await,
+            Self::ByHand(list) => list.add(pay_out),
+            Self::Accounts { rest, .. } if pay_out.amount.minor < 0 => match take_back(client, pay_out).await? {
+                0 => Ok(()),
+                left_minor => rest.add(PayOut { amount: Money { minor: -left_minor, ..pay_out.amount }, ..pay_out }),
+            },
+            Self::Accounts { file, .. } => transfer(client, pay_out, &account_of(file, pay_out.host)?).await,
         }
     }
 }
@@ -78,8 +86,9 @@ async fn transfer(client: &Client, PayOut { booking, revision, amount, .. }: Pay
     Ok(())
 }
 
-/// Takes money back from the transfers of a booking, the newest first.
-async fn take_back(client: &Client, PayOut { booking, revision, amount, .. }: PayOut) -> Result<(), ProviderError> {
+/// Takes money back from the transfers of a booking, the newest first. Gives how much they fall short, in minor units: the same each time,
+/// since no transfer is made before this movement is.
+async fn take_back(client: &Client, PayOut { booking, revision, amount, .. }: PayOut) -> Result<i64, ProviderError> {
     let mut left = to_stripe(amount).saturating_neg();
     let transfers = transfers(client, booking).await?;
     let mut reversible = Vec::with_capacity(transfers.len());
@@ -102,11 +111,7 @@ async fn take_back(client: &Client, PayOut { booking, revision, amount, .. }: Pa
         let _: Reversal = client.post_once(&path, &form, &format!("trr_{booking}_{revision}_{transfer}"), Keep::Successes).await?;
         left -= minor;
     }
-    if left > 0 {
-        Err(ProviderError::Refused("the transfers of this booking are less than what is to be taken back".to_owned()))
-    } else {
-        Ok(())
-    }
+    Ok(from_stripe(left, &currency(amount)))
 }
 
 /// A line of the list.
@@ -147,7 +152,11 @@ impl HandList {
         Ok(Self(Mutex::new(Listed { movements: movements.collect(), file })))
     }
 
-    fn add(&self, PayOut { booking, host, revision, amount }: PayOut) -> std::io::Result<()> {
+    fn add(&self, pay_out: PayOut) -> Result<(), ProviderError> {
+        self.write(pay_out).map_err(|error| ProviderError::Unreachable(format!("the list of payouts: {error}")))
+    }
+
+    fn write(&self, PayOut { booking, host, revision, amount }: PayOut) -> std::io::Result<()> {
         // A panic while it was locked leaves it as it was.
         let mut listed = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if listed.movements.contains(&(booking, revision)) {
@@ -165,7 +174,6 @@ impl HandList {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Money;
 
     #[test]
     fn a_payout_by_hand_is_listed_once_also_after_a_crash_that_cut_a_line() {

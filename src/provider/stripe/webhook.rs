@@ -45,6 +45,10 @@ impl Stripe {
     }
 
     async fn of_charge(&self, charge: Charge) -> Result<Option<(PaymentId, Report)>, WebhookError> {
+        if !charge.captured {
+            // What was only set aside is let go of, which the intent's own event says: nothing came in, so nothing went back.
+            return Ok(None);
+        }
         let payment = match charge.metadata.payment() {
             Some(payment) => Some(payment),
             None => self.payment_of(charge.payment_intent.as_deref()).await?,

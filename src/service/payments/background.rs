@@ -4,7 +4,7 @@
 use http::HeaderMap;
 use latchkey_protocol::{BookingId, PaymentId};
 
-use super::{Payments, intent, unavailable};
+use super::{Payments, intent};
 use crate::domain::booking::BookingState;
 use crate::domain::{Calendar, Money, Payment, PaymentState, Timestamp};
 use crate::provider::PayOut;
@@ -29,20 +29,20 @@ impl Payments {
         self.record(payment.booking, payment.id, &event.report, Some(&event.id)).await.map(|_| ())
     }
 
-    /// Asks the provider for a refund that is due; what it says is recorded, with the end of its job. Says whether everything that was due
-    /// has gone back.
+    /// Asks the provider for a refund that is due; what it says is recorded, with the end of its job. Says whether there is no more to ask for
+    /// now: everything that was due has gone back, or a dispute holds it, whose end asks anew.
     ///
     /// # Errors
     /// `Unavailable`, `Busy`: to be tried again.
     pub async fn send_refund(&self, payment: PaymentId) -> Result<bool, ServiceError> {
         let Some(known) = self.store.payment(payment).await? else { return Ok(true) };
-        if known.refunded_minor >= known.refund_due_minor {
+        if !known.may_send_refund() {
             return Ok(true);
         }
         let due = Money { minor: known.refund_due_minor, currency: known.amount.currency };
-        let report = self.provider.refund(intent(&known), due).await.map_err(unavailable)?;
+        let report = self.provider.refund(intent(&known), due).await?;
         let deal = self.record(known.booking, payment, &report, None).await?;
-        Ok(deal.find_payment(payment).is_none_or(|payment| payment.refunded_minor >= payment.refund_due_minor))
+        Ok(deal.find_payment(payment).is_none_or(|payment| !payment.may_send_refund()))
     }
 
     /// Takes the money that was set aside for a payment whose booking is confirmed; gives the payment, if there was anything to take.
@@ -57,7 +57,7 @@ impl Payments {
         if known.state != PaymentState::RequiresCapture || waits {
             return Ok(None);
         }
-        let report = self.provider.capture(intent(&known)).await.map_err(unavailable)?;
+        let report = self.provider.capture(intent(&known)).await?;
         let deal = self.record(known.booking, payment, &report, None).await?;
         Ok(deal.find_payment(payment).cloned())
     }
@@ -68,11 +68,12 @@ impl Payments {
     /// `Unavailable`, `Busy`: to be tried again.
     pub async fn void(&self, payment: PaymentId) -> Result<(), ServiceError> {
         let Some(known) = self.store.payment(payment).await? else { return Ok(()) };
-        let report = self.provider.void(intent(&known)).await.map_err(unavailable)?;
+        let report = self.provider.void(intent(&known)).await?;
         self.record(known.booking, payment, &report, None).await.map(|_| ())
     }
 
-    /// Has the provider make the movement of a booking's payout that is recorded as under way.
+    /// Has the provider make the movement of a booking's payout that is recorded as under way. One that a dispute holds up is asked for anew by
+    /// the end of the dispute, and found if it was made before.
     ///
     /// # Errors
     /// `Unavailable`, `Busy`: to be tried again.
@@ -80,12 +81,13 @@ impl Payments {
         loop {
             let Some(deal) = self.store.deal(booking).await? else { return Ok(()) };
             let (payout, currency) = (deal.booking.payout, deal.booking.quote.total.currency);
-            if payout.pending_minor == 0 {
+            let minor = deal.payout_to_make_minor();
+            if minor == 0 {
                 return Ok(());
             }
-            let amount = Money { minor: payout.pending_minor, currency };
+            let amount = Money { minor, currency };
             let movement = PayOut { booking, host: deal.booking.host, revision: payout.revision, amount };
-            self.provider.pay_out(movement).await.map_err(unavailable)?;
+            self.provider.pay_out(movement).await?;
             let decide = |calendar: &Calendar, ended, now| calendar.record_payout(booking, ended, payout.revision, now);
             self.decisions.record_on_booking(booking, None, decide).await?;
         }

@@ -158,6 +158,25 @@ async fn adding_a_job_that_is_there_has_it_run_again_and_ensuring_it_leaves_it_a
 }
 
 #[tokio::test]
+async fn a_job_that_is_added_in_one_batch_with_what_a_worker_records_of_it_runs_again() {
+    for engine in ENGINES {
+        let bench = bench(engine).await;
+        let store = &bench.store;
+        let commit = |list: Vec<Write>| store.commit(writes(list), Lane::Reserved);
+        commit(vec![Write::AddJob(refund())]).await.unwrap();
+        let leased = store.job(&refund().id).await.unwrap().unwrap().lease(LEASE_MS, now().plus_ms(1)).unwrap();
+        commit(vec![Write::AddJob(refund()), Write::SetJob(leased.clone())]).await.unwrap();
+        let added = store.job(&refund().id).await.unwrap().unwrap();
+        assert!(matches!(added.state, JobState::Waiting { .. }) && added.epoch > leased.epoch, "{engine}: {added:?}");
+        let ended = commit(vec![Write::RemoveJob(leased.id, leased.epoch)]).await;
+        assert_eq!(ended, Err(CommitError::Contended(Contended::State)), "{engine}: it has not seen why it was added");
+        // Nor is it lost when the worker ends it in that batch.
+        commit(vec![Write::AddJob(refund()), Write::RemoveJob(added.id, added.epoch)]).await.unwrap();
+        assert!(store.job(&refund().id).await.unwrap().is_some(), "{engine}");
+    }
+}
+
+#[tokio::test]
 async fn an_admin_pages_through_jobs_of_a_state() {
     let bench = bench("surrealkv").await;
     let added = (1..=5).map(|number| Write::AddJob(mail(number))).chain([Write::AddJob(refund())]);

@@ -97,6 +97,19 @@ async fn p7_a_payment_that_is_paid_on_its_way_or_given_up_is_not_charged_again()
 }
 
 #[tokio::test]
+async fn what_stripe_can_never_do_is_a_decline_and_there_is_nothing_to_let_go_of() {
+    let bench = Bench::start().await;
+    let intent = Intent { amount: eur(49), ..bench.intent() };
+    let charge = Charge { intent, method: VISA.to_owned(), attempt: 1, capture: Capture::Later };
+    assert_eq!(bench.stripe.charge(charge).await, Ok(of(1, declined("amount_too_small"))));
+    assert_eq!(bench.stripe.void(intent).await, Ok(of(0, Canceled)));
+    // Whose key is refused learns nothing of the payment.
+    let key = ApiKey::new("sk_test_of_nobody").unwrap();
+    let stripe = connected_as(key, &bench.server, &bench.clock, to_accounts(&bench.folder));
+    assert!(is_refused(&stripe.void(bench.intent()).await));
+}
+
+#[tokio::test]
 async fn a_guest_who_comes_back_from_the_bank_has_paid_and_is_not_charged_again() {
     let mut bench = Bench::start().await;
     let asked = bench.charge(AUTHENTICATION, 1).await.unwrap();
@@ -160,6 +173,19 @@ async fn p9_refunds_go_up_to_a_total_whatever_breaks_also_days_later() {
 }
 
 #[tokio::test]
+async fn p9_a_refund_that_is_still_under_way_when_more_is_due_is_not_sent_twice() {
+    let bench = Bench::start().await;
+    bench.paid().await;
+    bench.server.account(|account| account.lists_no_refunds = true);
+    bench.server.trouble("refund", Trouble::HangsAfter);
+    assert!(is_unreachable(&bench.refund(5_000).await));
+    assert!(is_refused(&bench.refund(8_000).await), "the same key, with another amount");
+    bench.server.account(|account| account.lists_no_refunds = false);
+    assert_eq!(bench.refund(8_000).await, Ok(of(0, AttemptResult::Refunded { total_minor: 8_000 })));
+    assert_eq!(bench.server.account(|account| account.kept()), 15_000);
+}
+
+#[tokio::test]
 async fn a_refund_that_failed_later_is_made_again_and_not_answered_with_the_old_one() {
     let bench = Bench::start().await;
     bench.paid().await;
@@ -206,7 +232,10 @@ async fn p7_a_host_is_paid_and_paid_back_once_whatever_breaks_also_days_later() 
                 assert_eq!(bench.pay_out(revision, minor).await, Ok(()));
                 assert_eq!(bench.at_host(), at_host, "{operation} {trouble:?}, a day later");
             }
-            assert!(is_refused(&bench.pay_out(5, -5_000).await), "more than the host has of it");
+            for _ in 0..2 {
+                assert_eq!(bench.pay_out(5, -5_000).await, Ok(()), "more than the host has of it");
+            }
+            assert_eq!((bench.at_host(), bench.listed()), (0, vec![(5, -1_000)]), "{operation} {trouble:?}");
         }
     }
 }
@@ -215,9 +244,11 @@ async fn p7_a_host_is_paid_and_paid_back_once_whatever_breaks_also_days_later() 
 async fn a_payout_that_was_refused_for_want_of_money_is_made_when_there_is_some() {
     let bench = Bench::start().await;
     bench.server.account(|account| account.balance = 0);
-    assert!(is_refused(&bench.pay_out(1, 20_000).await));
+    for _ in 0..20 {
+        assert!(is_refused(&bench.pay_out(1, 20_000).await));
+    }
     bench.server.account(|account| account.balance = 20_000);
-    assert_eq!(bench.pay_out(1, 20_000).await, Ok(()), "Stripe keeps the refusal under the first key");
+    assert_eq!(bench.pay_out(1, 20_000).await, Ok(()), "Stripe keeps each refusal under its key");
     assert_eq!(bench.at_host(), 20_000);
 }
 
@@ -231,7 +262,21 @@ async fn a_host_without_an_account_waits_and_payouts_by_hand_are_listed() {
         assert_eq!(bench.pay_out(1, 20_000).await, Ok(()));
     }
     assert_eq!(bench.at_host(), 0);
-    assert_eq!(std::fs::read_to_string(bench.folder.path().join("by-hand")).unwrap().lines().count(), 1);
+    assert_eq!(bench.listed(), [(1, 20_000)]);
+}
+
+#[tokio::test]
+async fn p7_what_was_paid_by_hand_is_taken_back_by_hand_also_when_hosts_have_accounts_since() {
+    let mut bench = Bench::start().await;
+    bench.by_hand();
+    bench.pay_out(1, 20_000).await.unwrap();
+    bench.restart();
+    bench.pay_out(2, 3_000).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(bench.pay_out(3, -5_000).await, Ok(()));
+        assert_eq!((bench.at_host(), bench.listed()), (0, vec![(1, 20_000), (3, -2_000)]));
+        bench.a_day_later();
+    }
 }
 
 #[tokio::test]

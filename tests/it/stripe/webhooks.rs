@@ -65,6 +65,18 @@ async fn what_is_slow_and_what_is_given_up_is_read() {
 }
 
 #[tokio::test]
+async fn p9_money_that_was_set_aside_and_is_let_go_of_did_not_come_in_and_go_back() {
+    let bench = Bench::start().await;
+    bench.charge(VISA, 1).await.unwrap();
+    bench.stripe.void(bench.intent()).await.unwrap();
+    let events = bench.server.account(|account| account.events.clone());
+    let told: Vec<_> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!(told, ["payment_intent.amount_capturable_updated", "charge.refunded", "payment_intent.canceled"]);
+    assert_eq!(bench.open(&events[1]).await, Ok(None), "it was never captured");
+    assert_eq!(bench.open(&events[2]).await, Ok(Some(bench.expected(&events[2], 1, Canceled))));
+}
+
+#[tokio::test]
 async fn a_dispute_is_read_by_asking_whose_it_is_and_an_inquiry_is_none() {
     let bench = Bench::start().await;
     bench.paid().await;

@@ -34,6 +34,8 @@ pub(crate) struct Account {
     pub(crate) events: Vec<Value>,
     /// Stripe's test mode does this to refunds that bounce.
     pub(crate) next_refund_fails_later: bool,
+    /// Refunds are made, but not listed yet.
+    pub(crate) lists_no_refunds: bool,
     refunds: Vec<(String, Value)>,
     disputes: Vec<Value>,
     transfers: Vec<Value>,
@@ -106,7 +108,7 @@ impl Intent {
 
     fn charge(&self, is_disputed: bool) -> Value {
         json!({"id": format!("ch_{}", self.id), "object": "charge", "amount": self.amount, "amount_refunded": self.refunded,
-            "currency": self.currency, "disputed": is_disputed, "payment_intent": self.id, "metadata": self.metadata})
+            "captured": self.status == "succeeded", "currency": self.currency, "disputed": is_disputed, "payment_intent": self.id, "metadata": self.metadata})
     }
 
     fn json(&self) -> Value {
@@ -177,6 +179,7 @@ impl Account {
         match asked.operation {
             "create" => self.create(asked, minor("amount").unwrap()),
             "search" => list(self.intents.iter().filter(|intent| intent.is_found(asked)).map(Intent::json).collect()),
+            "list_refunds" if self.lists_no_refunds => list(Vec::new()),
             "list_refunds" => {
                 list(self.refunds.iter().filter(|(of, _)| asked.get("payment_intent") == Some(of)).map(|(_, it)| it.clone()).collect())
             }
@@ -194,6 +197,9 @@ impl Account {
     }
 
     fn create(&mut self, asked: &Asked, amount: i64) -> Done {
+        if amount < 50 {
+            return (400, error("invalid_request_error", "amount_too_small"));
+        }
         let intent = Intent {
             id: format!("pi_{}", self.intents.len() + 1),
             status: "requires_payment_method",
@@ -225,7 +231,8 @@ impl Account {
             "update" if status != "canceled" => self.intents[at].metadata.extend(metadata(asked)),
             "confirm" if is_open => return self.confirm(at, asked),
             "capture" if status == "requires_capture" => self.turn(at, "succeeded", "payment_intent.succeeded"),
-            "cancel" if is_open || status == "requires_capture" => self.turn(at, "canceled", "payment_intent.canceled"),
+            "cancel" if is_open => self.turn(at, "canceled", "payment_intent.canceled"),
+            "cancel" if status == "requires_capture" => self.let_go(at),
             _ => return self.unexpected(at),
         }
         (200, self.intents[at].json())
@@ -240,6 +247,15 @@ impl Account {
     fn turn(&mut self, at: usize, status: &'static str, event: &str) {
         self.intents[at].status = status;
         self.tell(event, self.intents[at].json());
+    }
+
+    /// Cancels what is set aside, which Stripe tells as a refund of the charge besides.
+    fn let_go(&mut self, at: usize) {
+        let mut charge = self.intents[at].charge(false);
+        charge["amount_refunded"] = json!(self.intents[at].amount);
+        charge["refunded"] = json!(true);
+        self.tell("charge.refunded", charge);
+        self.turn(at, "canceled", "payment_intent.canceled");
     }
 
     fn confirm(&mut self, at: usize, asked: &Asked) -> Done {
