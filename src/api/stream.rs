@@ -81,7 +81,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_takes_nothing_is_given_up_and_a_slow_one_is_not() {
-        const PATIENCE: Duration = Duration::from_millis(200);
+        const PATIENCE: Duration = Duration::from_secs(2);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (tcp, _) = listener.accept().await.unwrap();
@@ -96,11 +96,11 @@ mod tests {
         });
         let mut taken = vec![0; 4 << 20];
         for _ in 0..8 {
-            tokio::time::sleep(PATIENCE / 2).await;
+            tokio::time::sleep(PATIENCE / 7).await;
             client.read_exact(&mut taken).await.unwrap();
         }
-        assert!(!writing.is_finished(), "four times as long as it may stand still");
-        let given_up = tokio::time::timeout(Duration::from_secs(5), writing).await.expect("given up");
+        assert!(!writing.is_finished(), "longer than it may stand still");
+        let given_up = tokio::time::timeout(Duration::from_secs(60), writing).await.expect("given up");
         assert_eq!(given_up.unwrap(), ErrorKind::TimedOut);
     }
 }

@@ -129,8 +129,10 @@ fn a_guest_who_leaves_early_pays_for_the_nights_stayed_and_one_more_and_for_clea
     // Of four nights one is stayed, one is paid for besides, two go back: 200 / 440 of 22.00.
     assert_eq!(back(&flexible, CHECK_IN.plus_ms(DAY_MS), 1), (20_000, 0, 1_000));
     // Who came before the hour has used the home, too.
-    let strict =
-        Booking { checked_in: Some(Visit { at: CHECK_IN.plus_ms(-2), note: None }), ..booking(CancellationPolicy::Strict, 400 * DAY_MS) };
+    let strict = Booking {
+        checked_in: Some(Visit { at: CHECK_IN.plus_ms(-2), by: None, note: None }),
+        ..booking(CancellationPolicy::Strict, 400 * DAY_MS)
+    };
     assert_eq!(back(&strict, CHECK_IN.plus_ms(-1), 0), (0, 0, 0));
     assert_eq!(back(&flexible, CHECK_IN.plus_ms(3 * DAY_MS), 3), (0, 0, 0), "the last night is the one more");
     let moderate = booking(CancellationPolicy::Moderate, 400 * DAY_MS);
