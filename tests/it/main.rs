@@ -34,6 +34,7 @@ mod rates;
 mod resume;
 mod retention;
 mod reviews;
+mod schedules;
 mod search;
 mod stays;
 mod stripe;

@@ -7,6 +7,7 @@ pub(crate) mod hub;
 pub(crate) mod mail;
 pub(crate) mod picture;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod rest;
 pub(crate) mod seed;
 pub(crate) mod socket;
