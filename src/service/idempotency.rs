@@ -155,7 +155,7 @@ impl Keys {
     /// Says that the use was committed, or may have been: called before its answer, by a task that nobody cancels.
     pub async fn committed(&self, used: &Use) {
         if used.command == HOLD {
-            self.known.forget(used.user).await;
+            self.known.add(used.user, &used.used.key).await;
         }
     }
 }

@@ -3,7 +3,7 @@
 use surrealdb::types::{AlreadyExistsError, Error as SurrealError, QueryError};
 
 /// A read or a connection failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The database cannot be reached or opened, or answered with an error.
     #[error("database: {0}")]
