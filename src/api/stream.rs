@@ -100,7 +100,7 @@ mod tests {
             client.read_exact(&mut taken).await.unwrap();
         }
         assert!(!writing.is_finished(), "longer than it may stand still");
-        let given_up = tokio::time::timeout(Duration::from_secs(60), writing).await.expect("given up");
+        let given_up = tokio::time::timeout(Duration::from_mins(1), writing).await.expect("given up");
         assert_eq!(given_up.unwrap(), ErrorKind::TimedOut);
     }
 }
