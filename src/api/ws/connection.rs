@@ -144,6 +144,7 @@ impl Connection {
     pub(super) fn send_last(&self, close_frame: Bytes) {
         let mut wire = self.wire();
         wire.closing.get_or_insert(CloseCode::Normal);
+        wire.conflation = None;
         wire.outbox.push(close_frame);
     }
 
@@ -223,9 +224,12 @@ impl Connection {
             self.terms.meters.slow_consumers.increment(1);
             wire.begin_closing(CloseCode::SlowConsumer);
         }
+        // Whoever has something to write is woken by the socket.
+        let must_wake = is_slow || self.has_room(&wire);
         drop(wire);
-        // What waits for room is told by the task, which may have had nothing to write.
-        self.task.wake();
+        if must_wake {
+            self.task.wake();
+        }
         !is_slow
     }
 

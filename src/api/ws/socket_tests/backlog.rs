@@ -59,6 +59,46 @@ async fn a_replay_waits_for_a_client_that_reads_slowly_instead_of_closing_it() {
 }
 
 #[tokio::test]
+async fn what_waited_for_room_is_told_before_what_comes_later_and_not_after_a_close() {
+    for closes in [false, true] {
+        let server = Server::start().await;
+        let (mut client, connection) = server.connect().await;
+        let topic = Topic::Property(latchkey_protocol::PropertyId::from_bytes([1; 16]));
+        let event = |seq, kind: &'static str, data: &str| {
+            crate::hub::frame::push(&crate::hub::StoredEvent { topic, seq, kind: kind.into(), at: 7, data: Arc::from(data) })
+        };
+        while !connection.is_crowded() {
+            assert!(connection.send(text_frame(&"x".repeat(8000))));
+        }
+        let night = event(5, "availability.changed", r#"{"from":"2027-05-01","to":"2027-05-02","state":"held"}"#);
+        assert!(connection.deliver(topic, std::slice::from_ref(&night)) && connection.is_conflating(topic));
+        if closes {
+            connection.send_last(crate::hub::frame::close(1000, "bye"));
+        } else {
+            assert!(connection.deliver(topic, &[event(6, "property.updated", "{}")]) && !connection.is_conflating(topic));
+        }
+        let mut told = Vec::new();
+        while let Some((first, payload)) = client.frame().await {
+            let text = String::from_utf8_lossy(&payload).into_owned();
+            if !text.starts_with('x') {
+                told.push(if first == 0x80 | CLOSE { "close".to_owned() } else { text });
+            }
+            if told.len() == 2 - usize::from(closes) {
+                break;
+            }
+        }
+        if closes {
+            assert_eq!(told, ["close"]);
+            while let Some((first, payload)) = client.frame().await {
+                assert_eq!(first, 0x80 | CLOSE, "after a close: {}", String::from_utf8_lossy(&payload));
+            }
+        } else {
+            assert!(told[0].contains(r#""seq":5"#) && told[1].contains(r#""seq":6"#), "{told:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn nobody_is_starved_by_a_flood_of_empty_fragments() {
     let server = Server::start().await;
     let (flooder, _) = server.connect().await;
