@@ -11,7 +11,7 @@ pub mod date;
 pub mod error;
 pub mod event;
 #[cfg(test)]
-mod examples;
+mod example_tests;
 pub mod id;
 #[cfg(feature = "openapi")]
 mod openapi;
