@@ -114,7 +114,8 @@ pub enum Event {
     /// On the inbox of whose they are: notifications were read, here or on another device.
     #[serde(rename = "notification.read")]
     NotificationRead(NotificationsRead),
-    /// On the booking and the other side's inbox: one side has written its review. What it says is told when both have, or when the time is over.
+    /// On the booking and the other side's inbox: one side has written its review. What it says is told when both have, or when the time is over. On
+    /// its author's inbox: they have written it anew.
     #[serde(rename = "review.submitted")]
     ReviewSubmitted(ReviewSubmitted),
     /// On both inboxes, the booking and, of a guest's review, the home: everybody can read it.

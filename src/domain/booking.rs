@@ -9,6 +9,7 @@ use latchkey_protocol::{BookingId, CancellationPolicy, Date, PaymentId, Property
 pub use self::alteration::{Alteration, AlterationEnd, AlterationState};
 pub use self::deal::Deal;
 pub use self::state::{BookingState, Step};
+use super::cancellation;
 use super::error::Refusal;
 use super::listing::Listing;
 use super::pricing::Quote;
@@ -101,6 +102,9 @@ pub struct Booking {
     pub state: BookingState,
     /// When the nights became the guest's.
     pub confirmed_at: Option<Timestamp>,
+    /// Until when, exclusive, it can be called off for nothing whatever its policy: frozen when it was confirmed, so that no alteration gives or
+    /// takes it.
+    pub free_until: Option<Timestamp>,
     /// When the guest came.
     pub checked_in: Option<Visit>,
     /// When the guest left.
@@ -210,8 +214,11 @@ impl Booking {
     /// As [`BookingState::step`].
     pub fn step(self, step: Step, now: Timestamp) -> Result<Self, Refusal> {
         let state = self.state.step(step, now)?;
-        let confirmed_at = if let BookingState::Confirmed { at } = state { Some(at) } else { self.confirmed_at };
-        Ok(Self { state, confirmed_at, ..self })
+        let (confirmed_at, free_until) = match state {
+            BookingState::Confirmed { at } => (Some(at), cancellation::free_until(at, self.times.check_in_at)),
+            _ => (self.confirmed_at, self.free_until),
+        };
+        Ok(Self { state, confirmed_at, free_until, ..self })
     }
 
     /// Without what a user who was erased has written on arriving and leaving; a note that may be theirs is taken for theirs. `None` if there is

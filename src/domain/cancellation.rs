@@ -68,6 +68,12 @@ const fn late_tier(policy: CancellationPolicy) -> Tier {
     }
 }
 
+/// Until when, exclusive, a booking that is confirmed now can be called off for nothing, in every policy.
+#[must_use]
+pub fn free_until(confirmed_at: Timestamp, check_in_at: Timestamp) -> Option<Timestamp> {
+    (check_in_at.epoch_ms() - confirmed_at.epoch_ms() >= GRACE_NOTICE_MS).then(|| confirmed_at.plus_ms(GRACE_MS))
+}
+
 /// Until when, exclusive, a guest gets what back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
@@ -83,11 +89,7 @@ impl Schedule {
     pub fn of(booking: &Booking) -> Self {
         let check_in_at = booking.times.check_in_at;
         let (everything_ms, half_ms) = deadlines_ms(booking.terms.policy);
-        let grace_ends = booking
-            .confirmed_at
-            .filter(|confirmed| check_in_at.epoch_ms() - confirmed.epoch_ms() >= GRACE_NOTICE_MS)
-            .map(|confirmed| confirmed.plus_ms(GRACE_MS));
-        let everything_until = everything_ms.map(|before_ms| check_in_at.plus_ms(-before_ms)).max(grace_ends);
+        let everything_until = everything_ms.map(|before_ms| check_in_at.plus_ms(-before_ms)).max(booking.free_until);
         Self { everything_until, half_until: half_ms.map(|before_ms| check_in_at.plus_ms(-before_ms)) }
     }
 

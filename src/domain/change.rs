@@ -91,7 +91,7 @@ pub enum Write {
     Notification(NotificationWrite),
     /// Insert: each side writes once about a stay.
     AddReview(Review),
-    /// Replace.
+    /// Replace, if the stored one still has the version before.
     SetReview(Review),
 }
 

@@ -51,7 +51,7 @@ pub enum Movement {
         /// How much.
         minor: i64,
     },
-    /// Money went back to a guest.
+    /// Money went back to a guest; negative: it came back to us, for the refund failed.
     Refund {
         /// Of which payment.
         payment: PaymentId,
@@ -192,6 +192,7 @@ mod tests {
             Movement::Capture { payment, minor: 100 },
             Movement::Refund { payment, minor: 40, borne_minor: 40 },
             Movement::Refund { payment, minor: 40, borne_minor: 15 },
+            Movement::Refund { payment, minor: -40, borne_minor: -15 },
             Movement::Withhold { payment, minor: 60 },
             Movement::Release { payment, minor: 60 },
             Movement::ChargeBack { payment, minor: 60, borne_minor: 45 },

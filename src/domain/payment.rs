@@ -85,8 +85,10 @@ pub enum AttemptResult {
     Canceled,
     /// This much went back, over all refunds so far, in minor units.
     Refunded {
-        /// The sum of all refunds.
+        /// The sum of all refunds but those that failed.
         total_minor: i64,
+        /// The sum of those that failed after they were sent: a closed account, say, days later. It only grows.
+        failed_minor: i64,
     },
     /// The guest's bank disputes the charge.
     Disputed(Dispute),
@@ -139,6 +141,8 @@ pub struct Payment {
     pub refund_due_minor: i64,
     /// How much went back, in minor units; never above `refund_due_minor`.
     pub refunded_minor: i64,
+    /// How much was sent back and came back to us, in minor units: of what was ever sent, the part that is not in `refunded_minor`.
+    pub refund_failed_minor: i64,
     /// Whether the guest's bank disputes it. A charge is disputed at most once (as cards' networks have it).
     pub dispute: Option<Dispute>,
     /// How often a method was tried.
@@ -160,6 +164,7 @@ impl Payment {
             captured_minor: 0,
             refund_due_minor: 0,
             refunded_minor: 0,
+            refund_failed_minor: 0,
             dispute: None,
             attempts: 0,
             state: PaymentState::RequiresPaymentMethod { declined: None },
@@ -194,7 +199,7 @@ impl Payment {
     pub fn report(&self, report: &Report) -> Option<Self> {
         let reported = match &report.result {
             AttemptResult::Succeeded => self.captured(),
-            AttemptResult::Refunded { total_minor } => self.captured().refunded(*total_minor),
+            AttemptResult::Refunded { total_minor, failed_minor } => self.captured().refunded(*total_minor, *failed_minor),
             AttemptResult::Disputed(dispute) => self.captured().disputed(*dispute),
             AttemptResult::RequiresAction { .. }
             | AttemptResult::Processing
@@ -235,18 +240,26 @@ impl Payment {
 
     /// More than was promised has gone back if somebody refunded at the provider's own pages: then it was due. It has gone also if a lost
     /// dispute took the charge as well, whichever of the two is heard of first.
-    fn refunded(self, total_minor: i64) -> Self {
-        let refunded_minor = total_minor.clamp(self.refunded_minor, self.captured_minor);
-        Self { refunded_minor, refund_due_minor: self.refund_due_minor.max(refunded_minor), ..self }
+    ///
+    /// What was ever sent and what of it failed both only grow, so the greatest of each that was heard of is the newest.
+    fn refunded(self, total_minor: i64, failed_minor: i64) -> Self {
+        let sent_minor = total_minor.saturating_add(failed_minor).max(self.refunded_minor + self.refund_failed_minor);
+        let refund_failed_minor = failed_minor.max(self.refund_failed_minor);
+        let refunded_minor = (sent_minor - refund_failed_minor).clamp(0, self.captured_minor);
+        let refund_due_minor = self.refund_due_minor.max(refunded_minor);
+        Self { refunded_minor, refund_failed_minor, refund_due_minor, ..self }.without_what_was_charged_back()
     }
 
-    /// The first word of a dispute says how much; what is entered in the ledger for it does not change. What a lost one took need not be
-    /// sent back any more.
+    /// The first word of a dispute says how much; what is entered in the ledger for it does not change.
     fn disputed(self, dispute: Dispute) -> Self {
         let known = self.dispute.unwrap_or(Dispute { amount_minor: dispute.amount_minor.clamp(0, self.captured_minor), ..dispute });
-        let disputed = Self { dispute: Some(Dispute { state: known.state.max(dispute.state), ..known }), ..self };
-        let most_due_minor = (disputed.captured_minor - disputed.charged_back_minor()).max(disputed.refunded_minor);
-        Self { refund_due_minor: disputed.refund_due_minor.min(most_due_minor), ..disputed }
+        Self { dispute: Some(Dispute { state: known.state.max(dispute.state), ..known }), ..self }.without_what_was_charged_back()
+    }
+
+    /// The guest has from their bank what a lost dispute took: it is due no more, unless it has gone.
+    fn without_what_was_charged_back(self) -> Self {
+        let most_due_minor = (self.captured_minor - self.charged_back_minor()).max(self.refunded_minor);
+        Self { refund_due_minor: self.refund_due_minor.min(most_due_minor), ..self }
     }
 
     /// Gives up waiting, unless the money is in. Whether the provider must be told to let go of it: it was asked, and may yet

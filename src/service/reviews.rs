@@ -125,7 +125,7 @@ impl Reviews {
         let revised = self
             .decisions
             .decide_on_reviews_again(booking, Lane::Normal, |calendar, reviewed, now| {
-                calendar.revise_review(reviewed, &submit, is_expected, now)
+                calendar.revise_review(&reviewed, &submit, is_expected, now)
             })
             .await;
         self.changed(caller, revised.map_err(of_review)?).await

@@ -164,7 +164,10 @@ impl Rows {
             Write::Thread(write) => self.add_thread_write(write),
             Write::Notification(write) => self.add_notification_write(write, number),
             Write::AddReview(review) => self.insert("review", ReviewRow::from(review).into_value()),
-            Write::SetReview(review) => self.replaces.push(ReviewRow::from(review).into_value()),
+            Write::SetReview(review) => {
+                self.checks.push((review_record(review.booking, review.by()), review.version - 1, number));
+                self.replaces.push(ReviewRow::from(review).into_value());
+            }
         }
     }
 

@@ -88,8 +88,7 @@ impl ChangeSet {
             Write::Thread(ThreadWrite::Add(_) | ThreadWrite::AddMessage(_) | ThreadWrite::EraseTexts { .. }) => true,
             // Inserts, and replacements that compare: a version, or that it is not read.
             Write::Notification(_) => true,
-            Write::AddReview(_) => true,
-            Write::SetReview(_) => has_guard,
+            Write::AddReview(_) | Write::SetReview(_) => true,
         })
     }
 

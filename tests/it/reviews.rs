@@ -170,7 +170,9 @@ async fn a_review_is_of_a_completed_stay_by_its_parties_once_and_can_be_written_
     };
     put(&helga, "*").await.expect_problem(404, ErrorCode::NotFound);
     put(&ada, "\"v7\"").await.expect_problem(412, ErrorCode::PreconditionFailed);
+    let before = helga.booking(booking.id).await;
     let revised: Review = put(&ada, "\"v1\"").await.expect_json(200);
+    assert_eq!(helga.booking(booking.id).await, before, "whom it is about sees nothing move");
     assert_eq!((revised.version, revised.id), (2, review.id));
     submit(&helga, &booking, &guest(5)).await.expect_json::<Review>(201);
     assert_eq!(read_home(&hub, &home).await.rating.unwrap().overall_hundredths, 500);

@@ -314,7 +314,8 @@ export type Event =
     }
   | {
       /**
-       * On the booking and the other side's inbox: one side has written its review. What it says is told when both have, or when the time is over.
+       * On the booking and the other side's inbox: one side has written its review. What it says is told when both have, or when the time is over. On
+       * its author's inbox: they have written it anew.
        */
       data: ReviewSubmitted;
       type: 'review.submitted';

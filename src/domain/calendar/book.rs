@@ -56,6 +56,7 @@ impl Calendar {
             seq: 0,
             state: BookingState::PendingPayment { expires_at: now.plus_ms(self.leases.payment_ms) },
             confirmed_at: None,
+            free_until: None,
             checked_in: None,
             checked_out: None,
             left_on: None,

@@ -16,6 +16,9 @@ use crate::domain::time::Timestamp;
 /// How long a host has at least to answer a request that is made on the day of arrival.
 const SHORTEST_REQUEST_MS: i64 = 3_600_000;
 
+/// How long after a refund failed it is sent again: what a bank did not take it may take once its owner has seen to it, and hardly at once.
+const REFUND_AGAIN_MS: i64 = 24 * 3_600_000;
+
 impl Calendar {
     /// Takes a provider's report into account. `ended` is the booking as stored, if it is not live here any more.
     ///
@@ -69,7 +72,7 @@ impl Draft<'_> {
         if after.state != before.state {
             self.enter_state(deal, before, after)?;
         }
-        if after.refunded_minor > before.refunded_minor {
+        if (after.refunded_minor, after.refund_failed_minor) != (before.refunded_minor, before.refund_failed_minor) {
             self.take_refund(deal, before, after);
         }
         if after.dispute != before.dispute {
@@ -160,7 +163,7 @@ impl Draft<'_> {
     }
 
     /// Money went back. More than was promised did if somebody refunded at the provider's own pages: then that is not kept, as far as the
-    /// booking had it.
+    /// booking had it. A refund that failed is money that came back, and is owed as before.
     fn take_refund(&mut self, deal: &mut Deal, before: &Payment, after: &Payment) {
         // It may be the first that is heard of the capture as well.
         let before = Payment { captured_minor: after.captured_minor, ..before.clone() };
@@ -168,11 +171,17 @@ impl Draft<'_> {
         deal.booking.returned = deal.booking.returned.plus(deal.booking.kept().take(unasked_minor));
         let minor = after.refunded_minor - before.refunded_minor;
         let borne_minor = before.left_minor() - after.left_minor();
-        self.move_money(deal, Movement::Refund { payment: after.id, minor, borne_minor });
+        if minor != 0 {
+            self.move_money(deal, Movement::Refund { payment: after.id, minor, borne_minor });
+        }
         if after.refunded_minor == after.refund_due_minor {
             self.write(Write::EndJob(Job::refund(after.id, self.now).id));
+        } else if after.refund_failed_minor > before.refund_failed_minor && after.may_send_refund() {
+            let again_at = self.now.plus_ms(REFUND_AGAIN_MS);
+            self.write(Write::AddJob(Job::refund(after.id, self.now).delayed_until(again_at)));
         }
-        self.tell_parties(&mut deal.booking, &Event::PaymentRefunded(after.clone()));
+        let event = if minor > 0 { Event::PaymentRefunded } else { Event::PaymentUpdated };
+        self.tell_parties(&mut deal.booking, &event(after.clone()));
     }
 
     /// A dispute was opened or decided. What a lost one took is not kept, as far as the booking had it.

@@ -1,5 +1,6 @@
-//! Both sides review a completed stay. Decided under the home's claim, since what its reviews come to is kept on the home; every change also
-//! appends to `booking:{id}`, which guards the reviews of that booking.
+//! Both sides review a completed stay. Decided under the home's claim, since what its reviews come to is kept on the home; a review that is replaced
+//! is guarded by its version. Every change also appends to `booking:{id}`, but the rewriting of what is sealed, which the other side must
+//! not notice.
 
 use latchkey_protocol::{BookingId, ModerationReason, ReviewId, Topic, UserId};
 
@@ -79,13 +80,13 @@ impl Calendar {
         Ok(draft.decide(review))
     }
 
-    /// Writes a sealed review anew. That is no news for the other side.
+    /// Writes a sealed review anew. That is news for its author's other devices alone.
     ///
     /// # Errors
     /// `NotFound` for anybody but its author; `Stale` if `is_expected` does not know its version; as [`Review::revise`].
     pub fn revise_review(
         &self,
-        reviewed: Reviewed,
+        reviewed: &Reviewed,
         ask: &SubmitReview,
         is_expected: impl FnOnce(i64) -> bool,
         now: Timestamp,
@@ -96,7 +97,11 @@ impl Calendar {
         if !is_expected(version) {
             return Err(Refusal::Stale { version });
         }
-        self.replace_review(reviewed, revised, now)
+        let mut draft = Draft::new(self, now);
+        let event = Event::ReviewSubmitted { booking: revised.booking, property: revised.property, by: revised.by() };
+        draft.changes.append_quietly(revised.author(), now, event);
+        draft.write(Write::SetReview(revised.clone()));
+        Ok(draft.decide(revised))
     }
 
     /// Publishes what is sealed and whose time is over; the outcome is when that is, if it is still to come. Doing it twice is harmless.
@@ -189,13 +194,6 @@ impl Calendar {
         let mut draft = Draft::new(self, now);
         draft.recount(&review, change);
         draft.tell_review(&mut booking, &review, change);
-        Ok(draft.set_review(booking, review))
-    }
-
-    fn replace_review(&self, reviewed: Reviewed, review: Review, now: Timestamp) -> Result<Decision<Review>, Refusal> {
-        let mut booking = self.any_deal(review.booking, reviewed.ended)?.booking;
-        let mut draft = Draft::new(self, now);
-        draft.tell_updated(&mut booking);
         Ok(draft.set_review(booking, review))
     }
 }

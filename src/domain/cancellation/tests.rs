@@ -39,6 +39,7 @@ fn booking(policy: CancellationPolicy, confirmed_before_ms: i64) -> Booking {
         seq: 1,
         state: BookingState::Confirmed { at: CHECK_IN.plus_ms(-confirmed_before_ms) },
         confirmed_at: Some(CHECK_IN.plus_ms(-confirmed_before_ms)),
+        free_until: free_until(CHECK_IN.plus_ms(-confirmed_before_ms), CHECK_IN),
         checked_in: None,
         checked_out: None,
         left_on: None,

@@ -28,20 +28,20 @@ fn lives() -> Vec<Vec<AttemptResult>> {
         vec![
             AttemptResult::Authorised,
             AttemptResult::Succeeded,
-            AttemptResult::Refunded { total_minor: 100 },
-            AttemptResult::Refunded { total_minor: 250 },
+            AttemptResult::Refunded { total_minor: 100, failed_minor: 0 },
+            AttemptResult::Refunded { total_minor: 250, failed_minor: 0 },
         ],
         vec![
             AttemptResult::Authorised,
             AttemptResult::Succeeded,
-            AttemptResult::Refunded { total_minor: 100 },
+            AttemptResult::Refunded { total_minor: 100, failed_minor: 0 },
             dispute(400, DisputeState::Open),
             dispute(400, DisputeState::Lost),
         ],
         vec![
             AttemptResult::Authorised,
             AttemptResult::Succeeded,
-            AttemptResult::Refunded { total_minor: 300 },
+            AttemptResult::Refunded { total_minor: 300, failed_minor: 0 },
             dispute(500, DisputeState::Open),
             dispute(500, DisputeState::Lost),
         ],
@@ -117,15 +117,52 @@ fn p9_refunds_never_exceed_captures() {
     assert_eq!(paid.clone().owe_refund(-1), Err(Refusal::RefundTooLarge));
     let refunding = paid.owe_refund(500).unwrap();
     assert_eq!(refunding.clone().owe_refund(1), Err(Refusal::RefundTooLarge));
-    let refunded = refunding.report(&of(1, AttemptResult::Refunded { total_minor: 900 })).unwrap();
+    let refunded = refunding.report(&of(1, AttemptResult::Refunded { total_minor: 900, failed_minor: 0 })).unwrap();
     assert_eq!((refunded.refunded_minor, refunded.refund_due_minor), (500, 500));
-    assert_eq!(refunded.report(&of(1, AttemptResult::Refunded { total_minor: 500 })), None);
+    assert_eq!(refunded.report(&of(1, AttemptResult::Refunded { total_minor: 500, failed_minor: 0 })), None);
+}
+
+#[test]
+fn p7_refunds_that_fail_later_and_a_dispute_end_in_the_same_state_in_any_order() {
+    let refunds = |total_minor, failed_minor| AttemptResult::Refunded { total_minor, failed_minor };
+    let (open, lost) = (dispute(400, DisputeState::Open), dispute(400, DisputeState::Lost));
+    for life in [
+        vec![refunds(250, 0), refunds(0, 250), refunds(250, 250)],
+        vec![refunds(100, 0), refunds(250, 0), refunds(150, 100), refunds(250, 100)],
+        vec![refunds(250, 0), open.clone(), refunds(0, 250), lost.clone()],
+        vec![refunds(250, 0), open, lost, refunds(0, 250)],
+    ] {
+        let promised = after(&[AttemptResult::Succeeded]).owe_refund(250).unwrap();
+        let end = |order: &[AttemptResult]| {
+            order.iter().fold(promised.clone(), |payment, result| payment.report(&of(1, result.clone())).unwrap_or(payment))
+        };
+        for order in permutations(&life) {
+            assert_eq!(end(&order), end(&life), "{order:?}");
+        }
+    }
+}
+
+#[test]
+fn p9_a_refund_that_failed_is_due_as_before_unless_the_guests_bank_took_the_charge() {
+    let promised = after(&[AttemptResult::Succeeded]).owe_refund(300).unwrap();
+    let report = |payment: &Payment, result| payment.report(&of(0, result)).unwrap();
+    let sent = report(&promised, AttemptResult::Refunded { total_minor: 300, failed_minor: 0 });
+    assert!(!sent.may_send_refund());
+    let failed = report(&sent, AttemptResult::Refunded { total_minor: 0, failed_minor: 300 });
+    assert_eq!((failed.refunded_minor, failed.refund_due_minor, failed.may_send_refund()), (0, 300, true));
+    assert_eq!(failed.report(&of(0, AttemptResult::Refunded { total_minor: 300, failed_minor: 0 })), None, "late word of the first");
+    let again = report(&failed, AttemptResult::Refunded { total_minor: 300, failed_minor: 300 });
+    assert_eq!((again.refunded_minor, again.may_send_refund()), (300, false));
+
+    let lost = report(&sent, dispute(500, DisputeState::Lost));
+    let failed = report(&lost, AttemptResult::Refunded { total_minor: 0, failed_minor: 300 });
+    assert_eq!((failed.refunded_minor, failed.refund_due_minor, failed.left_minor()), (0, 0, 0));
 }
 
 #[test]
 fn p9_a_refund_made_at_the_providers_own_pages_was_due() {
     let paid = asked().report(&of(1, AttemptResult::Succeeded)).unwrap();
-    let refunded = paid.report(&of(0, AttemptResult::Refunded { total_minor: 200 })).unwrap();
+    let refunded = paid.report(&of(0, AttemptResult::Refunded { total_minor: 200, failed_minor: 0 })).unwrap();
     assert_eq!((refunded.refunded_minor, refunded.refund_due_minor, refunded.refundable_minor()), (200, 200, 300));
 }
 

@@ -94,7 +94,7 @@ impl From<What> for AttemptResult {
             What::Processing => Self::Processing,
             What::PaymentFailed { reason } => Self::Declined { reason },
             What::Succeeded => Self::Succeeded,
-            What::Refunded { total_minor } => Self::Refunded { total_minor },
+            What::Refunded { total_minor } => Self::Refunded { total_minor, failed_minor: 0 },
             What::DisputeCreated { amount_minor } => disputed(amount_minor, DisputeState::Open),
             What::DisputeClosed { amount_minor, status: Verdict::Won } => disputed(amount_minor, DisputeState::Won),
             What::DisputeClosed { amount_minor, status: Verdict::Lost } => disputed(amount_minor, DisputeState::Lost),

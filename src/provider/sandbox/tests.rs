@@ -200,12 +200,15 @@ async fn p9_refunds_go_up_to_a_total_and_never_beyond_the_payment() {
     bench.sandbox.charge(at_once("pm_card_visa", 1)).await.unwrap();
     bench.called_back();
     for (total, gone) in [(200, 200), (200, 200), (100, 200), (500, 500)] {
-        assert_eq!(bench.sandbox.refund(intent(), eur(total)).await, Ok(of(1, AttemptResult::Refunded { total_minor: gone })));
+        assert_eq!(
+            bench.sandbox.refund(intent(), eur(total)).await,
+            Ok(of(1, AttemptResult::Refunded { total_minor: gone, failed_minor: 0 }))
+        );
     }
     assert!(matches!(bench.sandbox.refund(intent(), eur(501)).await, Err(ProviderError::Refused(_))));
-    assert_eq!(bench.called_back(), [200, 500].map(|total_minor| AttemptResult::Refunded { total_minor }));
+    assert_eq!(bench.called_back(), [200, 500].map(|total_minor| AttemptResult::Refunded { total_minor, failed_minor: 0 }));
     bench.reopen();
-    assert_eq!(bench.now().await, Some(AttemptResult::Refunded { total_minor: 500 }));
+    assert_eq!(bench.now().await, Some(AttemptResult::Refunded { total_minor: 500, failed_minor: 0 }));
 }
 
 #[tokio::test]
@@ -253,7 +256,7 @@ async fn the_journal_of_an_older_hub_is_read() {
     bench.reopen();
     assert_eq!(bench.now().await, Some(AttemptResult::Succeeded));
     assert_eq!(bench.called_back(), [AttemptResult::Succeeded]);
-    assert_eq!(bench.sandbox.refund(intent(), eur(500)).await, Ok(of(1, AttemptResult::Refunded { total_minor: 500 })));
+    assert_eq!(bench.sandbox.refund(intent(), eur(500)).await, Ok(of(1, AttemptResult::Refunded { total_minor: 500, failed_minor: 0 })));
 }
 
 #[tokio::test]

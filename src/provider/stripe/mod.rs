@@ -10,6 +10,7 @@ mod client;
 mod intents;
 mod objects;
 mod payouts;
+mod refunds;
 mod webhook;
 
 use std::sync::Arc;
@@ -20,8 +21,8 @@ use http::HeaderMap;
 use latchkey_protocol::{EpochMs, PaymentId};
 
 pub use self::client::ApiKey;
-use self::client::{CallError, Client, Keep};
-use self::objects::{Dispute, Expandable, List, PaymentIntent, Refund, Status};
+use self::client::{CallError, Client};
+use self::objects::{Dispute, Expandable, List, PaymentIntent, Status};
 pub use self::payouts::{HandList, Payouts};
 pub use self::webhook::SIGNATURE_HEADER;
 use super::webhook::{WebhookError, WebhookEvent, WebhookSecret};
@@ -35,9 +36,6 @@ pub const API_BASE: &str = "https://api.stripe.com";
 
 /// How many payments' intents are remembered, to save a request.
 const REMEMBERED: u64 = 10_000;
-
-/// The most refunds of one payment that are looked at; each is a promise of its own.
-const MOST_REFUNDS: usize = 100;
 
 /// What Stripe is asked with.
 pub struct Settings {
@@ -110,36 +108,6 @@ impl Stripe {
         settled(&known)
     }
 
-    async fn refund_to(&self, intent: Intent, total: Money) -> Result<Report, ProviderError> {
-        let id = self.find(intent).await?;
-        let query = vec![("payment_intent", id.to_string()), ("limit", MOST_REFUNDS.to_string())];
-        let refunds: List<Refund> = self.client.get("/v1/refunds", &query).await?;
-        if refunds.has_more {
-            // Deciding on a part of them could send too much back.
-            return Err(ProviderError::Refused(format!("more than {MOST_REFUNDS} refunds of one payment")));
-        }
-        let mut gone: i64 = refunds.data.iter().filter(|refund| refund.counts()).map(|refund| refund.amount).sum();
-        let missing = amounts::to_stripe(total) - gone;
-        if missing > 0 {
-            let form = vec![
-                ("payment_intent", id.to_string()),
-                ("amount", missing.to_string()),
-                ("metadata[payment]", intent.payment.to_string()),
-                ("metadata[total]", total.minor.to_string()),
-            ];
-            // How many there are is part of the key: when one fails later, the next is not answered with it. The total is not: if more is
-            // due by now, but the refund before is still under way, Stripe refuses this one, which would send that part twice.
-            let key = format!("re_{}_{gone}_{}", intent.payment, refunds.data.len());
-            let made: Refund = self.client.post_once("/v1/refunds", &form, &key, Keep::Successes).await?;
-            if !made.counts() {
-                return Err(ProviderError::Refused("the refund failed".to_owned()));
-            }
-            gone += made.amount;
-        }
-        let total_minor = amounts::from_stripe(gone, &amounts::currency(total));
-        Ok(Report { attempt: 0, result: AttemptResult::Refunded { total_minor } })
-    }
-
     async fn look(&self, intent: Intent, attempt: u32) -> Result<Option<Report>, ProviderError> {
         if attempt == 0 {
             return Ok(None);
@@ -151,7 +119,7 @@ impl Stripe {
         let Some(Expandable::Object(charge)) = &known.latest_charge else { return Ok(Some(report)) };
         let mut result = report.result;
         if charge.amount_refunded > 0 && result == AttemptResult::Succeeded {
-            result = charge.refunded();
+            result = self.refunded(&id, &charge.currency).await?;
         }
         if charge.disputed {
             let disputes: List<Dispute> = self.client.get("/v1/disputes", &vec![("payment_intent", id.to_string())]).await?;

@@ -123,17 +123,15 @@ pub(super) struct Charge {
     pub(super) metadata: Metadata,
 }
 
-impl Charge {
-    pub(super) fn refunded(&self) -> AttemptResult {
-        AttemptResult::Refunded { total_minor: from_stripe(self.amount_refunded, &self.currency) }
-    }
-}
-
 /// A Refund.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Refund {
     pub(super) amount: i64,
-    pub(super) status: Option<String>,
+    pub(super) currency: String,
+    status: Option<String>,
+    pub(super) payment_intent: Option<String>,
+    #[serde(default)]
+    pub(super) metadata: Metadata,
 }
 
 impl Refund {

@@ -1,7 +1,8 @@
 //! Stripe's webhooks: which events say something about a payment of ours, and what.
 //!
-//! An event shows its object as it was when it happened, so that reports of one payment may come in any order. Events of other kinds,
-//! and of objects that are not ours, are taken and change nothing.
+//! An event shows its object as it was when it happened, so that reports of one payment may come in any order; of refunds, which can fail later, it
+//! says only that something is new, and they are asked for. Events of other kinds, and of objects that are not ours, are taken and change
+//! nothing.
 
 use http::HeaderMap;
 use latchkey_protocol::{EpochMs, PaymentId};
@@ -10,8 +11,9 @@ use serde_json::Value;
 
 use super::Stripe;
 use super::client::CallError;
-use super::objects::{Charge, Dispute, Event, PaymentIntent, Status};
+use super::objects::{Charge, Dispute, Event, Metadata, PaymentIntent, Refund, Status};
 use crate::domain::payment::{AttemptResult, Report};
+use crate::provider::ProviderError;
 use crate::provider::webhook::{WebhookError, WebhookEvent};
 
 /// The header that carries the signature.
@@ -29,16 +31,12 @@ impl Stripe {
             | "payment_intent.succeeded"
             | "payment_intent.canceled" => of_intent(&kind, &read(data.object)?),
             "charge.refunded" => self.of_charge(read(data.object)?).await?,
+            "refund.failed" | "refund.updated" => self.of_refund(read(data.object)?).await?,
             "charge.dispute.created"
             | "charge.dispute.updated"
             | "charge.dispute.funds_withdrawn"
             | "charge.dispute.funds_reinstated"
             | "charge.dispute.closed" => self.of_dispute(read(data.object)?).await?,
-            "refund.failed" => {
-                // The ledger says that this money went back: somebody has to send it in another way.
-                tracing::error!(event = id, "a refund has failed after all, and is to be settled by hand");
-                None
-            }
             _ => None,
         };
         Ok(told.map(|(payment, report)| WebhookEvent { id, payment, report }))
@@ -49,11 +47,38 @@ impl Stripe {
             // What was only set aside is let go of, which the intent's own event says: nothing came in, so nothing went back.
             return Ok(None);
         }
-        let payment = match charge.metadata.payment() {
+        self.of_refunds(&charge.metadata, charge.payment_intent, &charge.currency).await
+    }
+
+    async fn of_refund(&self, refund: Refund) -> Result<Option<(PaymentId, Report)>, WebhookError> {
+        if refund.counts() {
+            return Ok(None);
+        }
+        tracing::warn!(amount = refund.amount, currency = refund.currency, intent = refund.payment_intent, "a refund has failed after all");
+        self.of_refunds(&refund.metadata, refund.payment_intent, &refund.currency).await
+    }
+
+    /// What has become of all refunds by now: how much a charge had "refunded" at some time does not say whether one had failed before.
+    async fn of_refunds(
+        &self,
+        metadata: &Metadata,
+        intent: Option<String>,
+        currency: &str,
+    ) -> Result<Option<(PaymentId, Report)>, WebhookError> {
+        let Some(intent) = intent else { return Ok(None) };
+        let payment = match metadata.payment() {
             Some(payment) => Some(payment),
-            None => self.payment_of(charge.payment_intent.as_deref()).await?,
+            None => self.payment_of(Some(&intent)).await?,
         };
-        Ok(payment.map(|payment| (payment, Report { attempt: charge.metadata.attempt(), result: charge.refunded() })))
+        let Some(payment) = payment else { return Ok(None) };
+        match self.refunded(&intent, currency).await {
+            Ok(result) => Ok(Some((payment, Report { attempt: 0, result }))),
+            Err(ProviderError::Unreachable(reason)) => Err(WebhookError::Unreachable(reason)),
+            Err(ProviderError::Refused(reason)) => {
+                tracing::error!(%payment, reason, "refunds of a payment cannot be read");
+                Ok(None)
+            }
+        }
     }
 
     async fn of_dispute(&self, dispute: Dispute) -> Result<Option<(PaymentId, Report)>, WebhookError> {

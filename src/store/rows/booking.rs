@@ -5,6 +5,7 @@ use surrealdb::types::{RecordId, SurrealValue, Uuid};
 use super::quote::{LineRow, QuoteParts};
 use super::{StoredId, date, id_of, int, narrow, record, refused, unknown};
 use crate::domain::booking::{Alteration, AlterationState, BookingTerms, Party, StayTimes, Visit};
+use crate::domain::cancellation;
 use crate::domain::settlement::{Payout, Shares};
 use crate::domain::{Booking, BookingState, Currency, Quote, Timestamp};
 use crate::store::error::StoreError;
@@ -42,6 +43,7 @@ struct LifeRow {
     check_out_at: i64,
     further_payments: Vec<Uuid>,
     confirmed_at: Option<i64>,
+    free_until: Option<i64>,
     checked_in_at: Option<i64>,
     check_in_by: Option<String>,
     check_in_note: Option<String>,
@@ -109,6 +111,8 @@ impl From<&Booking> for LifeRow {
             check_out_at: booking.times.check_out_at.epoch_ms(),
             further_payments: booking.further_payments.iter().map(|payment| payment.to_uuid()).collect(),
             confirmed_at: booking.confirmed_at.map(Timestamp::epoch_ms),
+            // One that was never free was free until it was confirmed: so nothing stands for what was stored before this was.
+            free_until: booking.free_until.or(booking.confirmed_at).map(Timestamp::epoch_ms),
             checked_in_at: at(&booking.checked_in),
             check_in_by: by(&booking.checked_in),
             check_in_note: note(&booking.checked_in),
@@ -159,6 +163,7 @@ impl TryFrom<BookingRow> for Booking {
         let quote =
             QuoteParts { check_in, check_out, guests, lines: row.lines, total_minor: row.total_minor }.into_quote(property, currency)?;
         let life = row.life.unwrap_or_else(|| LifeRow::of_an_early_booking(&quote, state));
+        let free_until = life.free_until();
         let instant = Timestamp::from_epoch_ms;
         let visit = |at: Option<i64>, by: Option<String>, note| -> Result<Option<Visit>, StoreError> {
             let by = by.map(|by| side(&by)).transpose()?;
@@ -179,6 +184,7 @@ impl TryFrom<BookingRow> for Booking {
             seq: narrow(row.seq, "booking.seq")?,
             state,
             confirmed_at: life.confirmed_at.map(instant),
+            free_until,
             checked_in: visit(life.checked_in_at, life.check_in_by, life.check_in_note)?,
             checked_out: visit(life.checked_out_at, life.check_out_by, life.check_out_note)?,
             left_on: life.left_on.map(date).transpose()?,
@@ -239,6 +245,14 @@ fn shares(minors: &[i64]) -> Result<Shares, StoreError> {
 }
 
 impl LifeRow {
+    fn free_until(&self) -> Option<Timestamp> {
+        let confirmed_at = self.confirmed_at.map(Timestamp::from_epoch_ms)?;
+        match self.free_until.map(Timestamp::from_epoch_ms) {
+            Some(until) => Some(until).filter(|until| *until > confirmed_at),
+            None => cancellation::free_until(confirmed_at, Timestamp::from_epoch_ms(self.check_in_at)),
+        }
+    }
+
     /// Of a booking that was stored before there was such a thing: a flexible policy, days of UTC.
     fn of_an_early_booking(quote: &Quote, state: BookingState) -> Self {
         let midnight = |day: crate::domain::Date| i64::from(day.epoch_day()) * DAY_MS;
@@ -250,6 +264,7 @@ impl LifeRow {
             check_out_at: midnight(quote.stay.check_out()),
             further_payments: Vec::new(),
             confirmed_at: matches!(state, BookingState::Confirmed { .. }).then(|| state.instant().epoch_ms()),
+            free_until: None,
             checked_in_at: None,
             check_in_by: None,
             check_in_note: None,

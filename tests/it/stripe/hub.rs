@@ -83,6 +83,32 @@ async fn a_booking_is_paid_and_refunded_through_stripe_and_its_webhooks_in_any_o
 }
 
 #[tokio::test]
+async fn p9_a_refund_that_fails_days_later_is_owed_again_and_sent_again_a_day_after() {
+    let mut world = World::start().await;
+    world.ada.pay(&world.booking, VISA).await.unwrap();
+    world.until("the capture", |payment| payment.state == PaymentState::Succeeded).await;
+    world.host.cancel(&world.booking).await.unwrap();
+    let refunded = world.until("the refund", |payment| payment.refunded_minor == 23_000).await;
+
+    world.server.account(Account::fail_refund);
+    world.deliver_all().await;
+    let owed = world.payment().await;
+    assert_eq!((owed.refunded_minor, owed.refund_due_minor), (0, 23_000));
+    world.deliver_all().await;
+    assert_eq!(world.payment().await, owed, "heard of twice");
+    world.hub.advance_s(23 * 3_600);
+    world.ada = Guest::log_in(world.hub.address, "ada@example.test").await;
+    world.deliver_all().await;
+    assert_eq!((world.payment().await, world.server.asked("refund").len()), (owed, 1), "not at once: its bank would not take it");
+    world.hub.advance_s(2 * 3_600);
+    world.ada = Guest::log_in(world.hub.address, "ada@example.test").await;
+    assert_eq!(world.until("the second refund", |payment| payment.refunded_minor == 23_000).await, refunded);
+    assert_eq!((world.server.account(|account| account.kept()), world.server.asked("refund").len()), (0, 2));
+    world.deliver_all().await;
+    assert_eq!(world.payment().await, refunded);
+}
+
+#[tokio::test]
 async fn a_declined_card_says_why_and_another_one_pays_the_same_intent() {
     let world = World::start().await;
     let declined = world.ada.pay(&world.booking, DECLINED).await.unwrap();

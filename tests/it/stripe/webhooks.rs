@@ -7,7 +7,7 @@ use latchkey::provider::webhook::{WebhookError, WebhookEvent};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::support::stripe::Trouble;
+use crate::support::stripe::{Account, Trouble};
 
 use AttemptResult::{Authorised, Canceled, Processing, Succeeded};
 
@@ -47,7 +47,7 @@ async fn every_step_of_a_payment_is_read_with_the_attempt_that_it_is_about() {
     bench.stripe.capture(bench.intent()).await.unwrap();
     seen.push((bench.last(), 3, Succeeded));
     bench.refund(5_000).await.unwrap();
-    seen.push((bench.last(), 3, AttemptResult::Refunded { total_minor: 5_000 }));
+    seen.push((bench.last(), 0, AttemptResult::Refunded { total_minor: 5_000, failed_minor: 0 }));
     // An event tells its object as it was then: so the order in which they come does not matter.
     for (event, attempt, result) in seen.into_iter().rev() {
         assert_eq!(bench.open(&event).await, Ok(Some(bench.expected(&event, attempt, result))), "{event}");
@@ -74,6 +74,28 @@ async fn p9_money_that_was_set_aside_and_is_let_go_of_did_not_come_in_and_go_bac
     assert_eq!(told, ["payment_intent.amount_capturable_updated", "charge.refunded", "payment_intent.canceled"]);
     assert_eq!(bench.open(&events[1]).await, Ok(None), "it was never captured");
     assert_eq!(bench.open(&events[2]).await, Ok(Some(bench.expected(&events[2], 1, Canceled))));
+}
+
+#[tokio::test]
+async fn what_is_said_of_refunds_is_what_they_are_now_whichever_event_says_it_and_whenever() {
+    let bench = Bench::start().await;
+    bench.paid().await;
+    let seen = bench.server.account(|account| account.events.len());
+    bench.refund(5_000).await.unwrap();
+    bench.server.account(Account::fail_refund);
+    bench.refund(8_000).await.unwrap();
+    let events = bench.server.account(|account| account.events.split_off(seen));
+    let told: Vec<_> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!(told, ["charge.refunded", "refund.updated", "refund.failed", "charge.refunded"]);
+    for event in &events {
+        let now = AttemptResult::Refunded { total_minor: 8_000, failed_minor: 5_000 };
+        assert_eq!(bench.open(event).await, Ok(Some(bench.expected(event, 0, now))), "{event}");
+    }
+    bench.server.trouble("list_refunds", Trouble::Hangs);
+    assert!(matches!(bench.open(&events[1]).await, Err(WebhookError::Unreachable(_))), "it is to be sent again");
+    let mut going = events[1].clone();
+    going["data"]["object"]["status"] = json!("pending");
+    assert_eq!(bench.open(&going).await, Ok(None), "it has counted as gone since it was made");
 }
 
 #[tokio::test]

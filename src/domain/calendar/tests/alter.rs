@@ -1,7 +1,8 @@
 //! Changing a stay when time has gone on.
 
 use super::*;
-use crate::domain::booking::{AlterationEnd, AlterationState};
+use crate::domain::Booking;
+use crate::domain::booking::{AlterationEnd, AlterationState, StayTimes, Step};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -38,6 +39,25 @@ fn a_stay_that_has_begun_since_it_was_proposed_is_not_moved_away() {
     let decision = calendar.check_in(deal.booking.id, guest(1), None, noon(5).plus_ms(9 * HOUR_MS)).unwrap();
     commit(&mut calendar, decision);
     assert_eq!(accept(&calendar, &deal, guest(1), noon(5).plus_ms(10 * HOUR_MS)).unwrap_err(), out_of_time);
+}
+
+#[test]
+fn a_stay_that_is_moved_far_away_is_not_free_to_be_called_off_for_that() {
+    let mut calendar = calendar();
+    let deal = confirmed(&mut calendar);
+    assert_eq!(deal.booking.free_until, None, "it was confirmed less than a week before arrival");
+    let deal = propose(&mut calendar, &deal, guest(1), stay(15, 2), START);
+    let decision = accept(&calendar, &deal, HOST, START).unwrap();
+    let booking = commit(&mut calendar, decision).booking;
+    assert_eq!((booking.stay(), booking.free_until), (stay(15, 2), None));
+    let far = confirmed_at(&booking, 15).unwrap();
+    assert_eq!((far.confirmed_at, far.free_until), (Some(START), Some(START.plus_ms(24 * HOUR_MS))), "one that was so from the start is");
+}
+
+/// The same booking, as if it had waited for its payment until now.
+fn confirmed_at(booking: &Booking, day: i32) -> Result<Booking, Refusal> {
+    let waiting = BookingState::PendingPayment { expires_at: START.plus_ms(1) };
+    Booking { state: waiting, times: StayTimes { check_in_at: noon(day), ..booking.times }, ..booking.clone() }.step(Step::Confirm, START)
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn p9_a_refund_that_was_promised_before_a_dispute_was_known_is_sent_when_that_is
 
 #[test]
 fn p9_a_refund_and_a_lost_dispute_of_one_charge_come_to_the_same_in_either_order() {
-    let results = |deal: &Deal| [AttemptResult::Refunded { total_minor: 10_000 }, dispute(deal, DisputeState::Lost)];
+    let results = |deal: &Deal| [AttemptResult::Refunded { total_minor: 10_000, failed_minor: 0 }, dispute(deal, DisputeState::Lost)];
     let ends = [[0, 1], [1, 0]].map(|order| {
         let (mut calendar, mut deal, now) = settled();
         let mut into: HashMap<Account, i64> = HashMap::new();

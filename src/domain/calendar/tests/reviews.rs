@@ -233,12 +233,12 @@ fn a_sealed_review_is_written_anew_by_its_author_who_has_read_its_newest_version
     world.submit(1, Party::Guest, 1, START).unwrap();
     let again = by(1, Party::Guest, 5);
     let revise = |world: &World, ask: &SubmitReview, is_expected: bool| {
-        world.calendar.revise_review(world.reviewed(1), ask, |_| is_expected, START.plus_ms(1))
+        world.calendar.revise_review(&world.reviewed(1), ask, |_| is_expected, START.plus_ms(1))
     };
     assert_eq!(revise(&world, &SubmitReview { author: HOST, ..again.clone() }, true).unwrap_err(), Refusal::NotFound);
     assert_eq!(revise(&world, &again, false).unwrap_err(), Refusal::Stale { version: 1 });
     let decision = revise(&world, &again, true).unwrap();
-    assert_eq!(told(&world.keep(decision)), [("booking", "updated")]);
+    assert_eq!(told(&world.keep(decision)), [("guest", "submitted")], "the other side sees nothing move");
     let review = world.review(1, Party::Guest).unwrap();
     assert_eq!((review.ratings.overall(), review.version), (5, 2));
     world.submit(1, Party::Host, 5, START.plus_ms(2)).unwrap();
@@ -300,7 +300,7 @@ proptest! {
                 Act::Submit(number, side, stars) => drop(world.submit(number, side, stars, now)),
                 Act::Revise(number, side, stars) => {
                     let ask = by(number, side, stars);
-                    if let Ok(decision) = world.calendar.revise_review(world.reviewed(number), &ask, |_| true, now) {
+                    if let Ok(decision) = world.calendar.revise_review(&world.reviewed(number), &ask, |_| true, now) {
                         world.keep(decision);
                     }
                 }

@@ -32,8 +32,6 @@ pub(crate) struct Account {
     /// By connected account.
     pub(crate) accounts: HashMap<String, i64>,
     pub(crate) events: Vec<Value>,
-    /// Stripe's test mode does this to refunds that bounce.
-    pub(crate) next_refund_fails_later: bool,
     /// Refunds are made, but not listed yet.
     pub(crate) lists_no_refunds: bool,
     refunds: Vec<(String, Value)>,
@@ -301,19 +299,23 @@ impl Account {
         if intent.refunded + amount > intent.amount {
             return (400, error("invalid_request_error", "charge_already_refunded"));
         }
-        let fails_later = std::mem::take(&mut self.next_refund_fails_later);
-        let mut refund =
-            json!({"id": format!("re_{}", self.refunds.len() + 1), "object": "refund", "amount": amount, "status": "succeeded"});
-        let made = refund.clone();
-        if fails_later {
-            refund["status"] = json!("failed");
-        } else {
-            intent.refunded += amount;
-            let charge = intent.charge(false);
-            self.tell("charge.refunded", charge);
-        }
-        self.refunds.push((of, refund));
-        (200, made)
+        intent.refunded += amount;
+        let charge = intent.charge(false);
+        let refund = json!({"id": format!("re_{}", self.refunds.len() + 1), "object": "refund", "amount": amount, "currency": intent.currency,
+            "status": "succeeded", "payment_intent": of, "metadata": metadata(asked).collect::<Map<_, _>>()});
+        self.tell("charge.refunded", charge);
+        self.refunds.push((of, refund.clone()));
+        (200, refund)
+    }
+
+    /// The bank of the last refund sends it back.
+    pub(crate) fn fail_refund(&mut self) {
+        let (of, refund) = self.refunds.last_mut().unwrap();
+        refund["status"] = json!("failed");
+        let (of, failed) = (of.clone(), refund.clone());
+        self.intents.iter_mut().find(|intent| intent.id == of).unwrap().refunded -= failed["amount"].as_i64().unwrap();
+        self.tell("refund.updated", failed.clone());
+        self.tell("refund.failed", failed);
     }
 
     fn transfer(&mut self, asked: &Asked, amount: i64) -> Done {

@@ -63,8 +63,9 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         6 => Just(AttemptResult::Authorised),
         6 => Just(AttemptResult::Succeeded),
         1 => Just(AttemptResult::Canceled),
-        2 => (1..60_000_i64).prop_map(|total_minor| AttemptResult::Refunded { total_minor }),
-        1 => Just(AttemptResult::Refunded { total_minor: 1_000_000 }),
+        2 => (1..60_000_i64).prop_map(|total_minor| AttemptResult::Refunded { total_minor, failed_minor: 0 }),
+        1 => (0..60_000_i64, 1..60_000_i64).prop_map(|(total_minor, failed_minor)| AttemptResult::Refunded { total_minor, failed_minor }),
+        1 => Just(AttemptResult::Refunded { total_minor: 1_000_000, failed_minor: 0 }),
         1 => dispute(DisputeState::Open),
         1 => dispute(DisputeState::Won),
         1 => dispute(DisputeState::Lost),
@@ -271,7 +272,7 @@ impl World {
             let result = if payment.is_disputed() {
                 AttemptResult::Disputed(Dispute { amount_minor: 0, state: DisputeState::Won })
             } else if payment.refunded_minor < payment.refund_due_minor {
-                AttemptResult::Refunded { total_minor: payment.refund_due_minor }
+                AttemptResult::Refunded { total_minor: payment.refund_due_minor, failed_minor: payment.refund_failed_minor }
             } else {
                 match payment.state {
                     PaymentState::Succeeded | PaymentState::Canceled => continue,
