@@ -247,7 +247,7 @@ impl Payment {
         let refund_failed_minor = failed_minor.max(self.refund_failed_minor);
         let refunded_minor = (sent_minor - refund_failed_minor).clamp(0, self.captured_minor);
         let refund_due_minor = self.refund_due_minor.max(refunded_minor);
-        Self { refunded_minor, refund_failed_minor, refund_due_minor, ..self }.without_what_was_charged_back()
+        Self { refund_due_minor, refunded_minor, refund_failed_minor, ..self }.without_what_was_charged_back()
     }
 
     /// The first word of a dispute says how much; what is entered in the ledger for it does not change.

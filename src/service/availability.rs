@@ -4,11 +4,13 @@
 //! are serial while properties are parallel; `commit` takes it by value and runs in a task of its own, so that a handler
 //! that is dropped releases nothing early. After anything but a definite refusal the calendar is dropped and loaded again.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
+use futures_util::FutureExt as _;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::ServiceError;
@@ -174,8 +176,22 @@ impl PropertyClaim {
     ///
     /// # Errors
     /// As [`Store::commit`].
-    pub async fn commit(mut self, changes: Changes, idempotency: Option<Idempotency>, lane: Lane) -> Result<(), CommitError> {
-        let task = tokio::spawn(async move {
+    pub async fn commit(self, changes: Changes, idempotency: Option<Idempotency>, lane: Lane) -> Result<(), CommitError> {
+        self.commit_and(changes, idempotency, lane, std::future::ready(())).await
+    }
+
+    /// The same; `then` is done in that task before the outcome is told, whatever it is.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn commit_and(
+        mut self,
+        changes: Changes,
+        idempotency: Option<Idempotency>,
+        lane: Lane,
+        then: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), CommitError> {
+        let committing = async move {
             let set = self.notifications.change_set(&changes, idempotency).await.map_err(|error| {
                 tracing::error!(%error, "preferences could not be read");
                 CommitError::Unavailable("the database does not answer")
@@ -202,6 +218,12 @@ impl PropertyClaim {
                 ) => *self.guard = calendar,
                 Err(CommitError::Contended(Contended::State) | CommitError::Refused(_) | CommitError::Unknown) => {}
             }
+            result
+        };
+        let task = tokio::spawn(async move {
+            // What panicked may have committed.
+            let result = AssertUnwindSafe(committing).catch_unwind().await.unwrap_or(Err(CommitError::Unknown));
+            then.await;
             result
         });
         task.await.unwrap_or(Err(CommitError::Unknown))

@@ -132,13 +132,9 @@ impl Decisions {
         };
         let idempotency = used.record(&outcome, now)?;
         let (keys, own) = (Arc::clone(&self.keys), Arc::clone(used));
-        // In a task, as the commit itself is: a client that hangs up meanwhile must not keep the key from being known.
-        let committing = tokio::spawn(async move {
-            let committed = claim.commit(changes, Some(idempotency), Lane::Normal).await;
-            keys.committed(&own).await;
-            committed
-        });
-        match committing.await.unwrap_or(Err(CommitError::Unknown)) {
+        // In the commit's own task: a client that hangs up meanwhile must not keep the key from being known.
+        let known = async move { keys.committed(&own).await };
+        match claim.commit_and(changes, Some(idempotency), Lane::Normal, known).await {
             Ok(()) => Ok(Some(outcome)),
             Err(CommitError::Contended(Contended::Key)) => self.keys.first_answer(used).await?.ok_or(ServiceError::Busy).map(Some),
             Err(CommitError::Contended(_) | CommitError::TooLate) => Ok(None),
@@ -189,7 +185,7 @@ impl Decisions {
     /// The same, with what both sides have written about it.
     async fn claim_reviews(&self, booking: BookingId) -> Result<(PropertyClaim, Reviewed), ServiceError> {
         let (claim, ended) = self.claim_booking(booking).await?;
-        // Read after the booking, whose next event guards them: what came in between makes that append fail.
+        // Read after the booking, whose next event guards that there are no others; each is replaced by its version.
         let reviews = self.store.reviews_of_booking(booking).await?;
         Ok((claim, Reviewed { ended, reviews }))
     }

@@ -103,7 +103,7 @@ async fn whatever_people_do_through_the_services_no_promise_breaks() {
     let mut hub = Hub::with(options).await;
     let clock = Arc::clone(&hub.clock) as Arc<dyn Clock>;
     let mut history = Box::pin(History::begin(Door::Services(hub.services()), hub.address, clock)).await;
-    let steps = steps(250);
+    let steps = steps(1_000);
     for step in 1..=steps {
         if history.seed.below(15) == 0 {
             advance(&hub, &mut history);
@@ -133,7 +133,7 @@ async fn whatever_people_do_over_rest_a_killed_hub_keeps_what_it_acknowledged() 
     let mut hub = HubProcess::start(data.path(), options).await;
     let door = Door::Rest(Box::new(hub.rest.clone()));
     let mut history = Box::pin(History::begin(door, hub.address, Arc::new(SystemClock))).await;
-    let steps = steps(240);
+    let steps = steps(1_000);
     for step in 1..=steps {
         if step % KILL_EVERY != 0 {
             Box::pin(history.step()).await;
