@@ -174,12 +174,15 @@ impl Frames {
     }
 }
 
-/// Schemas refer to each other as definitions of one document.
+/// Schemas refer to each other as definitions of one document, and show an example as JSON Schema has it.
 fn into_definitions(value: &mut Value) {
     match value {
         Value::Object(members) => {
             if let Some(Value::String(reference)) = members.get_mut("$ref") {
                 *reference = reference.replace("#/components/schemas/", "#/$defs/");
+            }
+            if let Some(example) = members.remove("example") {
+                members.insert("examples".to_owned(), json!([example]));
             }
             members.values_mut().for_each(into_definitions);
         }
