@@ -1,8 +1,8 @@
 //! `loadtest`: guests racing for nights, watchers counting sequences, and a verdict on the hub's promises.
 //!
-//! Four scenarios: `race` checks the promises under contention and across crashes, `holds` measures durable holds per
-//! second, `watch` measures connections and fan-out, `search` measures the search index beside a plain scan and over HTTP. Each ends with one
-//! line, `invariants: ok` or `invariants: BROKEN …`, and an exit code to match. Only a hub on this machine is loaded, unless asked otherwise.
+//! `race` checks the promises under contention and across crashes, `holds` measures durable holds per second, `watch` measures connections and
+//! fan-out, `neighbour` the same beside clients that read nothing, `storm` thousands that are cut off at once and come back, `search` measures the
+//! search index beside a plain scan and over HTTP. Each ends with one line, `invariants: ok` or `invariants: BROKEN …`, and an exit code to match. Only a hub on this machine is loaded, unless asked otherwise.
 
 #![allow(clippy::disallowed_methods, reason = "a load tester measures real time and makes its own names")]
 
@@ -22,6 +22,7 @@ mod rest;
 mod search;
 mod session;
 mod socket;
+mod storm;
 mod target;
 mod verify;
 mod watch;
@@ -70,6 +71,13 @@ enum Scenario {
         #[command(flatten)]
         args: watch::WatchArgs,
     },
+    /// Every connection is cut at once, and all clients come back and resume while events go on.
+    Storm {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        args: storm::StormArgs,
+    },
     /// How long a search takes: the index in this process beside a plain scan of the same homes, and a hub with them over HTTP (--fill, --url).
     Search {
         #[command(flatten)]
@@ -103,30 +111,41 @@ impl Scenario {
             Self::Race { .. } => "race",
             Self::Holds { .. } => "holds",
             Self::Watch { .. } => "watch",
+            Self::Storm { .. } => "storm",
             Self::Search { .. } => "search",
+        }
+    }
+
+    /// What all but `search` have.
+    const fn common(&self) -> Option<&Common> {
+        match self {
+            Self::Race { common, .. } | Self::Holds { common, .. } | Self::Watch { common, .. } | Self::Storm { common, .. } => {
+                Some(common)
+            }
+            Self::Search { .. } => None,
         }
     }
 
     /// The hub it loads, if it loads one, and whether that may be far away.
     fn hub(&self) -> Option<(&str, bool)> {
         match self {
-            Self::Race { common, .. } | Self::Holds { common, .. } | Self::Watch { common, .. } => Some((&common.url, common.allow_remote)),
             Self::Search { args } => args.url.as_deref().map(|url| (url, args.allow_remote)),
+            others => others.common().map(|common| (common.url.as_str(), common.allow_remote)),
         }
     }
 
     fn seed(&self) -> u64 {
         let given = match self {
-            Self::Race { common, .. } | Self::Holds { common, .. } | Self::Watch { common, .. } => common.seed,
             Self::Search { args } => args.seed,
+            others => others.common().and_then(|common| common.seed),
         };
         given.unwrap_or_else(|| SplitMix64::new(plan::now_ms().unsigned_abs()).draw())
     }
 
     fn json(&self) -> Option<&Path> {
         match self {
-            Self::Race { common, .. } | Self::Holds { common, .. } | Self::Watch { common, .. } => common.json.as_deref(),
             Self::Search { args } => args.json.as_deref(),
+            others => others.common().and_then(|common| common.json.as_deref()),
         }
     }
 }
@@ -172,6 +191,10 @@ async fn run(scenario: &Scenario, target: Option<Target>) -> Result<Report> {
         Scenario::Race { args, common } => race::run(args, link(common)?).await,
         Scenario::Holds { args, common } => holds::run(args, link(common)?).await,
         Scenario::Watch { args, common } => watch::run(args, link(common)?).await,
+        Scenario::Storm { args, common } => {
+            let target = target.clone().context("no hub was named")?;
+            storm::run(args, Link::from(target, Duration::from_secs(common.reconnect_s), seed, args.sources)).await
+        }
         Scenario::Search { args } => search::run(args, seed, target.clone()).await,
     }
 }

@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -136,6 +137,18 @@ impl Rest {
                 },
             }
         }
+    }
+
+    /// A page that is not JSON, such as `/metrics`.
+    ///
+    /// # Errors
+    /// No answer, or one that says no.
+    pub(crate) async fn text(&self, path: &str) -> anyhow::Result<String> {
+        let request = self.request(&Call::get(path.to_owned()))?;
+        let response = self.client.request(request).await.with_context(|| format!("reading {path}"))?;
+        anyhow::ensure!(response.status().is_success(), "{path}: {}", response.status());
+        let body = Limited::new(response.into_body(), MAX_BODY_BYTES).collect().await.map_err(anyhow::Error::from_boxed)?;
+        String::from_utf8(body.to_bytes().to_vec()).with_context(|| format!("{path} is not text"))
     }
 
     async fn attempt<T: DeserializeOwned>(&self, call: &Call<'_>) -> Attempt<T> {

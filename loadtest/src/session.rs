@@ -7,6 +7,7 @@
 mod actor;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use latchkey_protocol::server::Subscribed;
 use latchkey_protocol::{ErrorCode, Seq, Topic};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::account::Account;
@@ -46,6 +47,19 @@ pub(crate) struct Link {
     pub(crate) seed: u64,
     /// What happened on the way; see [`Traffic`].
     pub(crate) traffic: Traffic,
+    /// Over how many addresses of this machine the sessions spread; one of them has ports for 28,000. 0: the kernel's choice.
+    sources: u32,
+    /// Cuts the connections of all sessions.
+    cuts: watch::Sender<Outage>,
+}
+
+/// For how long clients whose connections were cut stay away.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Outage {
+    /// All of them at least this long.
+    pub(crate) at_least: Duration,
+    /// Each a random time of up to this besides ("full jitter").
+    pub(crate) jitter: Duration,
 }
 
 /// Counts over all sessions of a run.
@@ -83,8 +97,24 @@ impl Traffic {
 impl Link {
     /// The way to one hub.
     pub(crate) fn new(target: Target, patience: Duration, seed: u64) -> Arc<Self> {
+        Self::from(target, patience, seed, 0)
+    }
+
+    /// The same, with sessions that come from so many addresses of this machine.
+    pub(crate) fn from(target: Target, patience: Duration, seed: u64, sources: u32) -> Arc<Self> {
         let rest = Rest::new(target.clone(), patience);
-        Arc::new(Self { target, rest, patience, seed, traffic: Traffic::default() })
+        Arc::new(Self { target, rest, patience, seed, traffic: Traffic::default(), sources, cuts: watch::Sender::default() })
+    }
+
+    /// Cuts every open connection at once. Their sessions come back after the outage.
+    pub(crate) fn cut(&self, outage: Outage) {
+        self.cuts.send_replace(outage);
+    }
+
+    /// Where a session's connections come from: 127.1.0.0 and following, if they spread.
+    fn source(&self, number: u64) -> Option<Ipv4Addr> {
+        let step = u32::try_from(number.checked_rem(self.sources.into())?).ok()?;
+        Some(Ipv4Addr::from_bits(Ipv4Addr::new(127, 1, 0, 1).to_bits() + step))
     }
 }
 
@@ -100,6 +130,10 @@ pub(crate) trait Observer: Send + Sync + 'static {
     fn reset(&self, _last: Seq, start: &Subscribed) {
         self.started(start);
     }
+    /// The connection was lost, and the session is about to make its next one.
+    fn returning(&self) {}
+    /// The session is back: everything up to the heads that the hub resumed its topics at has come.
+    fn returned(&self, _heads: &[(Topic, Seq)]) {}
     /// The hub broke its word, or the session could not go on.
     fn fault(&self, what: String);
 }
@@ -251,6 +285,15 @@ fn message<D: Serialize>(id: u64, cmd: Command, key: Option<&str>, data: Option<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sessions_spread_over_addresses_of_this_machine() {
+        let target = Target::parse("ws://127.0.0.1:1/ws", false).unwrap();
+        let link = Link::from(target.clone(), Duration::ZERO, 1, 300);
+        let sources: std::collections::BTreeSet<_> = (0..900).filter_map(|number| link.source(number)).collect();
+        assert_eq!((sources.len(), sources.iter().all(Ipv4Addr::is_loopback)), (300, true));
+        assert_eq!(Link::new(target, Duration::ZERO, 1).source(7), None);
+    }
 
     #[test]
     fn a_command_is_written_as_the_protocol_reads_it() {

@@ -3,6 +3,7 @@
 //! It knows frames of text, the greeting and why it ended; commands and topics are [`crate::session`]'s, which opens a new
 //! connection whenever this one says that it may. Buffers are small because one process holds ten thousand of these.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -72,22 +73,22 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects, upgrades and waits for the greeting.
+    /// Connects (from the address that is given, if one is), upgrades and waits for the greeting.
     ///
     /// # Errors
     /// [`Gone`], saying whether to try again.
-    pub(crate) async fn open(target: &Target) -> Result<Self, Gone> {
-        match tokio::time::timeout(HANDSHAKE, Self::shake_hands(target)).await {
+    pub(crate) async fn open(target: &Target, source: Option<Ipv4Addr>) -> Result<Self, Gone> {
+        match tokio::time::timeout(HANDSHAKE, Self::shake_hands(target, source)).await {
             Ok(result) => result,
             Err(_) => Err(Gone::Broken(format!("no greeting within {} s", HANDSHAKE.as_secs()))),
         }
     }
 
-    async fn shake_hands(target: &Target) -> Result<Self, Gone> {
+    async fn shake_hands(target: &Target, source: Option<Ipv4Addr>) -> Result<Self, Gone> {
         let refused = |error: Error| Gone::Refused(error.to_string());
         let mut request = target.socket_url().into_client_request().map_err(refused)?;
         request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
-        let tcp = TcpStream::connect(target.authority()).await.map_err(|error| Gone::Broken(error.to_string()))?;
+        let tcp = target.connect(source).await.map_err(|error| Gone::Broken(error.to_string()))?;
         tcp.set_nodelay(true).map_err(|error| Gone::Broken(error.to_string()))?;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
@@ -148,6 +149,12 @@ impl Connection {
                 None => return Err(Gone::Broken("the connection ended without a close frame".to_owned())),
             }
         }
+    }
+
+    /// Cuts the connection without a word (RST): the hub sees a client that is gone, and what was under way is lost.
+    pub(crate) fn cut(self) {
+        // What the kernel refuses here ends as an ordinary close, which the hub takes for the same.
+        let _ = self.stream.get_ref().set_zero_linger();
     }
 
     /// Says goodbye and waits a moment for the answer, so that the hub sees a normal end.

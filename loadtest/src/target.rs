@@ -3,10 +3,12 @@
 //! Invariant: a hub that is not on this machine is refused unless asked for explicitly, because what this program does to
 //! a stranger's server is an attack.
 
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::{Context, Result, bail, ensure};
 use http::Uri;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// A hub's address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +36,18 @@ impl Target {
     /// `host:port`, for a TCP connection and the `Host` header.
     pub(crate) fn authority(&self) -> String {
         format!("{}:{}", self.host, self.port)
+    }
+
+    /// Connects, from the address that is given, if one is.
+    ///
+    /// # Errors
+    /// As any connection; an address of ours to a hub that is not at an IPv4 address.
+    pub(crate) async fn connect(&self, source: Option<Ipv4Addr>) -> io::Result<TcpStream> {
+        let Some(source) = source else { return TcpStream::connect(self.authority()).await };
+        let hub: SocketAddr = self.authority().parse().map_err(io::Error::other)?;
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((source, 0)))?;
+        socket.connect(hub).await
     }
 
     /// The WebSocket's url.

@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 
 use super::committer::{Storage, Transact};
 use super::error::StoreError;
+use super::meter::count_read;
 
 const NAMESPACE: &str = "latchkey";
 
@@ -131,6 +132,7 @@ impl Database {
     /// Runs a text of statements to its end, on the database's threads: dropping the returned future aborts nothing.
     pub(super) async fn query(&self, text: impl Into<String>, variables: Variables) -> Result<Answers, StoreError> {
         let (handle, text) = (self.handle(), text.into());
+        count_read(&text);
         let answers = self.on_runtime.spawn(async move { run(&handle, text, variables).await }).await;
         Ok(answers.map_err(|error| StoreError::Unavailable(error.to_string()))??)
     }

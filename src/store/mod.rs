@@ -12,6 +12,7 @@ mod database;
 mod error;
 mod heads;
 mod idempotency;
+mod meter;
 mod photos;
 mod read;
 mod rows;

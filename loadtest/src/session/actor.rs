@@ -13,14 +13,15 @@ use latchkey_protocol::client::{Authenticate, Command, Resume};
 use latchkey_protocol::error::WireError;
 use latchkey_protocol::server::{Heartbeat, Resumed, Resumption, Subscribed};
 use latchkey_protocol::{ErrorCode, Seq, Topic};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::{Ask, Link, Observer, Reply, Shared, message};
+use super::{Ask, Link, Observer, Outage, Reply, Shared, message};
 use crate::account::Account;
 use crate::backoff::Backoff;
 use crate::frame::{Frame, Push};
 use crate::invariants::topic::{Cursor, Misstep};
+use crate::random::SplitMix64;
 use crate::rest::{wished_wait, worth_repeating};
 use crate::socket::{Connection, Gone};
 
@@ -70,6 +71,15 @@ pub(super) struct Actor {
     own_id: Option<u64>,
     epoch: Option<String>,
     goaway: Option<Duration>,
+    cuts: watch::Receiver<Outage>,
+}
+
+/// How serving one connection ended, unless it was lost.
+enum Served {
+    /// The handle was dropped.
+    Done,
+    /// The run cuts its connections.
+    Cut,
 }
 
 impl Actor {
@@ -96,6 +106,7 @@ impl Actor {
             own_id: None,
             epoch: None,
             goaway: None,
+            cuts: link.cuts.subscribe(),
         }
     }
 
@@ -108,18 +119,33 @@ impl Actor {
 
     async fn run(mut self, mut connection: Connection) {
         loop {
-            let Err(gone) = self.serve(&mut connection).await else { return connection.close().await };
-            if gone.invites_return() || gone.rejected_token() {
-                self.link.traffic.reconnects.fetch_add(1, Ordering::Relaxed);
-                // Boxed, because its state is large and ten thousand idle sessions should not carry it.
-                match Box::pin(self.connect()).await {
-                    Ok(fresh) => connection = fresh,
-                    Err(why) => return self.give_up(format!("{gone}; then {why}")),
+            let lost = match self.serve(&mut connection).await {
+                Ok(Served::Done) => return connection.close().await,
+                Ok(Served::Cut) => {
+                    connection.cut();
+                    self.stay_away().await;
+                    "cut".to_owned()
                 }
-            } else {
-                return self.give_up(gone.to_string());
+                Err(gone) if gone.invites_return() || gone.rejected_token() => gone.to_string(),
+                Err(gone) => return self.give_up(gone.to_string()),
+            };
+            self.link.traffic.reconnects.fetch_add(1, Ordering::Relaxed);
+            self.observer.returning();
+            // Boxed, because its state is large and ten thousand idle sessions should not carry it.
+            match Box::pin(self.connect()).await {
+                Ok(fresh) => connection = fresh,
+                Err(why) => return self.give_up(format!("{lost}; then {why}")),
             }
+            self.observer.returned(&self.shared.heads.lock().unwrap_or_else(PoisonError::into_inner));
         }
+    }
+
+    /// Waits out the outage that the run has made.
+    async fn stay_away(&self) {
+        let Outage { at_least, jitter } = *self.cuts.borrow();
+        let jitter_us = u64::try_from(jitter.as_micros()).unwrap_or(u64::MAX);
+        let drawn = SplitMix64::lane(self.link.seed, self.number).below(jitter_us.saturating_add(1));
+        tokio::time::sleep(at_least + Duration::from_micros(drawn)).await;
     }
 
     fn give_up(&mut self, why: String) {
@@ -128,13 +154,14 @@ impl Actor {
         let _ = self.shared.end.set(why);
     }
 
-    /// Serves until the handle is dropped (`Ok`) or the connection is gone.
-    async fn serve(&mut self, connection: &mut Connection) -> Result<(), Gone> {
+    /// Serves until the connection is gone (an error), cut, or not needed any more.
+    async fn serve(&mut self, connection: &mut Connection) -> Result<Served, Gone> {
         loop {
             tokio::select! {
+                Ok(()) = self.cuts.changed() => return Ok(Served::Cut),
                 frame = connection.next() => self.take(&frame?),
                 ask = self.asks.recv() => {
-                    let Some(ask) = ask else { return Ok(()) };
+                    let Some(ask) = ask else { return Ok(Served::Done) };
                     self.send(connection, ask).await?;
                     while let Ok(ask) = self.asks.try_recv() {
                         self.send(connection, ask).await?;
@@ -183,7 +210,7 @@ impl Actor {
     }
 
     async fn establish(&mut self, refused: Option<&str>) -> Result<Connection, Failure> {
-        let mut connection = Connection::open(&self.link.target).await?;
+        let mut connection = Connection::open(&self.link.target, self.link.source(self.number)).await?;
         if let Some(account) = self.account.clone() {
             self.authenticate(&mut connection, &account, refused).await?;
         }
