@@ -12,6 +12,7 @@ mod crowd;
 mod frame;
 mod holds;
 mod invariants;
+mod neighbour;
 mod plan;
 mod process;
 mod race;
@@ -71,6 +72,13 @@ enum Scenario {
         #[command(flatten)]
         args: watch::WatchArgs,
     },
+    /// Watchers of a busy home alone, beside others who read, and beside others who read nothing: what do slow neighbours change?
+    Neighbour {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        args: neighbour::NeighbourArgs,
+    },
     /// Every connection is cut at once, and all clients come back and resume while events go on.
     Storm {
         #[command(flatten)]
@@ -111,6 +119,7 @@ impl Scenario {
             Self::Race { .. } => "race",
             Self::Holds { .. } => "holds",
             Self::Watch { .. } => "watch",
+            Self::Neighbour { .. } => "neighbour",
             Self::Storm { .. } => "storm",
             Self::Search { .. } => "search",
         }
@@ -119,9 +128,11 @@ impl Scenario {
     /// What all but `search` have.
     const fn common(&self) -> Option<&Common> {
         match self {
-            Self::Race { common, .. } | Self::Holds { common, .. } | Self::Watch { common, .. } | Self::Storm { common, .. } => {
-                Some(common)
-            }
+            Self::Race { common, .. }
+            | Self::Holds { common, .. }
+            | Self::Watch { common, .. }
+            | Self::Neighbour { common, .. }
+            | Self::Storm { common, .. } => Some(common),
             Self::Search { .. } => None,
         }
     }
@@ -191,6 +202,7 @@ async fn run(scenario: &Scenario, target: Option<Target>) -> Result<Report> {
         Scenario::Race { args, common } => race::run(args, link(common)?).await,
         Scenario::Holds { args, common } => holds::run(args, link(common)?).await,
         Scenario::Watch { args, common } => watch::run(args, link(common)?).await,
+        Scenario::Neighbour { args, common } => neighbour::run(args, link(common)?).await,
         Scenario::Storm { args, common } => {
             let target = target.clone().context("no hub was named")?;
             storm::run(args, Link::from(target, Duration::from_secs(common.reconnect_s), seed, args.sources)).await

@@ -34,6 +34,18 @@ impl Latencies {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(us);
     }
 
+    /// Adds all of another.
+    pub(crate) fn add(&self, other: &Self) {
+        let other = other.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let added = self.0.lock().unwrap_or_else(PoisonError::into_inner).add(other);
+        debug_assert!(added.is_ok(), "all have the same bounds: {added:?}");
+    }
+
+    /// A quantile, in milliseconds.
+    pub(crate) fn quantile_ms(&self, quantile: f64) -> f64 {
+        ms(self.0.lock().unwrap_or_else(PoisonError::into_inner).value_at_quantile(quantile))
+    }
+
     /// Count, quantiles and maximum, in milliseconds.
     pub(crate) fn row(&self) -> Row {
         let histogram = self.0.lock().unwrap_or_else(PoisonError::into_inner);

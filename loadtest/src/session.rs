@@ -27,7 +27,7 @@ use crate::backoff::Backoff;
 use crate::frame::Push;
 use crate::report::Report;
 use crate::rest::{Rest, wished_wait, worth_repeating};
-use crate::target::Target;
+use crate::target::{Target, Way};
 
 /// Commands waiting for the session's task; a caller beyond that waits, so memory is bounded.
 const ASKS_QUEUED: usize = 32;
@@ -111,10 +111,10 @@ impl Link {
         self.cuts.send_replace(outage);
     }
 
-    /// Where a session's connections come from: 127.1.0.0 and following, if they spread.
-    fn source(&self, number: u64) -> Option<Ipv4Addr> {
-        let step = u32::try_from(number.checked_rem(self.sources.into())?).ok()?;
-        Some(Ipv4Addr::from_bits(Ipv4Addr::new(127, 1, 0, 1).to_bits() + step))
+    /// How a session's connections are made: from 127.1.0.1 and following, if they spread.
+    fn way(&self, number: u64) -> Way {
+        let step = number.checked_rem(self.sources.into()).and_then(|step| u32::try_from(step).ok());
+        Way { source: step.map(|step| Ipv4Addr::from_bits(Ipv4Addr::new(127, 1, 0, 1).to_bits() + step)), ..Way::default() }
     }
 }
 
@@ -290,9 +290,9 @@ mod tests {
     fn sessions_spread_over_addresses_of_this_machine() {
         let target = Target::parse("ws://127.0.0.1:1/ws", false).unwrap();
         let link = Link::from(target.clone(), Duration::ZERO, 1, 300);
-        let sources: std::collections::BTreeSet<_> = (0..900).filter_map(|number| link.source(number)).collect();
+        let sources: std::collections::BTreeSet<_> = (0..900).filter_map(|number| link.way(number).source).collect();
         assert_eq!((sources.len(), sources.iter().all(Ipv4Addr::is_loopback)), (300, true));
-        assert_eq!(Link::new(target, Duration::ZERO, 1).source(7), None);
+        assert_eq!(Link::new(target, Duration::ZERO, 1).way(7), Way::default());
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //! It knows frames of text, the greeting and why it ended; commands and topics are [`crate::session`]'s, which opens a new
 //! connection whenever this one says that it may. Buffers are small because one process holds ten thousand of these.
 
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -19,7 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig, fram
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use crate::frame::Frame;
-use crate::target::Target;
+use crate::target::{Target, Way};
 
 const READ_BUFFER_BYTES: usize = 2 * 1024;
 const WRITE_BUFFER_BYTES: usize = 4 * 1024;
@@ -73,22 +72,22 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects (from the address that is given, if one is), upgrades and waits for the greeting.
+    /// Connects in that way, upgrades and waits for the greeting.
     ///
     /// # Errors
     /// [`Gone`], saying whether to try again.
-    pub(crate) async fn open(target: &Target, source: Option<Ipv4Addr>) -> Result<Self, Gone> {
-        match tokio::time::timeout(HANDSHAKE, Self::shake_hands(target, source)).await {
+    pub(crate) async fn open(target: &Target, way: Way) -> Result<Self, Gone> {
+        match tokio::time::timeout(HANDSHAKE, Self::shake_hands(target, way)).await {
             Ok(result) => result,
             Err(_) => Err(Gone::Broken(format!("no greeting within {} s", HANDSHAKE.as_secs()))),
         }
     }
 
-    async fn shake_hands(target: &Target, source: Option<Ipv4Addr>) -> Result<Self, Gone> {
+    async fn shake_hands(target: &Target, way: Way) -> Result<Self, Gone> {
         let refused = |error: Error| Gone::Refused(error.to_string());
         let mut request = target.socket_url().into_client_request().map_err(refused)?;
         request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
-        let tcp = target.connect(source).await.map_err(|error| Gone::Broken(error.to_string()))?;
+        let tcp = target.connect(way).await.map_err(|error| Gone::Broken(error.to_string()))?;
         tcp.set_nodelay(true).map_err(|error| Gone::Broken(error.to_string()))?;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
@@ -149,6 +148,11 @@ impl Connection {
                 None => return Err(Gone::Broken("the connection ended without a close frame".to_owned())),
             }
         }
+    }
+
+    /// The connection below the protocol: nothing is answered on it from here on, not even a ping.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream.into_inner()
     }
 
     /// Cuts the connection without a word (RST): the hub sees a client that is gone, and what was under way is lost.

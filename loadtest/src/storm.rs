@@ -50,10 +50,10 @@ pub(crate) struct StormArgs {
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
     writers: u32,
     /// Events a second, of all writers together.
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rate: u32,
-    /// How long nobody comes back.
-    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(0..=60_000))]
+    /// How long nobody comes back: by default long enough for two events of each home.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(0..=60_000))]
     outage_ms: u32,
     /// Then each waits a random time of up to this: what the TypeScript client does the first time.
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(0..=60_000))]
@@ -158,7 +158,11 @@ fn report(args: &StormArgs, link: &Link, returns: &Returns, costs: &Costs, break
     let clients = u64::from(args.clients);
     let mut report = Report::new(if args.restart.is_some() { "storm --restart" } else { "storm" });
     report.fact("clients", args.clients).fact("users", args.users.min(args.clients)).fact("anonymous percent", args.anonymous_percent);
-    report.fact("properties", args.properties).fact("events per second", args.rate).fact("jitter ms", args.jitter_ms);
+    report
+        .fact("properties", args.properties)
+        .fact("events per second", args.rate)
+        .fact("outage ms", args.outage_ms)
+        .fact("jitter ms", args.jitter_ms);
     report.fact("events missed", returns.missed()).fact("clients that missed none", returns.missed_none());
     let last = returns.last();
     report.fact("all current after ms", u64::try_from(last.as_millis()).unwrap_or(u64::MAX));

@@ -18,6 +18,15 @@ pub(crate) struct Target {
     path: String,
 }
 
+/// How a connection is made, where the kernel's own way will not do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// From this address of ours.
+    pub(crate) source: Option<Ipv4Addr>,
+    /// With a receive buffer of about so many bytes: the kernel takes hardly more for a client that does not read.
+    pub(crate) receive_buffer_bytes: Option<u32>,
+}
+
 impl Target {
     /// Reads `ws://HOST:PORT/ws`.
     ///
@@ -38,15 +47,22 @@ impl Target {
         format!("{}:{}", self.host, self.port)
     }
 
-    /// Connects, from the address that is given, if one is.
+    /// Connects in that way.
     ///
     /// # Errors
-    /// As any connection; an address of ours to a hub that is not at an IPv4 address.
-    pub(crate) async fn connect(&self, source: Option<Ipv4Addr>) -> io::Result<TcpStream> {
-        let Some(source) = source else { return TcpStream::connect(self.authority()).await };
+    /// As any connection; a way of our own to a hub that is not at an IPv4 address.
+    pub(crate) async fn connect(&self, way: Way) -> io::Result<TcpStream> {
+        if way == Way::default() {
+            return TcpStream::connect(self.authority()).await;
+        }
         let hub: SocketAddr = self.authority().parse().map_err(io::Error::other)?;
         let socket = TcpSocket::new_v4()?;
-        socket.bind(SocketAddr::from((source, 0)))?;
+        if let Some(bytes) = way.receive_buffer_bytes {
+            socket.set_recv_buffer_size(bytes)?;
+        }
+        if let Some(source) = way.source {
+            socket.bind(SocketAddr::from((source, 0)))?;
+        }
         socket.connect(hub).await
     }
 

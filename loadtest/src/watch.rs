@@ -1,6 +1,6 @@
 //! What connections cost: many that stay silent, or many that all hear the same events.
 
-mod fanout;
+pub(crate) mod fanout;
 mod idle;
 
 use std::sync::Arc;

@@ -210,7 +210,7 @@ impl Actor {
     }
 
     async fn establish(&mut self, refused: Option<&str>) -> Result<Connection, Failure> {
-        let mut connection = Connection::open(&self.link.target, self.link.source(self.number)).await?;
+        let mut connection = Connection::open(&self.link.target, self.link.way(self.number)).await?;
         if let Some(account) = self.account.clone() {
             self.authenticate(&mut connection, &account, refused).await?;
         }

@@ -1,7 +1,8 @@
 //! Those who make the events: a few guests who hold nights and release them again, home after home.
 //!
 //! A hold and a release are one event each, and their acknowledgement names its `seq`: so we know each home's last event
-//! without asking. Every night is held once, so nobody waits for anybody.
+//! without asking. Every night is held once, so nobody waits for anybody. They have a thread of their own: a process that has ten thousand
+//! connections to open would keep them from writing while the others are away.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -11,6 +12,7 @@ use anyhow::{Context, Result};
 use latchkey_protocol::client::{Command, HoldDates, HoldRef};
 use latchkey_protocol::view::Hold;
 use latchkey_protocol::{PropertyId, Seq, Topic};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
@@ -56,12 +58,38 @@ impl Acknowledged {
 pub(super) struct Writers {
     sessions: Vec<Session>,
     breaks: Arc<BreakLog>,
+    thread: Thread,
 }
 
 /// The writers at work.
 pub(super) struct Writing {
     tasks: JoinSet<()>,
     stop: Arc<AtomicBool>,
+    _thread: Thread,
+}
+
+/// A runtime with one thread.
+struct Thread {
+    handle: Handle,
+    /// Taken only when this is dropped.
+    runtime: Option<Runtime>,
+}
+
+impl Thread {
+    fn start() -> Result<Self> {
+        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("writers").enable_all().build();
+        let runtime = runtime.context("starting the writers' thread")?;
+        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        // A runtime must not be dropped on a thread that runs tasks.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// What writers share.
@@ -81,13 +109,19 @@ impl Writers {
     /// The hub refused one or could not be reached.
     pub(super) async fn open(link: &Link, run: &str, count: u32, breaks: &Arc<BreakLog>) -> Result<Self> {
         let link = Link::new(link.target.clone(), link.patience, link.seed);
-        let accounts = crowd::register(&link.rest, "storm-writer", run, count as usize).await?;
-        let mut sessions = Vec::with_capacity(accounts.len());
-        for account in accounts {
-            let session = Session::open(&link, Some(account), Arc::new(Alarm(Arc::clone(breaks)))).await;
-            sessions.push(session.context("opening a writer's connection")?);
-        }
-        Ok(Self { sessions, breaks: Arc::clone(breaks) })
+        let thread = Thread::start()?;
+        let (run, alarm) = (run.to_owned(), Arc::new(Alarm(Arc::clone(breaks))));
+        let opening = async move {
+            let accounts = crowd::register(&link.rest, "storm-writer", &run, count as usize).await?;
+            let mut sessions = Vec::with_capacity(accounts.len());
+            for account in accounts {
+                let session = Session::open(&link, Some(account), Arc::<Alarm>::clone(&alarm)).await;
+                sessions.push(session.context("opening a writer's connection")?);
+            }
+            Ok::<_, anyhow::Error>(sessions)
+        };
+        let sessions = thread.handle.spawn(opening).await??;
+        Ok(Self { sessions, breaks: Arc::clone(breaks), thread })
     }
 
     /// Has them make so many events a second together, until they are stopped.
@@ -106,9 +140,9 @@ impl Writers {
         let pace = Duration::from_secs(1) * share / rate.max(1);
         let mut tasks = JoinSet::new();
         for session in self.sessions {
-            tasks.spawn(write(session, Arc::clone(&work), pace));
+            tasks.spawn_on(write(session, Arc::clone(&work), pace), &self.thread.handle);
         }
-        Writing { tasks, stop }
+        Writing { tasks, stop, _thread: self.thread }
     }
 }
 

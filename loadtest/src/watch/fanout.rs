@@ -15,6 +15,7 @@ use latchkey_protocol::{PropertyId, Seq, Topic};
 use tokio::time::MissedTickBehavior;
 
 use super::WatchArgs;
+use crate::account::Account;
 use crate::crowd::{self, SOCKETS_AT_ONCE};
 use crate::frame::Push;
 use crate::holds::Alarm;
@@ -29,9 +30,9 @@ use crate::session::{Link, Observer, Session};
 const LAG: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(10);
 
-/// What all watchers share.
+/// What all watchers of one run of events share.
 #[derive(Debug)]
-struct Fan {
+pub(crate) struct Fan {
     started: Instant,
     base: OnceLock<Seq>,
     /// When each event's command was sent, and when its first watcher received it, in µs since `started`.
@@ -39,13 +40,16 @@ struct Fan {
     first_us: Vec<AtomicU64>,
     timeline: Mutex<Timeline>,
     deliveries: AtomicU64,
-    delivery: Latencies,
-    spread: Latencies,
+    /// From the command to each watcher.
+    pub(crate) delivery: Latencies,
+    /// From the first watcher to each.
+    pub(crate) spread: Latencies,
     breaks: Arc<BreakLog>,
 }
 
 impl Fan {
-    fn new(events: usize, breaks: &Arc<BreakLog>) -> Arc<Self> {
+    /// For so many events.
+    pub(crate) fn new(events: usize, breaks: &Arc<BreakLog>) -> Arc<Self> {
         Arc::new(Self {
             started: Instant::now(),
             base: OnceLock::new(),
@@ -114,28 +118,16 @@ impl Observer for Fan {
 /// The run could not be prepared, or the guest was refused.
 pub(super) async fn run(args: &WatchArgs, watchers: u32, events: u32, link: &Arc<Link>) -> Result<Report> {
     let (watcher_count, event_count) = (watchers as usize, events as usize);
-    // One guest per round through the calendar: the same guest must wait before holding the same nights again.
-    let supply = Supply::new(1, 1, today());
-    let holder_count = event_count.div_ceil(2).div_ceil(supply.len());
+    let holder_count = holders_needed(event_count);
     crowd::check_sockets(watcher_count + holder_count)?;
     let run = crowd::run_name();
     let breaks = Arc::new(BreakLog::default());
     let accounts = crowd::register(&link.rest, "fanout", &run, holder_count).await?;
     let (_, properties) = crowd::host(&link.rest, "fanout", &run, 1).await?;
     let property = *properties.first().context("no home was listed")?;
-    let (accounts, alarm) = (&accounts, &breaks);
-    let holders = crowd::gather(holder_count, SOCKETS_AT_ONCE, |number| async move {
-        Session::open(link, Some(Arc::clone(&accounts[number])), Arc::new(Alarm(Arc::clone(alarm)))).await
-    });
-    let holders = holders.await.context("opening the guests' sockets")?;
+    let holders = open_holders(link, &accounts, &breaks).await?;
     let fan = Fan::new(event_count, &breaks);
-    let shared = &fan;
-    let sessions = crowd::gather(watcher_count, SOCKETS_AT_ONCE, |_| async move {
-        let session = Session::open(link, None, Arc::clone(shared) as _).await?;
-        session.subscribe(Topic::Property(property)).await?;
-        Ok::<_, anyhow::Error>(session)
-    });
-    let sessions = sessions.await.context("opening the watchers' sockets")?;
+    let sessions = watch(link, property, watcher_count, &fan).await?;
 
     tokio::time::sleep(Duration::from_secs(args.settle_s.into())).await;
     let cpu_before = args.pid.map(process::cpu_ms).transpose()?;
@@ -145,7 +137,6 @@ pub(super) async fn run(args: &WatchArgs, watchers: u32, events: u32, link: &Arc
     let expected = u64::from(watchers) * u64::from(events);
     await_deliveries(&fan, expected).await;
     let cpu_after = args.pid.map(process::cpu_ms).transpose()?;
-    breaks.extend(fan.timeline.lock().unwrap_or_else(PoisonError::into_inner).contradictions());
     drop(sessions);
 
     let mut report = Report::new("watch --watchers");
@@ -162,8 +153,32 @@ pub(super) async fn run(args: &WatchArgs, watchers: u32, events: u32, link: &Arc
     Ok(report)
 }
 
+/// How many guests it takes to make so many events of one home: one for each walk through its calendar, since the same guest must wait before
+/// holding the same nights again.
+pub(crate) fn holders_needed(events: usize) -> usize {
+    events.div_ceil(2).div_ceil(Supply::new(1, 1, today()).len())
+}
+
+/// A session for each guest.
+pub(crate) async fn open_holders(link: &Arc<Link>, accounts: &[Arc<Account>], breaks: &Arc<BreakLog>) -> Result<Vec<Session>> {
+    let holders = crowd::gather(accounts.len(), SOCKETS_AT_ONCE, |number| async move {
+        Session::open(link, Some(Arc::clone(&accounts[number])), Arc::new(Alarm(Arc::clone(breaks)))).await
+    });
+    holders.await.context("opening the guests' sockets")
+}
+
+/// So many anonymous sessions that follow one home.
+pub(crate) async fn watch(link: &Arc<Link>, property: PropertyId, count: usize, fan: &Arc<Fan>) -> Result<Vec<Session>> {
+    let sessions = crowd::gather(count, SOCKETS_AT_ONCE, |_| async move {
+        let session = Session::open(link, None, Arc::<Fan>::clone(fan)).await?;
+        session.subscribe(Topic::Property(property)).await?;
+        Ok::<_, anyhow::Error>(session)
+    });
+    sessions.await.context("opening the watchers' sockets")
+}
+
 /// Holds and releases one night after the other, an event each, no faster than `rate` per second.
-async fn cause_events(holders: &[Session], property: PropertyId, run: &str, rate: u32, fan: &Fan) -> Result<()> {
+pub(crate) async fn cause_events(holders: &[Session], property: PropertyId, run: &str, rate: u32, fan: &Fan) -> Result<()> {
     let supply = Supply::new(1, 1, today());
     let mut pace = tokio::time::interval(Duration::from_secs(1) / rate.max(1));
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -187,7 +202,8 @@ async fn cause_events(holders: &[Session], property: PropertyId, run: &str, rate
     Ok(())
 }
 
-async fn await_deliveries(fan: &Fan, expected: u64) {
+/// Waits until all has arrived everywhere, and told the same everywhere.
+pub(crate) async fn await_deliveries(fan: &Fan, expected: u64) {
     let deadline = Instant::now() + LAG;
     while fan.deliveries.load(Ordering::Relaxed) < expected && Instant::now() < deadline {
         tokio::time::sleep(POLL).await;
@@ -196,4 +212,5 @@ async fn await_deliveries(fan: &Fan, expected: u64) {
     if delivered != expected {
         fan.breaks.add(format!("{delivered} of {expected} deliveries arrived"));
     }
+    fan.breaks.extend(fan.timeline.lock().unwrap_or_else(PoisonError::into_inner).contradictions());
 }
