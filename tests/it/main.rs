@@ -11,6 +11,7 @@ mod blocks;
 mod calendar_rules;
 mod documents;
 mod durability;
+mod frames;
 mod histories;
 mod host_limits;
 mod hostile;
