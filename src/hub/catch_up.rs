@@ -1,18 +1,16 @@
 //! The parts of a feed that wait: reading its head, filling its gaps, bringing a subscriber up to date.
 //!
-//! No lock is held across a read. A subscriber catches up from the table outside the lock, page by page, and is attached by
+//! The feed's lock is not held across a read. A subscriber catches up from the table outside of it, page by page, and is attached by
 //! `FeedState::join`, which gives it the last frames from the ring under the lock: neither gap nor overlap with live events.
 
 use std::future::poll_fn;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use latchkey_protocol::{Seq, Topic};
 use tracing::{error, warn};
 
 use super::feed::{Entry, Feed, Join};
-use super::frame;
-use super::source::{PAGE_EVENTS, StoredEvent};
+use super::source::StoredEvent;
 use super::subscriber::{Standing, Subscriber};
 use super::{AttachError, Attached, Inner};
 
@@ -120,16 +118,15 @@ impl Inner {
                 Join::Ahead => return self.join_ahead(feed, subscriber, after, standing).await,
                 Join::Behind { head, .. } if head - after > self.limits.resume_events => return Err(AttachError::TooOld { after, head }),
                 Join::Behind { from, to, head } => {
-                    let events = self.source.range(feed.topic, from, to).await?;
-                    if !is_complete(&events, from, to) {
+                    let page = feed.pages.page(self.source.as_ref(), feed.topic, from, to).await?;
+                    let Some((frames, last)) = page.as_ref().and_then(|page| page.since(from)) else {
                         // Retention has removed some of them.
                         return Err(AttachError::TooOld { after, head });
-                    }
-                    let frames: Vec<Bytes> = events.iter().map(frame::push).collect();
-                    if !subscriber.deliver(feed.topic, &frames) {
+                    };
+                    if !subscriber.deliver(feed.topic, frames) {
                         return Err(AttachError::Gone);
                     }
-                    after = to;
+                    after = last;
                 }
             }
         }
@@ -168,9 +165,4 @@ impl Inner {
 
 fn encode(events: &[StoredEvent]) -> Vec<(Seq, Entry)> {
     events.iter().map(|event| (event.seq, Entry::of(event))).collect()
-}
-
-fn is_complete(events: &[StoredEvent], from: Seq, to: Seq) -> bool {
-    debug_assert!(to - from < PAGE_EVENTS, "ranges are pages");
-    events.len() as u64 == to - from + 1 && events.iter().zip(from..).all(|(event, seq)| event.seq == seq)
 }

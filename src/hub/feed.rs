@@ -12,6 +12,7 @@ use latchkey_protocol::{EpochMs, Seq, Topic};
 use tokio::sync::OnceCell;
 
 use super::frame;
+use super::pages::Pages;
 use super::source::{Ending, PAGE_EVENTS, StoredEvent};
 use super::subscriber::{Standing, Subscriber, SubscriberId};
 
@@ -43,12 +44,14 @@ pub(super) struct Feed {
     pub(super) topic: Topic,
     /// Set once the head is read. Of several who need it one reads, the others wait; a failure lets the next one try.
     pub(super) loaded: OnceCell<()>,
+    /// Read for those who were away for longer than the ring reaches.
+    pub(super) pages: Pages,
     state: Mutex<FeedState>,
 }
 
 impl Feed {
     pub(super) fn new(topic: Topic, limits: FeedLimits) -> Self {
-        Self { topic, loaded: OnceCell::new(), state: Mutex::new(FeedState::new(topic, limits)) }
+        Self { topic, loaded: OnceCell::new(), pages: Pages::default(), state: Mutex::new(FeedState::new(topic, limits)) }
     }
 
     /// The state, for a moment. A panic under the lock leaves nothing half done that the next holder could not bear.

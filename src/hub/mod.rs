@@ -8,6 +8,7 @@ pub mod bus;
 mod catch_up;
 mod feed;
 pub mod frame;
+mod pages;
 pub mod source;
 mod subscriber;
 #[cfg(test)]
@@ -183,11 +184,14 @@ impl Hub {
         self.inner.known(topic)?.state().head_of(subscriber)
     }
 
-    /// Forgets feeds that nobody has watched for a while. Called every few seconds.
+    /// Forgets feeds that nobody has watched for a while, and what was read for those who came back. Called every few seconds.
     pub fn sweep(&self, now: EpochMs) {
         let idle_ms = self.inner.limits.feed_idle_ms;
         // Under the map's lock nobody can obtain a feed, and a count of one says that nobody holds it.
-        self.inner.feeds.retain(|_, feed| Arc::strong_count(feed) > 1 || !feed.is_idle(now, idle_ms));
+        self.inner.feeds.retain(|_, feed| {
+            feed.pages.forget();
+            Arc::strong_count(feed) > 1 || !feed.is_idle(now, idle_ms)
+        });
         metrics::gauge!("latchkey_hub_feeds").set(self.feeds() as f64);
     }
 

@@ -319,3 +319,46 @@ async fn one_whose_snapshot_is_newer_than_the_end_of_a_topic_is_not_ended_by_it(
     eventually(|| watcher.seqs() == [4]).await;
     assert!(watcher.ended.lock().unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn those_who_come_back_together_share_the_reads() {
+    let table = Arc::new(Table::default());
+    let hub = hub(&table);
+    table.append_many(home(1), 400);
+    let gate = table.close_gate();
+    let come_back = |id: SubscriberId, after: Seq| {
+        let (hub, (watcher, subscriber)) = (Arc::clone(&hub), Watcher::new(id));
+        (watcher, tokio::spawn(async move { hub.attach(home(1), &subscriber, after, Standing::Public).await }))
+    };
+    let all_of_them: Vec<_> = (1..=50).map(|id| (100 + id % 3, come_back(id, 100 + id % 3))).collect();
+    settle().await;
+    gate.add_permits(100);
+    for (after, (watcher, attaching)) in all_of_them {
+        assert_eq!(attaching.await.unwrap(), Ok(Attached { head: 400 }));
+        assert_eq!(watcher.seqs(), all(after + 1..=400));
+    }
+    let reads = || table.reads.swap(0, Ordering::SeqCst);
+    // The head, and three pages; those who were elsewhere than the first may have read their own.
+    let count = reads();
+    assert!((4..=4 + 2 * 3).contains(&count), "{count} reads for 50");
+    let (watcher, attaching) = come_back(60, 102);
+    attaching.await.unwrap().unwrap();
+    assert_eq!((watcher.seqs(), reads()), (all(103..=400), 0), "kept for a moment");
+    hub.sweep(1);
+    come_back(61, 102).1.await.unwrap().unwrap();
+    assert_eq!(reads(), 3, "and no longer");
+}
+
+#[tokio::test]
+async fn a_page_that_could_not_be_read_is_read_again_by_the_next() {
+    let table = Arc::new(Table::default());
+    let hub = hub(&table);
+    table.append_many(home(1), 3);
+    let (_other, waiting) = Watcher::new(1);
+    hub.attach(home(1), &waiting, 3, Standing::Public).await.unwrap();
+    table.failures_left.store(1, Ordering::SeqCst);
+    let (watcher, subscriber) = Watcher::new(2);
+    assert!(matches!(hub.attach(home(1), &subscriber, 0, Standing::Public).await, Err(AttachError::Source(_))));
+    hub.attach(home(1), &subscriber, 0, Standing::Public).await.unwrap();
+    assert_eq!(watcher.seqs(), all(1..=3));
+}
