@@ -10,7 +10,7 @@ pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since 1970-01-01T00:00:00Z.
     fn now(&self) -> EpochMs;
 
-    /// How far this clock is ahead of the database's, in milliseconds. Only a test's clock is: deadlines are judged by the
+    /// How far this clock is ahead of the database's, in milliseconds. Only a test's or a demo's is: deadlines are judged by the
     /// database's own clock plus this.
     fn ahead_of_database_ms(&self) -> i64 {
         0
@@ -29,7 +29,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// The system's clock with an offset that a test moves: time passes only when told to, or as it really does.
+/// The system's clock with an offset that a test moves, or a demo starts with: time passes only when told to, or as it really does.
 #[derive(Debug, Default)]
 pub struct OffsetClock {
     offset_ms: AtomicI64,

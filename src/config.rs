@@ -97,6 +97,10 @@ pub struct ServeArgs {
     #[arg(long, env = "LATCHKEY_DEMO")]
     pub demo: bool,
 
+    /// Have the demo's clock go so many hours ahead, for stays to begin and to end. A demo that was ahead once should not be started with less
+    #[arg(long, env = "LATCHKEY_DEMO_HOURS_AHEAD", value_name = "N", default_value = "0", requires = "demo", value_parser = clap::value_parser!(u16).range(..=8_760))]
+    pub demo_hours_ahead: u16,
+
     /// Address to listen on; port 0 picks a free one
     #[arg(long, env = "LATCHKEY_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser as _;
 use latchkey::app::{App, admin};
-use latchkey::clock::SystemClock;
+use latchkey::clock::{Clock, OffsetClock, SystemClock};
 use latchkey::config::{Cli, Command, ServeArgs};
 use latchkey::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
@@ -30,6 +30,13 @@ fn say(done: anyhow::Result<String>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The system's clock; that of a demo may be ahead of it.
+fn clock(args: &ServeArgs) -> Arc<dyn Clock> {
+    let ahead = OffsetClock::default();
+    ahead.advance_ms(i64::from(args.demo_hours_ahead) * 3_600_000);
+    if args.demo_hours_ahead == 0 { Arc::new(SystemClock) } else { Arc::new(ahead) }
+}
+
 async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     telemetry::start_logging(args.log_json);
     let metrics = telemetry::start_metrics()?;
@@ -41,7 +48,7 @@ async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
         }
     });
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let app = App::start(args, Arc::new(SystemClock), Some(metrics)).await?;
+    let app = App::start(args, clock(args), Some(metrics)).await?;
     println!("latchkey listens on http://{0} and ws://{0}/ws; http://{0}/docs/ shows what it answers", app.address);
     let has_failed = tokio::select! {
         _ = terminate.recv() => {

@@ -1,11 +1,13 @@
 //! The whole path of a booking, as guest, host and anonymous watcher live it.
 
+use latchkey::clock::{Clock as _, SystemClock};
 use latchkey_protocol::Topic;
 use latchkey_protocol::view::{BookingState, HoldState, NightState, PaymentState, QuoteLineKind};
 
 use crate::support::hub::list_home;
 use crate::support::watcher::assert_gapless;
-use crate::support::{Guest, Hub, nights};
+use crate::support::socket::Client;
+use crate::support::{Guest, Hub, HubProcess, nights};
 
 /// How often each type occurs in an inbox that is followed from its beginning; panics at a gap.
 fn tally(guest: &Guest) -> Vec<(String, usize)> {
@@ -73,4 +75,14 @@ async fn a_guest_quotes_holds_books_and_pays_while_the_host_and_a_watcher_see_it
     let mut seen = tally(&ada);
     seen.sort_unstable();
     assert_eq!(seen, once);
+}
+
+#[tokio::test]
+async fn a_demo_may_be_ahead_of_its_time_and_nothing_else_may() {
+    let data = tempfile::tempdir().unwrap();
+    let refusal = HubProcess::refused(data.path(), "--demo-hours-ahead 48").await;
+    assert!(!refusal.status.success() && refusal.said.contains("--demo"), "{}", refusal.said);
+    let hub = HubProcess::start(data.path(), "--demo --demo-hours-ahead 48").await;
+    let ahead_ms = Client::open(hub.address).await.hello.now - SystemClock.now();
+    assert!((47 * 3_600_000..=48 * 3_600_000).contains(&ahead_ms), "{ahead_ms}");
 }
