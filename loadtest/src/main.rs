@@ -1,8 +1,9 @@
 //! `loadtest`: guests racing for nights, watchers counting sequences, and a verdict on the hub's promises.
 //!
-//! `race` checks the promises under contention and across crashes, `holds` measures durable holds per second, `watch` measures connections and
-//! fan-out, `neighbour` the same beside clients that read nothing, `storm` thousands that are cut off at once and come back, `search` measures the
-//! search index beside a plain scan and over HTTP. Each ends with one line, `invariants: ok` or `invariants: BROKEN …`, and an exit code to match. Only a hub on this machine is loaded, unless asked otherwise.
+//! `race` checks the promises under contention and across crashes, `holds` measures durable holds per second, `watch` connections and fan-out,
+//! `neighbour` fan-out beside clients that read nothing, `storm` thousands that are cut off at once and come back, `search` the search index beside a
+//! plain scan and over HTTP. Each ends with one line, `invariants: ok` or `invariants: BROKEN …`, and an exit code to match. Only a hub on this
+//! machine is loaded, unless asked otherwise.
 
 #![allow(clippy::disallowed_methods, reason = "a load tester measures real time and makes its own names")]
 
@@ -205,7 +206,7 @@ async fn run(scenario: &Scenario, target: Option<Target>) -> Result<Report> {
         Scenario::Neighbour { args, common } => neighbour::run(args, link(common)?).await,
         Scenario::Storm { args, common } => {
             let target = target.clone().context("no hub was named")?;
-            storm::run(args, Link::from(target, Duration::from_secs(common.reconnect_s), seed, args.sources)).await
+            storm::run(args, Link::spread(target, Duration::from_secs(common.reconnect_s), seed, args.sources)).await
         }
         Scenario::Search { args } => search::run(args, seed, target.clone()).await,
     }

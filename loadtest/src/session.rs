@@ -97,11 +97,11 @@ impl Traffic {
 impl Link {
     /// The way to one hub.
     pub(crate) fn new(target: Target, patience: Duration, seed: u64) -> Arc<Self> {
-        Self::from(target, patience, seed, 0)
+        Self::spread(target, patience, seed, 0)
     }
 
     /// The same, with sessions that come from so many addresses of this machine.
-    pub(crate) fn from(target: Target, patience: Duration, seed: u64, sources: u32) -> Arc<Self> {
+    pub(crate) fn spread(target: Target, patience: Duration, seed: u64, sources: u32) -> Arc<Self> {
         let rest = Rest::new(target.clone(), patience);
         Arc::new(Self { target, rest, patience, seed, traffic: Traffic::default(), sources, cuts: watch::Sender::default() })
     }
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn sessions_spread_over_addresses_of_this_machine() {
         let target = Target::parse("ws://127.0.0.1:1/ws", false).unwrap();
-        let link = Link::from(target.clone(), Duration::ZERO, 1, 300);
+        let link = Link::spread(target.clone(), Duration::ZERO, 1, 300);
         let sources: std::collections::BTreeSet<_> = (0..900).filter_map(|number| link.way(number).source).collect();
         assert_eq!((sources.len(), sources.iter().all(Ipv4Addr::is_loopback)), (300, true));
         assert_eq!(Link::new(target, Duration::ZERO, 1).way(7), Way::default());

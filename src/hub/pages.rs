@@ -35,11 +35,12 @@ impl Page {
 pub(super) struct Pages(Mutex<VecDeque<Arc<Page>>>);
 
 impl Pages {
-    /// A page that begins with event `from` or has it within; read up to `to` if there is none. Nothing, if retention has removed
+    /// The page that goes furthest of those with event `from`; read up to `to` if there is none. Nothing, if retention has removed
     /// some of its events.
     pub(super) async fn page(&self, source: &dyn EventSource, topic: Topic, from: Seq, to: Seq) -> Result<Option<Arc<Page>>, SourceError> {
         let mut kept = self.0.lock().await;
-        if let Some(page) = kept.iter().find(|page| page.since(from).is_some()) {
+        let reaching = kept.iter().filter_map(|page| Some((page.since(from)?.1, page)));
+        if let Some((_, page)) = reaching.max_by_key(|(last, _)| *last) {
             return Ok(Some(Arc::clone(page)));
         }
         let events = source.range(topic, from, to).await?;

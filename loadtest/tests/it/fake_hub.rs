@@ -30,6 +30,7 @@ pub(crate) enum Lie {
     TellsWatchersDifferently,
     LimitsHolds,
     RefusesFreeNights,
+    ForgetsWhatWasMissed,
 }
 
 /// A running hub.

@@ -9,6 +9,7 @@ mod fake_hub;
 mod holds;
 mod race;
 mod search;
+mod storm;
 mod watch;
 
 use std::process::Stdio;
