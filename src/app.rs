@@ -136,7 +136,13 @@ impl App {
         let accounts =
             token_keys.for_accounts(&args.data.folder, public_url(args, address), registrations_per_hour(args), clock.as_ref())?;
         let parts = Parts::new(args, &store, &clock, provider, Arc::clone(&edge_cell), accounts, fence)?;
-        let edge = Arc::new(Edge::new(Arc::clone(&parts.services), Arc::clone(&hub), Arc::clone(&clock), ws_limits(args)));
+        let edge = Arc::new(Edge::new(
+            Arc::clone(&parts.services),
+            Arc::clone(&hub),
+            Arc::clone(&clock),
+            ws_limits(args),
+            args.trusted_proxies.clone(),
+        ));
         let _ = edge_cell.set(Arc::clone(&edge));
         let database = Arc::clone(store.database());
         let context = Arc::new(Context {
@@ -173,7 +179,7 @@ impl App {
         app.jobs = Some(app.run_jobs(args));
         app.keep("watch over sockets", ws::keep_watch(Arc::clone(&edge)));
         app.keep("sweeping files", sweep_files(Arc::clone(&parts.services)));
-        app.keep("sweep", sweep(parts, Arc::clone(&hub), clock, Arc::clone(&app.context)));
+        app.keep("sweep", sweep(parts, Arc::clone(&hub), Arc::clone(&edge), clock, Arc::clone(&app.context)));
         app.serve(listener, edge, &origins, args);
         Ok(app)
     }
@@ -349,11 +355,12 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-async fn sweep(parts: Parts, hub: Arc<Hub>, clock: Arc<dyn Clock>, context: Arc<Context>) {
+async fn sweep(parts: Parts, hub: Arc<Hub>, edge: Arc<Edge>, clock: Arc<dyn Clock>, context: Arc<Context>) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
         let now = clock.now();
         hub.sweep(now);
+        edge.sweep();
         parts.availability.sweep();
         parts.quota.sweep(Timestamp::from_epoch_ms(now));
         parts.services.accounts.sweep();

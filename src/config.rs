@@ -3,7 +3,7 @@
 mod payments;
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -165,6 +165,20 @@ pub struct ServeArgs {
     /// WebSocket messages per connection and second
     #[arg(long, env = "LATCHKEY_MESSAGES_PER_SECOND", value_name = "N", default_value = "200", value_parser = clap::value_parser!(u32).range(1..))]
     pub messages_per_second: u32,
+
+    /// WebSocket messages of one user and second, over all their connections [default: twice as many as on one of them, with --demo 200 times]
+    #[arg(long, env = "LATCHKEY_MESSAGES_PER_USER", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub messages_per_user: Option<u32>,
+
+    /// Live connections (WebSockets) at once of one user; with one more their oldest is closed
+    /// [default: 50, with --demo as many as there are]
+    #[arg(long, env = "LATCHKEY_MAX_LIVE_PER_USER", value_name = "N")]
+    pub max_live_per_user: Option<NonZeroUsize>,
+
+    /// Live connections (WebSockets) at once from one IPv4 address or IPv6 /64, as the trusted proxies tell it; further ones are
+    /// refused [default: 1000, with --demo as many as there are]
+    #[arg(long, env = "LATCHKEY_MAX_LIVE_PER_ADDRESS", value_name = "N")]
+    pub max_live_per_address: Option<NonZeroUsize>,
 
     /// TCP connections at once, WebSockets included; below the process's limit of open files
     #[arg(long, env = "LATCHKEY_MAX_CONNECTIONS", value_name = "N", default_value = "19500")]

@@ -20,21 +20,23 @@ pub enum CloseCode {
     SlowConsumer = 4008,
     /// The server has no room for another connection; reconnect later.
     Overloaded = 4009,
-    /// A ping was not answered in time; or an anonymous client that had followed a topic followed none for too long.
+    /// A ping was not answered in time; or an anonymous client followed no topic for too long.
     IdleTimeout = 4010,
     /// The access token ran out; log in or refresh, reconnect and authenticate.
     TokenExpired = 4011,
-    /// The first authentication failed, or neither it nor a subscription came in time.
+    /// The first authentication failed, or no command that means anything came in time.
     BadAuthentication = 4500,
     /// The session was logged out or revoked.
     Revoked = 4501,
     /// The client keeps sending what it was told not to.
     PolicyViolation = 4502,
+    /// The user has opened as many connections since as one user may have; this was the oldest.
+    TooManyConnections = 4503,
 }
 
 impl CloseCode {
     /// Every code, for documents and tests.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Normal,
         Self::ProtocolError,
         Self::UnsupportedData,
@@ -48,6 +50,7 @@ impl CloseCode {
         Self::BadAuthentication,
         Self::Revoked,
         Self::PolicyViolation,
+        Self::TooManyConnections,
     ];
 
     /// The number in the close frame.
@@ -79,6 +82,7 @@ impl CloseCode {
             Self::BadAuthentication => "authentication failed",
             Self::Revoked => "session revoked",
             Self::PolicyViolation => "policy violation",
+            Self::TooManyConnections => "too many connections: this was your oldest",
         }
     }
 }

@@ -65,6 +65,8 @@ pub enum ErrorCode {
     TooManySubscriptions,
     /// More unanswered commands than one connection may have; `details.limit`.
     TooManyInFlight,
+    /// More live connections than one network address may have; `details.limit`, and `details.retry_after_ms` says when to try again.
+    TooManyConnections,
     /// A queue is full or a wait was too long; nothing was done, try again.
     Busy,
     /// The database or the disk cannot take writes now; nothing was done.
@@ -75,7 +77,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in order of precedence.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Malformed,
         Self::UnknownCommand,
         Self::MethodNotAllowed,
@@ -103,6 +105,7 @@ impl ErrorCode {
         Self::PaymentDeclined,
         Self::TooManySubscriptions,
         Self::TooManyInFlight,
+        Self::TooManyConnections,
         Self::Busy,
         Self::Unavailable,
         Self::Internal,
@@ -111,7 +114,16 @@ impl ErrorCode {
     /// Whether the same command with the same key may succeed later without anything else changing.
     #[must_use]
     pub const fn retryable(self) -> bool {
-        matches!(self, Self::RateLimited | Self::HoldCooldown | Self::TooManyInFlight | Self::Busy | Self::Unavailable | Self::Internal)
+        matches!(
+            self,
+            Self::RateLimited
+                | Self::HoldCooldown
+                | Self::TooManyInFlight
+                | Self::TooManyConnections
+                | Self::Busy
+                | Self::Unavailable
+                | Self::Internal
+        )
     }
 
     /// What the code says, in a sentence for people.
@@ -147,6 +159,9 @@ impl ErrorCode {
             Self::PaymentDeclined => "The payment method was declined; `details.reason` is the provider's word.",
             Self::TooManySubscriptions => "More subscriptions than one connection may have; `details.limit`.",
             Self::TooManyInFlight => "More unanswered commands than one connection may have; `details.limit`.",
+            Self::TooManyConnections => {
+                "More live connections than one network address may have; `details.limit`, and `details.retry_after_ms` says when to try again."
+            }
             Self::Busy => "A queue is full or a wait was too long; nothing was done, try again.",
             Self::Unavailable => "The database or the disk cannot take writes now; nothing was done.",
             Self::Internal => {
@@ -186,6 +201,7 @@ impl ErrorCode {
             Self::PaymentDeclined => "payment_declined",
             Self::TooManySubscriptions => "too_many_subscriptions",
             Self::TooManyInFlight => "too_many_in_flight",
+            Self::TooManyConnections => "too_many_connections",
             Self::Busy => "busy",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",

@@ -21,7 +21,7 @@ use super::rest::Rate;
 use crate::service::ServiceError;
 
 /// Slots of one limiter.
-const SLOTS: u64 = 1 << 18;
+pub(super) const SLOTS: u64 = 1 << 18;
 
 /// The window that the header fields speak of, in seconds.
 const WINDOW_S: u64 = 60;

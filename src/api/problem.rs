@@ -31,6 +31,12 @@ impl Problem {
     }
 }
 
+impl From<WireError> for Problem {
+    fn from(error: WireError) -> Self {
+        Self(error)
+    }
+}
+
 impl From<ServiceError> for Problem {
     fn from(error: ServiceError) -> Self {
         Self(error.to_wire())
@@ -53,6 +59,7 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::HoldLimit
         | ErrorCode::HoldCooldown
         | ErrorCode::TooManyInFlight
+        | ErrorCode::TooManyConnections
         | ErrorCode::TooManySubscriptions => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Unauthenticated | ErrorCode::BadCredentials => StatusCode::UNAUTHORIZED,
         ErrorCode::Forbidden => StatusCode::FORBIDDEN,

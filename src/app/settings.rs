@@ -1,6 +1,6 @@
 //! What the command line means to the parts.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use crate::api::limits::Allowances;
@@ -52,10 +52,17 @@ pub(super) fn database_config(data: &DataArgs, min_free_bytes: u64) -> DatabaseC
     }
 }
 
+/// Bounds of the live side. As with [`allowances`], those of the demo are what a load test from one address needs.
 pub(super) fn ws_limits(args: &ServeArgs) -> WsLimits {
+    let usual = WsLimits::default();
+    let at_most = |given: Option<NonZeroUsize>, most| given.map_or(if args.demo { usual.max_sockets } else { most }, NonZeroUsize::get);
+    let times = if args.demo { 200 } else { 2 };
     WsLimits {
+        max_per_user: at_most(args.max_live_per_user, 50),
+        max_per_address: at_most(args.max_live_per_address, 1_000),
+        messages_per_user: args.messages_per_user.unwrap_or_else(|| args.messages_per_second.saturating_mul(times)),
         messages_per_second: args.messages_per_second,
         message_burst: args.messages_per_second.saturating_mul(2),
-        ..WsLimits::default()
+        ..usual
     }
 }

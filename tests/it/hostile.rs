@@ -131,7 +131,7 @@ async fn p10_ten_thousand_subscriptions_on_one_socket_get_two_hundred() {
 }
 
 /// A counter of this process.
-async fn count(hub: &Hub, name: &str) -> u64 {
+pub(crate) async fn count(hub: &Hub, name: &str) -> u64 {
     let metrics = hub.rest.get("/metrics").send().await.text();
     let line = metrics.lines().find_map(|line| line.strip_prefix(name));
     line.map_or(0, |count| count.trim().parse().unwrap())

@@ -9,6 +9,7 @@ mod accounts;
 mod architecture;
 mod blocks;
 mod calendar_rules;
+mod caps;
 mod documents;
 mod durability;
 mod frames;

@@ -9,7 +9,8 @@ import type { ErrorCode as WireErrorCode, WireError } from './types.generated.js
  * - `queue_full`: `queueLimit` commands wait already; nothing was sent.
  * - `closed`: `close()` was called.
  * - `bad_authentication` (4500), `revoked` (4501), `policy_violation` (4502), `refused` (another code from 4500 to 4999): the hub
- *   closed the connection for good, or the platform would not open one (`refused`), and this client is closed.
+ *   closed the connection for good, or the platform would not open one (`refused`), and this client is closed. `too_many_connections` (4503)
+ *   is the same: the user has opened so many since that this one, the oldest, had to go.
  */
 export type ClientErrorCode = 'timeout' | 'queue_full' | 'closed' | 'bad_authentication' | 'revoked' | 'policy_violation' | 'refused';
 
@@ -65,7 +66,7 @@ export function fromWire(error: WireError, key?: string): LatchkeyError {
 /** What a close code from 4500 to 4999 means for this client; `undefined` for codes that invite it to come back. */
 export function ofCloseCode(closeCode: number, reason: string): LatchkeyError | undefined {
   if (closeCode < 4500 || closeCode > 4999) return undefined;
-  const code = closeCode === 4500 ? 'bad_authentication' : closeCode === 4501 ? 'revoked' : closeCode === 4502 ? 'policy_violation' : 'refused';
+  const code = closeCode === 4500 ? 'bad_authentication' : closeCode === 4501 ? 'revoked' : closeCode === 4502 ? 'policy_violation' : closeCode === 4503 ? 'too_many_connections' : 'refused';
   return new LatchkeyError({ code, message: reason || `closed with ${closeCode}`, closeCode });
 }
 

@@ -71,6 +71,7 @@ export type ErrorCode =
   | 'payment_declined'
   | 'too_many_subscriptions'
   | 'too_many_in_flight'
+  | 'too_many_connections'
   | 'busy'
   | 'unavailable'
   | 'internal';

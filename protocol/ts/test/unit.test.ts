@@ -122,9 +122,9 @@ describe('the order of events', () => {
 
 describe('errors, keys, networks, options', () => {
   it('only codes 4500 to 4999 are final', () => {
-    const codes = [1000, 1006, 4001, 4011, 4499, 4500, 4501, 4502, 4999, 5000].map((code) => ofCloseCode(code, '')?.code);
+    const codes = [1000, 1006, 4001, 4011, 4499, 4500, 4501, 4502, 4503, 4999, 5000].map((code) => ofCloseCode(code, '')?.code);
     const none = undefined;
-    assert.deepEqual(codes, [none, none, none, none, none, 'bad_authentication', 'revoked', 'policy_violation', 'refused', none]);
+    assert.deepEqual(codes, [none, none, none, none, none, 'bad_authentication', 'revoked', 'policy_violation', 'too_many_connections', 'refused', none]);
   });
 
   it('a key is a version 4 UUID, also where randomUUID is missing', () => {

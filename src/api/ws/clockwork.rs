@@ -6,6 +6,7 @@ use latchkey_protocol::{CloseCode, EpochMs};
 
 use super::answer;
 use super::connection::{Connection, NEVER};
+use super::terms::Limit;
 use crate::hub::frame;
 use crate::service::Caller;
 
@@ -43,9 +44,10 @@ impl Connection {
         match self.caller() {
             Some(caller) if caller.expires_at <= now => self.close(CloseCode::TokenExpired),
             None if !self.is_watching.load(Ordering::Relaxed) && aimless_ms >= limits.authenticate_within_ms => {
-                // One that has watched something knows how to speak to us, and may come back.
-                let has_watched = self.has_watched.load(Ordering::Relaxed);
-                self.close(if has_watched { CloseCode::IdleTimeout } else { CloseCode::BadAuthentication });
+                // One that has said something which we understood knows how to speak to us, and may come back.
+                let has_spoken = self.has_spoken.load(Ordering::Relaxed);
+                Limit::Silence.count();
+                self.close(if has_spoken { CloseCode::IdleTimeout } else { CloseCode::BadAuthentication });
             }
             // Only a ping's answer is late, never silence alone: a clock that jumps closes nobody who was not asked.
             Some(_) | None if pinged_at != NEVER => {

@@ -42,8 +42,8 @@ pub(super) struct Connection {
     pub(super) pinged_at: AtomicI64,
     /// Follows at least one topic.
     pub(super) is_watching: AtomicBool,
-    /// Has followed one before.
-    pub(super) has_watched: AtomicBool,
+    /// Has said something that it was not refused.
+    pub(super) has_spoken: AtomicBool,
     /// Since when it follows nothing.
     pub(super) aimless_since: AtomicI64,
     is_draining: AtomicBool,
@@ -69,7 +69,7 @@ impl Connection {
             last_heard_at: AtomicI64::new(now),
             pinged_at: AtomicI64::new(NEVER),
             is_watching: AtomicBool::new(false),
-            has_watched: AtomicBool::new(false),
+            has_spoken: AtomicBool::new(false),
             aimless_since: AtomicI64::new(now),
             is_draining: AtomicBool::new(false),
             last_beat_at: AtomicI64::new(now),
@@ -261,7 +261,7 @@ impl Connection {
         *self.caller.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the connection known as this caller's; from here on a revocation of the session finds it.
+    /// Says who it speaks for; see `Registry::introduce`.
     pub(super) fn set_caller(&self, caller: Caller) {
         *self.caller.lock().unwrap_or_else(PoisonError::into_inner) = Some(caller);
     }
@@ -272,9 +272,7 @@ impl Connection {
     }
 
     pub(super) fn set_watching(&self, is_watching: bool) {
-        if is_watching {
-            self.has_watched.store(true, Ordering::Relaxed);
-        } else {
+        if !is_watching {
             self.aimless_since.store(self.terms.clock.now(), Ordering::Relaxed);
         }
         self.is_watching.store(is_watching, Ordering::Relaxed);

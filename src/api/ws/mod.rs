@@ -27,6 +27,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
+use self::rate::UserRates;
 pub use self::registry::Registry;
 use self::terms::Terms;
 pub use self::terms::WsLimits;
@@ -44,6 +47,10 @@ pub struct Edge {
     hub: Arc<Hub>,
     terms: Arc<Terms>,
     registry: Arc<Registry>,
+    /// How fast each user may speak.
+    rates: UserRates,
+    /// Whose `X-Forwarded-For` is believed.
+    trusted_proxies: Vec<IpNet>,
 }
 
 impl fmt::Debug for Edge {
@@ -55,10 +62,16 @@ impl fmt::Debug for Edge {
 impl Edge {
     /// A live edge without sockets.
     #[must_use]
-    pub fn new(services: Arc<Services>, hub: Arc<Hub>, clock: Arc<dyn Clock>, limits: WsLimits) -> Self {
+    pub fn new(services: Arc<Services>, hub: Arc<Hub>, clock: Arc<dyn Clock>, limits: WsLimits, trusted_proxies: Vec<IpNet>) -> Self {
         let terms = Arc::new(Terms::new(limits, clock));
         let registry = Arc::new(Registry::new(Arc::clone(&terms)));
-        Self { services, hub, terms, registry }
+        let rates = UserRates::new(&terms);
+        Self { services, hub, terms, registry, rates, trusted_proxies }
+    }
+
+    /// Forgets the rates of those who have not been here lately. Called every few seconds.
+    pub fn sweep(&self) {
+        self.rates.sweep();
     }
 
     /// The open sockets.

@@ -1,17 +1,21 @@
-//! How fast one connection may speak: a token bucket (governor's GCRA) on the injected clock.
+//! How fast one connection may speak, and one user on all of theirs: token buckets (governor's GCRA) on the injected clock.
 //!
-//! The state is one number; everything else is shared or tiny, since every idle connection carries it.
+//! A connection's state is one number; everything else is shared or tiny, since every idle connection carries it.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use governor::clock::{Clock as _, Reference as _};
+use governor::clock::Reference as _;
 use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::DefaultKeyedStateStore;
 use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter, clock};
+use governor::{NotUntil, Quota, RateLimiter, clock};
+use latchkey_protocol::UserId;
 
 use super::terms::Terms;
+use crate::api::limits::SLOTS;
 
 /// The injected clock as governor reads it: time since the epoch.
 #[derive(Clone)]
@@ -46,10 +50,50 @@ pub(super) struct Rate {
     max_refused: u32,
 }
 
+/// The rates of all users. They share a fixed number of slots, as those of REST do (`api::limits`).
+pub(super) struct UserRates {
+    limiter: RateLimiter<u64, DefaultKeyedStateStore<u64>, TermsClock, NoOpMiddleware<Duration>>,
+    hash: RandomState,
+    dearest: NonZeroU32,
+}
+
+impl UserRates {
+    pub(super) fn new(terms: &Arc<Terms>) -> Self {
+        let a_second = at_least_one(terms.limits.messages_per_user);
+        let burst = a_second.saturating_add(a_second.get());
+        let quota = Quota::per_second(a_second).allow_burst(burst);
+        let limiter = RateLimiter::new(quota, DefaultKeyedStateStore::default(), TermsClock(Arc::clone(terms)));
+        Self { limiter, hash: RandomState::new(), dearest: at_least_one(burst.get() - 1) }
+    }
+
+    /// Charges the price of so many messages, all or nothing, capped as in [`Rate::charge`]; or says in how many milliseconds it may be tried again.
+    pub(super) fn charge(&self, user: UserId, count: NonZeroU32) -> Result<(), u64> {
+        let slot = self.hash.hash_one(user) % SLOTS;
+        match self.limiter.check_key_n(&slot, count.min(self.dearest)) {
+            Ok(Err(not_until)) => Err(wait_ms(&not_until, self.limiter.clock())),
+            Ok(Ok(())) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Forgets who has not spoken lately.
+    pub(super) fn sweep(&self) {
+        self.limiter.retain_recent();
+        self.limiter.shrink_to_fit();
+    }
+}
+
+fn at_least_one(count: u32) -> NonZeroU32 {
+    NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)
+}
+
+fn wait_ms(not_until: &NotUntil<Duration>, clock: &TermsClock) -> u64 {
+    let wait = Duration::from(not_until.earliest_possible().duration_since(clock::Clock::now(clock)));
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
 impl Rate {
     pub(super) fn new(terms: &Arc<Terms>) -> Self {
         let limits = &terms.limits;
-        let at_least_one = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
         let burst = at_least_one(limits.message_burst);
         let quota = Quota::per_second(at_least_one(limits.messages_per_second)).allow_burst(burst);
         let limiter = RateLimiter::direct_with_clock(quota, TermsClock(Arc::clone(terms)));
@@ -67,8 +111,7 @@ impl Rate {
         if self.refused >= self.max_refused {
             return Verdict::Abusive;
         }
-        let wait = Duration::from(not_until.earliest_possible().duration_since(self.limiter.clock().now()));
-        Verdict::Refused { retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1) }
+        Verdict::Refused { retry_after_ms: wait_ms(&not_until, self.limiter.clock()) }
     }
 }
 

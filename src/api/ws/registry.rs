@@ -4,10 +4,13 @@
 //! revokes a session may rely on finding every socket that could speak for it. Revocations are rare and a walk over 20,000
 //! sockets takes about a millisecond, so there is no second index to keep true.
 
+use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
 use latchkey_protocol::server::GoAway;
 use latchkey_protocol::{CloseCode, EpochMs, SessionId, UserId};
 use serde::Serialize;
@@ -15,7 +18,8 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use super::connection::Connection;
-use super::terms::Terms;
+use super::terms::{Limit, Terms};
+use crate::api::address::{Addresses, Place};
 use crate::hub::{SubscriberId, frame};
 use crate::service::Caller;
 
@@ -25,6 +29,10 @@ pub struct Registry {
     sockets: DashMap<SubscriberId, Arc<Connection>>,
     /// Sockets open or being opened.
     taken: AtomicUsize,
+    /// The same by address.
+    addresses: Arc<Addresses>,
+    /// Open sockets by the user they speak for, the oldest first, without those that had to make room.
+    users: DashMap<UserId, VecDeque<Arc<Connection>>>,
     last_id: AtomicU64,
     is_draining: AtomicBool,
     /// Told when the last socket has gone.
@@ -35,11 +43,24 @@ pub struct Registry {
 pub(super) struct Seat {
     registry: Arc<Registry>,
     id: SubscriberId,
+    /// Its place among those of its address.
+    _place: Option<Place>,
+}
+
+/// Why there is no seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoSeat {
+    /// All are taken, or the node is draining.
+    Full,
+    /// The address has as many as it may.
+    AddressFull,
 }
 
 impl Registry {
     pub(super) fn new(terms: Arc<Terms>) -> Self {
         Self {
+            addresses: Arc::new(Addresses::new(terms.limits.max_per_address)),
+            users: DashMap::new(),
             terms,
             sockets: DashMap::new(),
             taken: AtomicUsize::new(0),
@@ -49,13 +70,60 @@ impl Registry {
         }
     }
 
-    /// A seat for one more socket, unless all are taken or the node is draining.
-    pub(super) fn take_seat(self: &Arc<Self>) -> Option<Seat> {
+    /// A seat for one more socket from that address.
+    pub(super) fn take_seat(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Seat, NoSeat> {
+        let place = match address.map(|address| self.addresses.take(address)) {
+            Some(None) => {
+                Limit::ConnectionsPerAddress.count();
+                return Err(NoSeat::AddressFull);
+            }
+            Some(place) => place,
+            None => None,
+        };
         let max = self.terms.limits.max_sockets;
         let has_room = self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, |taken| (taken < max).then_some(taken + 1)).is_ok();
         // Counted first, asked second: a drain that starts in between waits for this seat.
-        let seat = has_room.then(|| Seat { registry: Arc::clone(self), id: self.last_id.fetch_add(1, Ordering::Relaxed) + 1 })?;
-        (!self.is_draining.load(Ordering::Acquire)).then_some(seat)
+        if !has_room {
+            Limit::Connections.count();
+            return Err(NoSeat::Full);
+        }
+        let seat = Seat { registry: Arc::clone(self), id: self.last_id.fetch_add(1, Ordering::Relaxed) + 1, _place: place };
+        if self.is_draining.load(Ordering::Acquire) { Err(NoSeat::Full) } else { Ok(seat) }
+    }
+
+    /// Makes a connection known as this caller's; from here on a revocation of the session finds it.
+    ///
+    /// If the user has as many as one may have, the oldest is closed: it is the one that nobody looks at any more, or that broke without a word
+    /// and is still waiting for its ping. A refusal would meet the tab that was just opened.
+    pub(super) fn introduce(&self, connection: &Arc<Connection>, caller: Caller) {
+        if connection.caller().is_some() {
+            return connection.set_caller(caller);
+        }
+        // All under the entry's lock: of two at once neither overlooks the other.
+        let mut theirs = self.users.entry(caller.user).or_default();
+        while theirs.len() >= self.terms.limits.max_per_user {
+            let Some(oldest) = theirs.pop_front() else { break };
+            Limit::ConnectionsPerUser.count();
+            oldest.close(CloseCode::TooManyConnections);
+        }
+        theirs.push_back(Arc::clone(connection));
+        connection.set_caller(caller);
+    }
+
+    /// Forgets that a connection is this user's.
+    fn part_with(&self, user: UserId, id: SubscriberId) {
+        if let Entry::Occupied(mut theirs) = self.users.entry(user) {
+            theirs.get_mut().retain(|connection| crate::hub::Subscriber::id(&**connection) != id);
+            if theirs.get().is_empty() {
+                theirs.remove();
+            }
+        }
+    }
+
+    /// How many users have sockets.
+    #[cfg(test)]
+    pub(super) fn users(&self) -> usize {
+        self.users.len()
     }
 
     /// How many sockets are open.
@@ -136,8 +204,11 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if self.registry.sockets.remove(&self.id).is_some() {
+        if let Some((id, connection)) = self.registry.sockets.remove(&self.id) {
             self.registry.terms.meters.sockets.decrement(1.0);
+            if let Some(caller) = connection.caller() {
+                self.registry.part_with(caller.user, id);
+            }
         }
         if self.registry.taken.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.registry.emptied.notify_waiters();

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use latchkey_protocol::client::{Authenticate, Command, Resume, Subscribe, Unsubscribe};
@@ -20,6 +21,7 @@ use super::parse::{self, RawEnvelope};
 use super::rate::{Rate, Verdict};
 use super::registry::write_json;
 use super::socket::Handler;
+use super::terms::Limit;
 use super::watch::{Outcome, Watch};
 use super::{Edge, answer, error};
 use crate::hub::{Subscriber as _, frame};
@@ -59,16 +61,26 @@ impl Session {
         Self { edge, connection, topics: Vec::new(), rate, running: None }
     }
 
-    /// Charges so many messages to the sender.
+    /// Charges so many messages to the sender, and to the user they speak for. What is too much for the user is no fault of this
+    /// connection's, so it is refused and never closed for it.
     fn charge(&mut self, count: NonZeroU32) -> Result<(), WireError> {
         match self.rate.charge(count) {
-            Verdict::Allowed => Ok(()),
-            Verdict::Refused { retry_after_ms } => Err(error::rate_limited(retry_after_ms)),
+            Verdict::Allowed => {}
+            Verdict::Refused { retry_after_ms } => {
+                Limit::Messages.count();
+                return Err(error::rate_limited(retry_after_ms));
+            }
             Verdict::Abusive => {
+                Limit::Messages.count();
                 self.connection.close(CloseCode::PolicyViolation);
-                Err(error::rate_limited(1000))
+                return Err(error::rate_limited(1000));
             }
         }
+        let Some(caller) = self.connection.caller() else { return Ok(()) };
+        self.edge.rates.charge(caller.user, count).map_err(|retry_after_ms| {
+            Limit::MessagesPerUser.count();
+            error::rate_limited(retry_after_ms)
+        })
     }
 
     /// Does a command or has it done. An error is the caller's to send; a success is sent by whoever does it.
@@ -149,7 +161,7 @@ impl Session {
         if self.connection.caller().is_some_and(|known| known.user != caller.user) {
             return Err(error::other_user());
         }
-        self.connection.set_caller(caller);
+        self.edge.registry.introduce(&self.connection, caller);
         accounts.authenticate(token).map_err(|error| {
             self.connection.close(CloseCode::Revoked);
             WireError::from(error)
@@ -165,6 +177,7 @@ impl Session {
         let added: Vec<Topic> = topics.copied().filter(|topic| !self.topics.contains(topic)).collect();
         let limit = self.edge.terms.limits.max_subscriptions;
         if self.topics.len() + added.len() > limit {
+            Limit::Subscriptions.count();
             return Err(error::too_many_subscriptions(limit));
         }
         self.topics.reserve_exact(added.len());
@@ -221,8 +234,11 @@ impl Handler for Session {
             metrics::counter!("latchkey_ws_commands_total", "command" => command.as_str()).increment(1);
             self.run(command, &envelope)
         });
-        if let Err(error) = done {
-            self.connection.send(answer::refusal(Some(envelope.id), error));
+        match done {
+            Ok(()) => self.connection.has_spoken.store(true, Ordering::Relaxed),
+            Err(error) => {
+                self.connection.send(answer::refusal(Some(envelope.id), error));
+            }
         }
     }
 

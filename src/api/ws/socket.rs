@@ -19,6 +19,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
 use tracing::debug;
 
 use super::connection::Connection;
+use super::terms::Limit;
 use crate::hub::frame;
 
 /// Read at once; also what every idle connection keeps. (One that has sent a longer message keeps a buffer of that length.)
@@ -153,7 +154,10 @@ impl<H: Handler> Socket<H> {
 fn end_of(error: &Error) -> End {
     match error {
         Error::ConnectionClosed | Error::AlreadyClosed => End::Answered,
-        Error::Capacity(_) => End::Close(CloseCode::TooBig),
+        Error::Capacity(_) => {
+            Limit::MessageBytes.count();
+            End::Close(CloseCode::TooBig)
+        }
         Error::Utf8(_) => End::Close(CloseCode::InvalidPayload),
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => End::Gone,
         Error::Protocol(fault) => {

@@ -12,6 +12,10 @@ use crate::clock::Clock;
 pub struct WsLimits {
     /// Most sockets at once; further ones get 503.
     pub max_sockets: usize,
+    /// Most of them from one address (IPv6: from one /64); further ones get 429.
+    pub max_per_address: usize,
+    /// Most of them of one user: with a further one their oldest is closed with 4503.
+    pub max_per_user: usize,
     /// Most bytes queued for a client that does not read; beyond, it is closed with 4008.
     pub max_queued_bytes: usize,
     /// Most topics one connection follows.
@@ -26,6 +30,8 @@ pub struct WsLimits {
     pub messages_per_second: u32,
     /// Messages at once after a quiet time.
     pub message_burst: u32,
+    /// Messages a second of one user over all their connections, in the long run; twice as many at once after a quiet time.
+    pub messages_per_user: u32,
     /// Messages refused for their rate until the connection is closed with 4502.
     pub max_refused: u32,
 }
@@ -34,6 +40,8 @@ impl Default for WsLimits {
     fn default() -> Self {
         Self {
             max_sockets: 19_000,
+            max_per_address: 19_000,
+            max_per_user: 19_000,
             max_queued_bytes: 256 * 1024,
             max_subscriptions: 200,
             max_in_flight: 16,
@@ -41,8 +49,47 @@ impl Default for WsLimits {
             authenticate_within_ms: 10_000,
             messages_per_second: 200,
             message_burst: 400,
+            messages_per_user: 400,
             max_refused: 1_000,
         }
+    }
+}
+
+/// A limit that somebody met. What happens then is said where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// No room on this node: 503.
+    Connections,
+    /// Too many connections from an address: 429.
+    ConnectionsPerAddress,
+    /// Too many connections of a user: their oldest is closed with 4503.
+    ConnectionsPerUser,
+    /// Messages too fast on one connection: `rate_limited`, then 4502.
+    Messages,
+    /// Messages too fast on all connections of a user: `rate_limited`.
+    MessagesPerUser,
+    /// Too many topics on one connection: `too_many_subscriptions`.
+    Subscriptions,
+    /// A message that is too long: 1009.
+    MessageBytes,
+    /// Nobody said who they are, nor followed anything, in time: 4500 or 4010.
+    Silence,
+}
+
+impl Limit {
+    /// Counts that it was met.
+    pub(super) fn count(self) {
+        let name = match self {
+            Self::Connections => "connections",
+            Self::ConnectionsPerAddress => "connections_per_address",
+            Self::ConnectionsPerUser => "connections_per_user",
+            Self::Messages => "messages",
+            Self::MessagesPerUser => "messages_per_user",
+            Self::Subscriptions => "subscriptions",
+            Self::MessageBytes => "message_bytes",
+            Self::Silence => "silence",
+        };
+        counter!("latchkey_ws_limits_total", "limit" => name).increment(1);
     }
 }
 
@@ -71,6 +118,7 @@ impl Terms {
             Unit::Count,
             "Changes of nights that were told together with others to clients that read slowly"
         );
+        describe_counter!("latchkey_ws_limits_total", Unit::Count, "Times that a limit of the live side was met, by limit");
         describe_counter!("latchkey_ws_commands_total", Unit::Count, "Commands received, by name");
         let meters = Meters {
             sockets: gauge!("latchkey_ws_connections"),

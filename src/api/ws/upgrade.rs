@@ -11,19 +11,23 @@ use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use latchkey_protocol::{ErrorCode, SUBPROTOCOL};
+use latchkey_protocol::{ErrorCode, SUBPROTOCOL, WireError};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tracing::{debug, error};
 use warp::Filter as _;
 use warp::filters::BoxedFilter;
 use warp::reply::Reply as _;
 
-use super::registry::Seat;
+use super::registry::{NoSeat, Seat};
 use super::session::Session;
 use super::{Edge, socket};
+use crate::api::address::behind;
 use crate::api::problem::Problem;
-use crate::api::server::ConnectionSlot;
+use crate::api::server::{ConnectionSlot, PeerAddr};
 use crate::api::stream::HttpStream;
+
+/// When an address that has all its connections may try again, in milliseconds: nothing is known of when one of them ends.
+const ADDRESS_RETRY_MS: u64 = 10_000;
 
 /// Why a request is not upgraded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +42,8 @@ enum Refusal {
     Subprotocol,
     #[error("no room for another connection")]
     Full,
+    #[error("your address has {limit} live connections, which is as many as it may")]
+    AddressFull { limit: usize },
 }
 
 /// What the client asked for, checked.
@@ -55,8 +61,9 @@ pub fn route(edge: Arc<Edge>) -> BoxedFilter<(warp::reply::Response,)> {
         .and(warp::header::headers_cloned())
         .and(warp::ext::optional::<OnUpgrade>())
         .and(warp::ext::optional::<ConnectionSlot>())
-        .map(move |headers: HeaderMap, on_upgrade: Option<OnUpgrade>, slot: Option<ConnectionSlot>| {
-            accept(&edge, &headers, on_upgrade, slot).unwrap_or_else(Refusal::into_response)
+        .and(warp::ext::optional::<PeerAddr>())
+        .map(move |headers: HeaderMap, on_upgrade: Option<OnUpgrade>, slot: Option<ConnectionSlot>, peer: Option<PeerAddr>| {
+            accept(&edge, &headers, on_upgrade, slot, peer).unwrap_or_else(Refusal::into_response)
         })
         .boxed()
 }
@@ -66,10 +73,15 @@ fn accept(
     headers: &HeaderMap,
     on_upgrade: Option<OnUpgrade>,
     slot: Option<ConnectionSlot>,
+    peer: Option<PeerAddr>,
 ) -> Result<warp::reply::Response, Refusal> {
     let handshake = check(headers)?;
     let on_upgrade = on_upgrade.ok_or(Refusal::NotAnUpgrade)?;
-    let seat = edge.registry.take_seat().ok_or(Refusal::Full)?;
+    let address = peer.map(|peer| behind(peer.0.ip(), headers, &edge.trusted_proxies));
+    let seat = edge.registry.take_seat(address).map_err(|no_seat| match no_seat {
+        NoSeat::Full => Refusal::Full,
+        NoSeat::AddressFull => Refusal::AddressFull { limit: edge.terms.limits.max_per_address },
+    })?;
     let edge = Arc::clone(edge);
     // One task from here to the end of the connection. The slot bounds TCP connections; it is kept as long as this one lives.
     tokio::spawn(async move {
@@ -142,8 +154,13 @@ impl Refusal {
             Self::NotAnUpgrade | Self::Version => ErrorCode::UpgradeRequired,
             Self::Key | Self::Subprotocol => ErrorCode::Malformed,
             Self::Full => ErrorCode::Busy,
+            Self::AddressFull { .. } => ErrorCode::TooManyConnections,
         };
-        let mut response = Problem::new(code, self.to_string()).into_response();
+        let mut error = WireError::new(code, self.to_string());
+        if let Self::AddressFull { limit } = self {
+            error = error.with("limit", limit as u64).with("retry_after_ms", ADDRESS_RETRY_MS);
+        }
+        let mut response = Problem::from(error).into_response();
         if code == ErrorCode::UpgradeRequired {
             // RFC 9110, 15.5.22 and 7.8: what to upgrade to, announced as an option of this connection; RFC 6455, 4.4: which version.
             let headers = response.headers_mut();
@@ -206,6 +223,7 @@ mod tests {
             (Refusal::Key, 400, None, None),
             (Refusal::Subprotocol, 400, None, None),
             (Refusal::Full, 503, None, Some("1")),
+            (Refusal::AddressFull { limit: 7 }, 429, None, Some("10")),
         ] {
             let response = refusal.into_response();
             let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap());

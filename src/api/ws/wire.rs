@@ -97,6 +97,7 @@ const fn drops_backlog(code: CloseCode) -> bool {
         | CloseCode::Draining
         | CloseCode::Overloaded
         | CloseCode::BadAuthentication
-        | CloseCode::PolicyViolation => false,
+        | CloseCode::PolicyViolation
+        | CloseCode::TooManyConnections => false,
     }
 }

@@ -40,6 +40,7 @@ async fn a_socket_must_authenticate_or_watch_something_within_ten_seconds() {
 async fn a_watcher_may_think_for_ten_seconds_and_is_then_invited_to_come_back() {
     let server = Server::start().await;
     let (mut client, connection) = server.connect().await;
+    connection.has_spoken.store(true, Ordering::Relaxed);
     connection.set_watching(true);
     server.sweep_at(60_000);
     client.send(&last(PONG, b"")).await;
@@ -90,7 +91,7 @@ async fn a_draining_node_says_when_to_come_back_and_takes_nobody_new() {
     let notice: serde_json::Value = serde_json::from_str(&client.text().await).unwrap();
     assert!(notice["goaway"]["after_ms"].as_u64().unwrap() < 1000);
     assert!(connection.is_draining());
-    assert!(server.registry.take_seat().is_none());
+    assert!(server.registry.take_seat(None).is_err());
     server.registry.close_all(CloseCode::Draining);
     assert_eq!(client.close_code().await, CloseCode::Draining.number());
     drop(client);
@@ -105,4 +106,32 @@ async fn a_client_that_does_not_hang_up_keeps_nothing_but_its_socket() {
     connection.close(CloseCode::Draining);
     assert_eq!(client.close_code().await, CloseCode::Draining.number());
     assert_eq!((Arc::strong_count(&server.is_paused), server.registry.count()), (1, 1), "the task lingers, its handler does not");
+}
+
+#[tokio::test]
+async fn p10_a_users_place_is_free_again_however_a_connection_ends() {
+    let server = Server::with(WsLimits { max_per_user: 1, ..WsLimits::default() }).await;
+    let ada = caller(1, EpochMs::MAX);
+    // Broken off, closed by the client, closed for what it sent, closed by decree, and pushed out by the next.
+    for way in 0..5 {
+        let (mut client, connection) = server.connect().await;
+        server.registry.introduce(&connection, ada);
+        server.registry.introduce(&connection, Caller { expires_at: 7, ..ada });
+        assert_eq!((server.registry.users(), connection.closing()), (1, None), "{way}: itself is no other");
+        match way {
+            0 => {}
+            1 => client.send(&last(CLOSE, b"")).await,
+            2 => client.send(&last(3, b"no such opcode")).await,
+            3 => assert_eq!(server.registry.close_user(ada.user), 1),
+            _ => {
+                let (_next, pushing) = server.connect().await;
+                server.registry.introduce(&pushing, ada);
+                assert_eq!((connection.closing(), pushing.closing()), (Some(CloseCode::TooManyConnections), None));
+                assert_eq!(client.close_code().await, CloseCode::TooManyConnections.number());
+            }
+        }
+        drop(client);
+        timeout(Duration::from_secs(5), server.registry.emptied()).await.unwrap();
+        assert_eq!(server.registry.users(), 0, "{way}");
+    }
 }

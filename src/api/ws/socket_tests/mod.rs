@@ -70,8 +70,12 @@ struct Server {
 
 impl Server {
     async fn start() -> Self {
+        Self::with(WsLimits { max_sockets: 2, ..WsLimits::default() }).await
+    }
+
+    async fn with(limits: WsLimits) -> Self {
         let clock = Arc::new(ManualClock::default());
-        let terms = Arc::new(Terms::new(WsLimits { max_sockets: 2, ..WsLimits::default() }, Arc::<ManualClock>::clone(&clock)));
+        let terms = Arc::new(Terms::new(limits, Arc::<ManualClock>::clone(&clock)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self { listener, registry: Arc::new(Registry::new(terms)), clock, is_paused: Arc::default() }
     }
@@ -84,7 +88,7 @@ impl Server {
         let client = TcpStream::connect(self.listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = self.listener.accept().await.unwrap();
         let (reader, writer) = stream.into_split();
-        let seat = self.registry.take_seat().unwrap();
+        let seat = self.registry.take_seat(None).unwrap();
         let connection = seat.sit(writer);
         let echo = Echo { connection: Arc::clone(&connection), is_paused: Arc::clone(&self.is_paused) };
         let ours = Arc::clone(&connection);
