@@ -8,7 +8,7 @@ pub enum CloseCode {
     Normal = 1000,
     /// Frames that break RFC 6455.
     ProtocolError = 1002,
-    /// A binary frame: this subprotocol is text.
+    /// A frame that the subprotocol does not have: a binary one with JSON, a text one with MessagePack.
     UnsupportedData = 1003,
     /// Text that is not UTF-8.
     InvalidPayload = 1007,
@@ -71,7 +71,7 @@ impl CloseCode {
         match self {
             Self::Normal => "bye",
             Self::ProtocolError => "malformed frame",
-            Self::UnsupportedData => "text frames only",
+            Self::UnsupportedData => "text frames for JSON, binary ones for MessagePack",
             Self::InvalidPayload => "text is not UTF-8",
             Self::TooBig => "message longer than 65536 bytes",
             Self::Draining => "draining",

@@ -31,6 +31,9 @@ pub use words::{Amenity, CancellationPolicy, ModerationReason, NotificationKind,
 /// The WebSocket subprotocol a client offers in `Sec-WebSocket-Protocol`.
 pub const SUBPROTOCOL: &str = "latchkey.v1.json";
 
+/// The subprotocol with the same messages in MessagePack: maps with the same fields, in binary frames.
+pub const SUBPROTOCOL_MSGPACK: &str = "latchkey.v1.msgpack";
+
 /// Largest message a client may send, in bytes; a longer one closes the connection with 1009.
 pub const MAX_CLIENT_MESSAGE_BYTES: usize = 64 * 1024;
 

@@ -10,7 +10,7 @@ use latchkey_protocol::client::{
 use latchkey_protocol::event::Event;
 use latchkey_protocol::rest::ReadNotifications;
 use latchkey_protocol::server::{Authenticated, Ended, GoAway, Heartbeat, Hello, Pong, Resumed, Subscribed, TokenExpiring};
-use latchkey_protocol::{CloseCode, ErrorCode, MAX_CLIENT_MESSAGE_BYTES, MAX_KEY_BYTES, SUBPROTOCOL, WireError, view};
+use latchkey_protocol::{CloseCode, ErrorCode, MAX_CLIENT_MESSAGE_BYTES, MAX_KEY_BYTES, SUBPROTOCOL, SUBPROTOCOL_MSGPACK, WireError, view};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
@@ -209,7 +209,8 @@ pub fn schema() -> Value {
     })
 }
 
-const ABOUT: &str = "One JSON object per text frame of a WebSocket at `/ws`, subprotocol `latchkey.v1.json`. Every command is answered once, by its `id`; \
+const ABOUT: &str = "One JSON object per text frame of a WebSocket at `/ws`, subprotocol `latchkey.v1.json`; or, with the subprotocol \
+`latchkey.v1.msgpack`, the same object in MessagePack (`application/vnd.msgpack`) per binary frame: maps with the same fields, ids as text. Every command is answered once, by its `id`; \
 pushes of a topic are numbered 1, 2, 3 … without gaps. Commands that change something take an idempotency key: the same key and data \
 give the first answer, over reconnects and restarts. `protocol/README.md` says what is guaranteed.";
 
@@ -262,13 +263,26 @@ pub fn document() -> Value {
         "info": { "title": "Latchkey live protocol", "version": env!("CARGO_PKG_VERSION"), "description": ABOUT },
         "defaultContentType": "application/json",
         "servers": { "local": { "host": "localhost:8080", "protocol": "ws", "pathname": "/ws" } },
-        "channels": { "live": { "address": "/ws", "messages": channel_messages } },
+        "channels": { "live": { "address": "/ws", "messages": channel_messages, "bindings": { "ws": handshake() } } },
         "operations": operations,
         "components": { "messages": messages },
+        "x-encodings": [
+            { "subprotocol": SUBPROTOCOL, "contentType": "application/json", "frames": "text" },
+            { "subprotocol": SUBPROTOCOL_MSGPACK, "contentType": "application/vnd.msgpack", "frames": "binary" },
+        ],
         "x-close-codes": close_codes(),
         "x-error-codes": error_codes(),
         "x-limits": { "max_message_bytes": MAX_CLIENT_MESSAGE_BYTES, "max_key_bytes": MAX_KEY_BYTES },
     })
+}
+
+/// What the upgrade is asked for with.
+fn handshake() -> Value {
+    let subprotocol = json!({
+        "type": "string", "enum": [SUBPROTOCOL, SUBPROTOCOL_MSGPACK], "default": SUBPROTOCOL,
+        "description": "What the frames are encoded in: of several the first that the hub knows is chosen",
+    });
+    json!({ "method": "GET", "headers": { "type": "object", "properties": { "Sec-WebSocket-Protocol": subprotocol } }, "bindingVersion": "0.1.0" })
 }
 
 fn close_codes() -> Value {

@@ -7,11 +7,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use latchkey_protocol::{EpochMs, Seq, Topic};
 use tokio::sync::OnceCell;
 
-use super::frame;
+use super::frame::EventFrame;
 use super::pages::Pages;
 use super::source::{Ending, PAGE_EVENTS, StoredEvent};
 use super::subscriber::{Standing, Subscriber, SubscriberId};
@@ -28,14 +27,14 @@ pub(super) struct FeedLimits {
 /// An event on its way into a feed.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    frame: Bytes,
+    frame: EventFrame,
     ending: Ending,
 }
 
 impl Entry {
     /// Of this event, encoded.
     pub(super) fn of(event: &StoredEvent) -> Self {
-        Self { frame: frame::push(event), ending: event.ending() }
+        Self { frame: EventFrame::of(event), ending: event.ending() }
     }
 }
 
@@ -108,7 +107,8 @@ pub(super) struct FeedState {
     /// The newest sequence known to be committed; above `head` only while something is missing.
     newest: Seq,
     /// The frames of `head - ring.len() + 1 ..= head`.
-    ring: VecDeque<Bytes>,
+    ring: VecDeque<EventFrame>,
+    /// As JSON; what somebody wanted as MessagePack is a little less, again.
     ring_bytes: usize,
     /// Published, but not yet in turn. Bounded like the ring: what does not fit is read from the source later.
     waiting: BTreeMap<Seq, Entry>,
@@ -303,9 +303,10 @@ impl FeedState {
     /// Puts an event aside until its turn, if there is room.
     fn wait(&mut self, seq: Seq, entry: &Entry) {
         self.newest = self.newest.max(seq);
-        let has_room = self.waiting.len() < self.limits.ring_frames && self.waiting_bytes + entry.frame.len() <= self.limits.ring_bytes;
+        let has_room =
+            self.waiting.len() < self.limits.ring_frames && self.waiting_bytes + entry.frame.text().len() <= self.limits.ring_bytes;
         if has_room && self.waiting.insert(seq, entry.clone()).is_none() {
-            self.waiting_bytes += entry.frame.len();
+            self.waiting_bytes += entry.frame.text().len();
         }
     }
 
@@ -317,7 +318,7 @@ impl FeedState {
             }
             let is_next = *entry.key() == self.head + 1;
             let entry = entry.remove();
-            self.waiting_bytes -= entry.frame.len();
+            self.waiting_bytes -= entry.frame.text().len();
             if is_next {
                 self.accept(entry);
             }
@@ -329,7 +330,7 @@ impl FeedState {
         self.head += 1;
         let (topic, seq) = (self.topic, self.head);
         // Into the ring first: should a delivery panic, the ring still ends at the head.
-        self.ring_bytes += frame.len();
+        self.ring_bytes += frame.text().len();
         self.ring.push_back(frame.clone());
         let frames = std::slice::from_ref(&frame);
         self.attached.retain(|attachment| {
@@ -345,7 +346,7 @@ impl FeedState {
         });
         while self.ring.len() > self.limits.ring_frames || self.ring_bytes > self.limits.ring_bytes {
             let Some(oldest) = self.ring.pop_front() else { break };
-            self.ring_bytes -= oldest.len();
+            self.ring_bytes -= oldest.text().len();
         }
     }
 }

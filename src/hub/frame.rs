@@ -1,10 +1,13 @@
 //! Complete WebSocket frames as a server sends them (RFC 6455, 5.2): unmasked, so the same bytes serve every receiver.
 //!
-//! An event is encoded once and shared; a reply is serialised straight into its frame. Nothing is copied afterwards.
+//! An event is encoded once for each encoding that somebody wants, and shared; a reply is serialised straight into its frame. Nothing is copied
+//! afterwards.
 
 use std::io::Write as _;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use latchkey_protocol::Seq;
 
 use super::source::StoredEvent;
 
@@ -12,6 +15,8 @@ use super::source::StoredEvent;
 const HEADER_ROOM: usize = 10;
 /// FIN and opcode 1.
 const FINAL_TEXT: u8 = 0x81;
+/// FIN and opcode 2.
+const FINAL_BINARY: u8 = 0x82;
 /// FIN and opcode 8.
 const FINAL_CLOSE: u8 = 0x88;
 /// The longest reason that fits into a control frame beside its code.
@@ -21,9 +26,17 @@ const MAX_REASON_BYTES: usize = 123;
 pub const PING: Bytes = Bytes::from_static(&[0x89, 0]);
 
 /// A text frame around what `write_payload` appends. `expected_bytes` sizes the buffer; more is allowed.
-///
-/// The header's length depends on the payload's, so room for the longest is left in front and the unused part cut off.
 pub fn text(expected_bytes: usize, write_payload: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    framed(FINAL_TEXT, expected_bytes, write_payload)
+}
+
+/// A binary frame, likewise.
+pub fn binary(expected_bytes: usize, write_payload: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    framed(FINAL_BINARY, expected_bytes, write_payload)
+}
+
+/// The header's length depends on the payload's, so room for the longest is left in front and the unused part cut off.
+fn framed(first: u8, expected_bytes: usize, write_payload: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     let mut buffer = Vec::with_capacity(HEADER_ROOM + expected_bytes);
     buffer.resize(HEADER_ROOM, 0);
     write_payload(&mut buffer);
@@ -40,7 +53,7 @@ pub fn text(expected_bytes: usize, write_payload: impl FnOnce(&mut Vec<u8>)) -> 
         buffer[2..10].copy_from_slice(&(length as u64).to_be_bytes());
         0
     };
-    buffer[start] = FINAL_TEXT;
+    buffer[start] = first;
     if buffer.capacity() > 2 * (buffer.len() - start) {
         // Frames wait in queues and rings that count their length: one that is much smaller than its buffer is copied out.
         return Bytes::copy_from_slice(&buffer[start..]);
@@ -74,9 +87,61 @@ pub fn close(code: u16, reason: &str) -> Bytes {
     Bytes::from(buffer)
 }
 
-/// The push of an event: `{"topic":…,"seq":…,"type":…,"at":…,"data":…}`.
-#[must_use]
-pub fn push(event: &StoredEvent) -> Bytes {
+/// The push of an event, encoded once for everybody who is sent it: as JSON at once, as MessagePack when the first one wants it.
+#[derive(Debug, Clone)]
+pub struct EventFrame(Arc<Encodings>);
+
+#[derive(Debug)]
+struct Encodings {
+    seq: Seq,
+    text: Bytes,
+    packed: OnceLock<Bytes>,
+}
+
+impl EventFrame {
+    /// Of this event.
+    #[must_use]
+    pub fn of(event: &StoredEvent) -> Self {
+        Self::from_text(event.seq, push(event))
+    }
+
+    pub(crate) fn from_text(seq: Seq, text: Bytes) -> Self {
+        Self(Arc::new(Encodings { seq, text, packed: OnceLock::new() }))
+    }
+
+    /// Its number in its topic.
+    #[must_use]
+    pub fn seq(&self) -> Seq {
+        self.0.seq
+    }
+
+    /// A text frame of JSON.
+    #[must_use]
+    pub fn text(&self) -> &Bytes {
+        &self.0.text
+    }
+
+    /// What is in that frame.
+    #[must_use]
+    pub fn json(&self) -> &[u8] {
+        payload(&self.0.text)
+    }
+
+    /// A binary frame of MessagePack.
+    #[must_use]
+    pub fn packed(&self) -> &Bytes {
+        self.0.packed.get_or_init(|| {
+            let value: serde_json::Result<serde_json::Value> = serde_json::from_slice(self.json());
+            binary(self.json().len(), |buffer| {
+                let written = value.map(|value| rmp_serde::encode::write_named(buffer, &value));
+                debug_assert!(matches!(written, Ok(Ok(()))), "events are JSON: {written:?}");
+            })
+        })
+    }
+}
+
+/// `{"topic":…,"seq":…,"type":…,"at":…,"data":…}`.
+fn push(event: &StoredEvent) -> Bytes {
     // 49 bytes of topic, the field names and two numbers come to less than 144.
     text(144 + event.kind.len() + event.data.len(), |buffer| {
         let StoredEvent { topic, seq, kind, at, data } = event;
@@ -138,10 +203,16 @@ mod tests {
             at: 1_790_000_000_000,
             data: Arc::from(r#"{"state":"held"}"#),
         };
-        let frame = push(&event);
+        let event = EventFrame::of(&event);
+        let frame = event.text();
         assert_eq!(frame[..2], [0x81, 126]);
         let read: Push<Value> = serde_json::from_slice(&frame[4..]).unwrap();
         assert_eq!((read.topic, read.seq, read.kind.as_str(), read.at), (topic, 42, "availability.changed", 1_790_000_000_000));
         assert_eq!(read.data["state"], "held");
+        assert_eq!((event.seq(), event.json()), (42, &frame[4..]));
+        let packed = event.packed();
+        assert_eq!(packed[0], 0x82);
+        assert_eq!(rmp_serde::from_slice::<Push<Value>>(payload(packed)).unwrap(), read);
+        assert!(std::ptr::eq(packed.as_ptr(), event.clone().packed().as_ptr()), "encoded once for all");
     }
 }

@@ -23,6 +23,7 @@ use latchkey_protocol::{EpochMs, Seq, Topic};
 use tokio::runtime::Handle;
 
 use self::feed::{Entry, Feed, FeedLimits};
+pub use self::frame::EventFrame;
 pub use self::source::{EventSource, SourceError, StoredEvent};
 pub use self::subscriber::{Standing, Subscriber, SubscriberId};
 

@@ -5,11 +5,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use latchkey_protocol::{Seq, Topic};
 use tokio::sync::Mutex;
 
-use super::frame;
+use super::frame::EventFrame;
 use super::source::{EventSource, PAGE_EVENTS, SourceError, StoredEvent};
 
 /// Pages kept for each topic: those who come back are not all at the same place.
@@ -18,12 +17,12 @@ const KEPT: usize = 4;
 /// Events as they are pushed, without a gap.
 pub(super) struct Page {
     first: Seq,
-    frames: Vec<Bytes>,
+    frames: Vec<EventFrame>,
 }
 
 impl Page {
     /// Those from `from` on, and the last one's number; nothing if `from` is not among them.
-    pub(super) fn since(&self, from: Seq) -> Option<(&[Bytes], Seq)> {
+    pub(super) fn since(&self, from: Seq) -> Option<(&[EventFrame], Seq)> {
         let skipped = usize::try_from(from.checked_sub(self.first)?).ok()?;
         let frames = self.frames.get(skipped..).filter(|frames| !frames.is_empty())?;
         Some((frames, self.first + self.frames.len() as u64 - 1))
@@ -47,7 +46,7 @@ impl Pages {
         if !is_complete(&events, from, to) {
             return Ok(None);
         }
-        let page = Arc::new(Page { first: from, frames: events.iter().map(frame::push).collect() });
+        let page = Arc::new(Page { first: from, frames: events.iter().map(EventFrame::of).collect() });
         kept.truncate(KEPT - 1);
         kept.push_front(Arc::clone(&page));
         Ok(Some(page))

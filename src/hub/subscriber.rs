@@ -5,8 +5,9 @@
 
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use latchkey_protocol::Topic;
+
+use super::frame::EventFrame;
 
 /// Names a subscriber for as long as the process runs; later ones have greater ids.
 pub type SubscriberId = u64;
@@ -28,7 +29,7 @@ pub trait Subscriber: Send + Sync + 'static {
     /// Takes frames of one topic, in order, or says `false` when it wants no more: the feed then forgets it.
     ///
     /// It must not block, and must not call the hub.
-    fn deliver(&self, topic: Topic, frames: &[Bytes]) -> bool;
+    fn deliver(&self, topic: Topic, frames: &[EventFrame]) -> bool;
 
     /// Ready once the next page of a replay may be delivered. A replay can thus be longer than any queue; live events never wait.
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()>;

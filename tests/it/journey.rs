@@ -5,8 +5,8 @@ use latchkey_protocol::Topic;
 use latchkey_protocol::view::{BookingState, HoldState, NightState, PaymentState, QuoteLineKind};
 
 use crate::support::hub::list_home;
-use crate::support::watcher::assert_gapless;
 use crate::support::socket::Client;
+use crate::support::watcher::assert_gapless;
 use crate::support::{Guest, Hub, HubProcess, nights};
 
 /// How often each type occurs in an inbox that is followed from its beginning; panics at a gap.

@@ -12,6 +12,7 @@ mod calendar_rules;
 mod caps;
 mod documents;
 mod durability;
+mod encodings;
 mod frames;
 mod histories;
 mod host_limits;

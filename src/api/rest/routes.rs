@@ -268,7 +268,7 @@ fn work() -> Vec<Operation> {
 #[rustfmt::skip]
 fn around() -> Vec<Operation> {
     vec![
-        get("/ws/", "connect", hub::connect).says("WebSocket, subprotocol latchkey.v1.json; ask with `Connection: Upgrade`").rate(Rate::Unlimited)
+        get("/ws/", "connect", hub::connect).says("WebSocket, subprotocol latchkey.v1.json or latchkey.v1.msgpack; ask with `Connection: Upgrade`").rate(Rate::Unlimited)
             .answers_nothing(StatusCode::SWITCHING_PROTOCOLS).refuses(&[UpgradeRequired]),
         get("/healthz/", "healthz", hub::healthz).says("Whether the process answers").rate(Rate::Unlimited).gives_bytes(TEXT),
         get("/readyz/", "readyz", hub::readyz).says("Whether it wants requests: 503 while it starts or drains, or without room on its disk")

@@ -1,52 +1,35 @@
-//! The reply that a command is owed: exactly one, whatever becomes of the task that works on it.
+//! What a client is told: notices, and the reply that a command is owed, exactly one, whatever becomes of the task that works on it.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use latchkey_protocol::server::{Ended, ErrReply, Heartbeat, OkReply, TokenExpiring};
-use latchkey_protocol::{EpochMs, Topic, WireError};
+use latchkey_protocol::server::{Ended, ErrReply, OkReply};
+use latchkey_protocol::{Topic, WireError};
 use serde::Serialize;
 
 use super::connection::Connection;
+use super::encoding::Named;
 use super::error;
-use super::registry::write_json;
-use crate::hub::frame;
 
-/// The frame of a success.
-pub(super) fn ok(id: u64, body: &impl Serialize) -> Bytes {
-    frame::text(256, |buffer| write_json(buffer, &OkReply { id, ok: body }))
-}
-
-/// The frame of a refusal.
-pub(super) fn refusal(id: Option<u64>, error: WireError) -> Bytes {
-    frame::text(192, |buffer| write_json(buffer, &ErrReply { id, error }))
-}
-
-/// The frame that says that a topic is followed no longer.
-pub(super) fn ended(topic: Topic, error: WireError) -> Bytes {
-    #[derive(Serialize)]
-    struct Notice {
-        ended: Ended,
+impl Connection {
+    /// Tells the client that its command was done; `false` if the connection takes no more.
+    pub(super) fn reply(&self, id: u64, body: &impl Serialize) -> bool {
+        self.send(self.encoding.frame(256, &OkReply { id, ok: body }))
     }
-    frame::text(192, |buffer| write_json(buffer, &Notice { ended: Ended { topic, error } }))
-}
 
-/// The frame that says where the followed topics are.
-pub(super) fn heartbeat(heartbeat: Heartbeat) -> Bytes {
-    #[derive(Serialize)]
-    struct Notice {
-        heartbeat: Heartbeat,
+    /// Tells the client that its command was refused.
+    pub(super) fn refuse(&self, id: Option<u64>, error: WireError) -> bool {
+        self.send(self.encoding.frame(192, &ErrReply { id, error }))
     }
-    frame::text(64 + 64 * heartbeat.heads.len(), |buffer| write_json(buffer, &Notice { heartbeat }))
-}
 
-/// The frame that says that the token ends soon.
-pub(super) fn token_expiring(expires_at: EpochMs) -> Bytes {
-    #[derive(Serialize)]
-    struct Notice {
-        token_expiring: TokenExpiring,
+    /// Tells the client something that it did not ask for.
+    pub(super) fn notify(&self, name: &'static str, notice: &impl Serialize) -> bool {
+        self.send(self.encoding.frame(192, &Named(name, notice)))
     }
-    frame::text(64, |buffer| write_json(buffer, &Notice { token_expiring: TokenExpiring { expires_at } }))
+
+    /// Tells the client that it follows a topic no longer.
+    pub(super) fn tell_end(&self, topic: Topic, error: WireError) -> bool {
+        self.notify("ended", &Ended { topic, error })
+    }
 }
 
 /// A domain command under way. Counted against its connection until it is answered; one that is dropped unanswered (its
@@ -66,17 +49,17 @@ impl Answer {
     /// Sends the outcome.
     pub(super) fn give<T: Serialize>(mut self, outcome: Result<T, WireError>) {
         self.is_given = true;
-        self.connection.send(match outcome {
-            Ok(body) => ok(self.id, &body),
-            Err(error) => refusal(Some(self.id), error),
-        });
+        match outcome {
+            Ok(body) => self.connection.reply(self.id, &body),
+            Err(error) => self.connection.refuse(Some(self.id), error),
+        };
     }
 }
 
 impl Drop for Answer {
     fn drop(&mut self) {
         if !self.is_given {
-            self.connection.send(refusal(Some(self.id), error::unanswered()));
+            self.connection.refuse(Some(self.id), error::unanswered());
         }
         self.connection.end_command();
     }

@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
+use latchkey_protocol::server::TokenExpiring;
 use latchkey_protocol::{CloseCode, EpochMs};
 
-use super::answer;
 use super::connection::{Connection, NEVER};
 use super::terms::Limit;
 use crate::hub::frame;
@@ -25,7 +25,7 @@ impl Connection {
             && (now..=now + TOKEN_WARNING_MS).contains(&expires_at)
             && self.warned_of.swap(expires_at, Ordering::Relaxed) != expires_at
         {
-            self.send(answer::token_expiring(expires_at));
+            self.notify("token_expiring", &TokenExpiring { expires_at });
         }
         if now - self.last_beat_at.load(Ordering::Relaxed) >= self.terms.limits.heartbeat_ms {
             self.last_beat_at.store(now, Ordering::Relaxed);

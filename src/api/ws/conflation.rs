@@ -6,14 +6,18 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use latchkey_protocol::event::{Event, NightRanges};
+use latchkey_protocol::event::NightRanges;
 use latchkey_protocol::server::Push;
 use latchkey_protocol::view::NightRange;
 use latchkey_protocol::{EpochMs, Seq, Topic};
 use serde_json::value::RawValue;
 
-use super::registry::write_json;
-use crate::hub::frame;
+use super::encoding::Encoding;
+use crate::hub::EventFrame;
+
+/// The types of these events on the wire.
+const CHANGED: &str = "availability.changed";
+const CONFLATED: &str = "availability.conflated";
 
 /// What a run of nights that waits counts for, in bytes: about what it is on the wire.
 const RUN_BYTES: usize = 64;
@@ -42,7 +46,7 @@ impl Conflation {
     }
 
     /// Takes an event of a topic, if it is a change of nights.
-    pub(super) fn take(&mut self, topic: Topic, event: &Bytes) -> bool {
+    pub(super) fn take(&mut self, topic: Topic, event: &EventFrame) -> bool {
         let Some((seq, at, night)) = change_in(event) else { return false };
         let waiting = self.0.entry(topic).or_insert_with(|| Waiting { from_seq: seq, seq, at, nights: Vec::new() });
         (waiting.seq, waiting.at) = (seq, at);
@@ -51,14 +55,14 @@ impl Conflation {
     }
 
     /// The frame that tells what waits of a topic.
-    pub(super) fn tell(&mut self, topic: Topic) -> Option<Bytes> {
-        self.0.remove(&topic).map(|waiting| waiting.frame(topic))
+    pub(super) fn tell(&mut self, topic: Topic, encoding: Encoding) -> Option<Bytes> {
+        self.0.remove(&topic).map(|waiting| waiting.frame(topic, encoding))
     }
 
     /// The frame that tells what waits of some topic.
-    pub(super) fn tell_next(&mut self) -> Option<Bytes> {
+    pub(super) fn tell_next(&mut self, encoding: Encoding) -> Option<Bytes> {
         let (topic, waiting) = self.0.pop_first()?;
-        Some(waiting.frame(topic))
+        Some(waiting.frame(topic, encoding))
     }
 
     /// Forgets what waits of a topic that is not followed any more.
@@ -68,25 +72,21 @@ impl Conflation {
 }
 
 impl Waiting {
-    fn frame(self, topic: Topic) -> Bytes {
+    fn frame(self, topic: Topic, encoding: Encoding) -> Bytes {
         let Self { from_seq, seq, at, nights } = self;
-        let event = match nights.as_slice() {
-            [night] if from_seq == seq => Event::AvailabilityChanged(*night),
-            _ => Event::AvailabilityConflated(NightRanges { nights }),
-        };
-        let (kind, from_seq) = (event.kind().to_owned(), (from_seq < seq).then_some(from_seq));
-        frame::text(256, |buffer| match event {
-            Event::AvailabilityChanged(data) => write_json(buffer, &Push { topic, seq, from_seq, kind, at, data }),
-            Event::AvailabilityConflated(data) => write_json(buffer, &Push { topic, seq, from_seq, kind, at, data }),
-            _ => {}
-        })
+        let from_seq = (from_seq < seq).then_some(from_seq);
+        if let ([night], None) = (nights.as_slice(), from_seq) {
+            return encoding.frame(256, &Push { topic, seq, from_seq, kind: CHANGED.to_owned(), at, data: night });
+        }
+        let data = NightRanges { nights };
+        encoding.frame(256, &Push { topic, seq, from_seq, kind: CONFLATED.to_owned(), at, data })
     }
 }
 
 /// The change of nights that an event's frame tells, if it is one: only who reads slowly pays for reading it again.
-fn change_in(event: &Bytes) -> Option<(Seq, EpochMs, NightRange)> {
-    let push: Push<&RawValue> = serde_json::from_slice(frame::payload(event)).ok()?;
-    if push.kind != "availability.changed" {
+fn change_in(event: &EventFrame) -> Option<(Seq, EpochMs, NightRange)> {
+    let push: Push<&RawValue> = serde_json::from_slice(event.json()).ok()?;
+    if push.kind != CHANGED {
         return None;
     }
     Some((push.seq, push.at, serde_json::from_str(push.data.get()).ok()?))
@@ -121,16 +121,20 @@ mod tests {
         Date::from_epoch_day(20_000 + day).unwrap()
     }
 
-    fn event(seq: Seq, kind: &'static str, data: &str) -> Bytes {
-        frame::push(&crate::hub::StoredEvent { topic: TOPIC, seq, kind: kind.into(), at: 7, data: Arc::from(data) })
+    fn event(seq: Seq, kind: &'static str, data: &str) -> EventFrame {
+        EventFrame::of(&crate::hub::StoredEvent { topic: TOPIC, seq, kind: kind.into(), at: 7, data: Arc::from(data) })
     }
 
-    fn changed(seq: Seq, night: NightRange) -> Bytes {
+    fn changed(seq: Seq, night: NightRange) -> EventFrame {
         event(seq, "availability.changed", &serde_json::to_string(&night).unwrap())
     }
 
-    fn read<T: serde::de::DeserializeOwned>(told: &Bytes) -> Push<T> {
-        serde_json::from_slice(frame::payload(told)).unwrap()
+    fn read<T: serde::de::DeserializeOwned>(told: &Bytes, encoding: Encoding) -> Push<T> {
+        let payload = crate::hub::frame::payload(told);
+        match encoding {
+            Encoding::Json => serde_json::from_slice(payload).unwrap(),
+            Encoding::MessagePack => rmp_serde::from_slice(payload).unwrap(),
+        }
     }
 
     #[test]
@@ -139,8 +143,8 @@ mod tests {
         let night = NightRange { from: date(1), to: date(3), state: NightState::Held };
         assert!(!waiting.take(TOPIC, &event(4, "property.updated", "{}")) && !waiting.has(TOPIC));
         assert!(waiting.take(TOPIC, &changed(5, night)) && waiting.has(TOPIC));
-        assert_eq!(waiting.tell(TOPIC).unwrap(), changed(5, night));
-        assert!(waiting.tell(TOPIC).is_none() && !waiting.has(TOPIC));
+        assert_eq!(&waiting.tell(TOPIC, Encoding::Json).unwrap(), changed(5, night).text());
+        assert!(waiting.tell(TOPIC, Encoding::Json).is_none() && !waiting.has(TOPIC));
     }
 
     proptest! {
@@ -154,7 +158,8 @@ mod tests {
                 prop_assert!(waiting.take(TOPIC, &changed(seq, night)));
                 model.extend((*from..from + nights).map(|day| (day, *state)));
             }
-            let told: Push<NightRanges> = read(&waiting.tell_next().unwrap());
+            let encoding = if changes.len() % 2 == 0 { Encoding::Json } else { Encoding::MessagePack };
+            let told: Push<NightRanges> = read(&waiting.tell_next(encoding).unwrap(), encoding);
             prop_assert_eq!((told.from_seq, told.seq, told.kind.as_str()), (Some(10), 9 + changes.len() as u64, "availability.conflated"));
             prop_assert!(told.data.nights.windows(2).all(|pair| pair[0].to <= pair[1].from), "{:?}", told.data.nights);
             let laid: BTreeMap<i32, NightState> = told.data.nights.iter()

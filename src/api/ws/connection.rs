@@ -15,11 +15,11 @@ use latchkey_protocol::{CloseCode, EpochMs, Topic};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 
-use super::answer;
+use super::encoding::Encoding;
 use super::outbox;
 use super::terms::Terms;
 use super::wire::Wire;
-use crate::hub::{Subscriber, SubscriberId};
+use crate::hub::{EventFrame, Subscriber, SubscriberId};
 use crate::service::{Caller, ServiceError};
 
 /// A time that has not come.
@@ -29,6 +29,7 @@ pub(super) const NEVER: EpochMs = EpochMs::MIN;
 pub(super) struct Connection {
     id: SubscriberId,
     pub(super) terms: Arc<Terms>,
+    pub(super) encoding: Encoding,
     wire: Mutex<Wire>,
     /// The connection's task.
     pub(super) task: AtomicWaker,
@@ -56,11 +57,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(id: SubscriberId, terms: Arc<Terms>, writer: OwnedWriteHalf) -> Self {
+    pub(super) fn new(id: SubscriberId, terms: Arc<Terms>, writer: OwnedWriteHalf, encoding: Encoding) -> Self {
         let now = terms.clock.now();
         Self {
             id,
             terms,
+            encoding,
             wire: Mutex::new(Wire::to(writer)),
             task: AtomicWaker::new(),
             caller: Mutex::new(None),
@@ -84,19 +86,19 @@ impl Connection {
 
     /// Sends one frame; `false` if the connection takes no more.
     pub(super) fn send(&self, frame: Bytes) -> bool {
-        self.send_all(std::slice::from_ref(&frame))
+        self.send_all(std::iter::once(&frame))
     }
 
     /// Sends frames in order: at once if nothing waits, else through the outbox. Beyond the limit the client is a slow consumer.
     ///
     /// What is sent while there is room (see `poll_room`) is always taken, however long: pages, rings and replies of snapshots wait for
     /// room first and are bounded where they are made. So no more than the limit, or one such batch and a quarter of it, ever waits.
-    pub(super) fn send_all(&self, frames: &[Bytes]) -> bool {
+    fn send_all<'a>(&self, frames: impl ExactSizeIterator<Item = &'a Bytes> + Clone) -> bool {
+        let added: usize = frames.clone().map(outbox::weight).sum();
         let mut wire = self.wire();
         if wire.closing.is_some() || wire.writer.is_none() {
             return false;
         }
-        let added: usize = frames.iter().map(outbox::weight).sum();
         if !self.has_room(&wire) && wire.outbox.bytes() + added > self.terms.limits.max_queued_bytes {
             self.terms.meters.slow_consumers.increment(1);
             wire.begin_closing(CloseCode::SlowConsumer);
@@ -106,10 +108,11 @@ impl Connection {
         }
         self.terms.meters.frames_sent.increment(frames.len() as u64);
         let was_empty = wire.outbox.is_empty();
-        let written = match frames {
-            [frame] if was_empty => wire.write_directly(frame),
-            _ => {
-                for frame in frames {
+        let mut frames = frames;
+        let written = match (frames.len(), frames.next()) {
+            (1, Some(frame)) if was_empty => wire.write_directly(frame),
+            (_, first) => {
+                for frame in first.into_iter().chain(frames) {
                     wire.outbox.push(frame.clone());
                 }
                 if was_empty { wire.write() } else { Ok(()) }
@@ -127,6 +130,10 @@ impl Connection {
             self.task.wake();
         }
         is_open
+    }
+
+    fn send_events(&self, events: &[EventFrame]) -> bool {
+        self.send_all(events.iter().map(|event| self.encoding.event(event)))
     }
 
     /// Asks for the end of the connection. The first code counts. The task sends the close frame.
@@ -165,7 +172,7 @@ impl Connection {
         loop {
             let mut wire = self.wire();
             if self.has_room(&wire) {
-                let told = wire.tell_conflated();
+                let told = wire.tell_conflated(self.encoding);
                 self.terms.meters.frames_sent.increment(told);
             }
             if wire.outbox.is_empty() {
@@ -196,12 +203,12 @@ impl Connection {
 
     /// Sends events of a public topic. While much waits, changes of nights are told together when there is room again: they cost a client that
     /// reads slowly nothing but the steps in between.
-    fn send_public(&self, topic: Topic, frames: &[Bytes]) -> bool {
+    fn send_public(&self, topic: Topic, frames: &[EventFrame]) -> bool {
         let mut wire = self.wire();
         let is_pressed = wire.outbox.bytes() > self.terms.limits.max_queued_bytes / 2;
         if !is_pressed && wire.conflation.as_ref().is_none_or(|waiting| !waiting.has(topic)) {
             drop(wire);
-            return self.send_all(frames);
+            return self.send_events(frames);
         }
         if wire.closing.is_some() || wire.writer.is_none() {
             return false;
@@ -212,8 +219,8 @@ impl Connection {
                 continue;
             }
             // Whatever else happens there comes after the nights' changes before it.
-            let told = wire.conflation.as_mut().and_then(|waiting| waiting.tell(topic));
-            for frame in told.into_iter().chain([frame.clone()]) {
+            let told = wire.conflation.as_mut().and_then(|waiting| waiting.tell(topic, self.encoding));
+            for frame in told.into_iter().chain([self.encoding.event(frame).clone()]) {
                 self.terms.meters.frames_sent.increment(1);
                 wire.outbox.push(frame);
             }
@@ -307,14 +314,14 @@ impl Subscriber for Connection {
         self.id
     }
 
-    fn deliver(&self, topic: Topic, frames: &[Bytes]) -> bool {
+    fn deliver(&self, topic: Topic, frames: &[EventFrame]) -> bool {
         let is_public = matches!(topic, Topic::Property(_));
         if !is_public && self.caller().is_none_or(|caller| caller.expires_at <= self.terms.clock.now()) {
             // Authorised when it subscribed, but no longer; the sweep may be a second late, an event may not (P8).
             self.close(CloseCode::TokenExpired);
             return false;
         }
-        if is_public { self.send_public(topic, frames) } else { self.send_all(frames) }
+        if is_public { self.send_public(topic, frames) } else { self.send_events(frames) }
     }
 
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
@@ -327,11 +334,11 @@ impl Subscriber for Connection {
     }
 
     fn ended(&self, topic: Topic) {
-        let told = self.wire().conflation.as_mut().and_then(|waiting| waiting.tell(topic));
+        let told = self.wire().conflation.as_mut().and_then(|waiting| waiting.tell(topic, self.encoding));
         if let Some(frame) = told {
             self.send(frame);
         }
-        self.send(answer::ended(topic, ServiceError::NotFound("property").into()));
+        self.tell_end(topic, ServiceError::NotFound("property").into());
         self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(topic);
         self.task.wake();
     }

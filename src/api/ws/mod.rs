@@ -9,6 +9,7 @@ mod clockwork;
 mod conflation;
 mod connection;
 mod dispatch;
+mod encoding;
 mod error;
 mod outbox;
 mod parse;
@@ -19,6 +20,7 @@ mod socket;
 #[cfg(test)]
 mod socket_tests;
 mod terms;
+mod unpack;
 mod upgrade;
 mod watch;
 mod wire;

@@ -13,14 +13,14 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use latchkey_protocol::server::GoAway;
 use latchkey_protocol::{CloseCode, EpochMs, SessionId, UserId};
-use serde::Serialize;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use super::connection::Connection;
+use super::encoding::Encoding;
 use super::terms::{Limit, Terms};
 use crate::api::address::{Addresses, Place};
-use crate::hub::{SubscriberId, frame};
+use crate::hub::SubscriberId;
 use crate::service::Caller;
 
 /// The open sockets.
@@ -189,9 +189,9 @@ impl Registry {
 
 impl Seat {
     /// Opens the socket: from here on the registry finds it.
-    pub(super) fn sit(&self, writer: OwnedWriteHalf) -> Arc<Connection> {
+    pub(super) fn sit(&self, writer: OwnedWriteHalf, encoding: Encoding) -> Arc<Connection> {
         let terms = &self.registry.terms;
-        let connection = Arc::new(Connection::new(self.id, Arc::clone(terms), writer));
+        let connection = Arc::new(Connection::new(self.id, Arc::clone(terms), writer, encoding));
         self.registry.sockets.insert(self.id, Arc::clone(&connection));
         terms.meters.sockets.increment(1.0);
         if self.registry.is_draining.load(Ordering::Acquire) {
@@ -216,21 +216,10 @@ impl Drop for Seat {
     }
 }
 
-/// Writes a value we made ourselves; such values always have a JSON form.
-pub(super) fn write_json(buffer: &mut Vec<u8>, value: &impl Serialize) {
-    let written = serde_json::to_writer(buffer, value);
-    debug_assert!(written.is_ok(), "replies serialise: {written:?}");
-}
-
 /// Tells a client to leave, and when to come back.
 fn send_away(connection: &Connection, window_ms: u64) {
-    #[derive(Serialize)]
-    struct Notice {
-        goaway: GoAway,
-    }
     let after_ms = spread(crate::hub::Subscriber::id(connection), window_ms);
-    let notice = frame::text(40, |buffer| write_json(buffer, &Notice { goaway: GoAway { after_ms } }));
-    connection.send(notice);
+    connection.notify("goaway", &GoAway { after_ms });
     connection.drain();
 }
 

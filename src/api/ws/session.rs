@@ -19,12 +19,11 @@ use serde::{Deserialize, Serialize};
 use super::connection::Connection;
 use super::parse::{self, RawEnvelope};
 use super::rate::{Rate, Verdict};
-use super::registry::write_json;
 use super::socket::Handler;
 use super::terms::Limit;
 use super::watch::{Outcome, Watch};
-use super::{Edge, answer, error};
-use crate::hub::{Subscriber as _, frame};
+use super::{Edge, error, unpack};
+use crate::hub::Subscriber as _;
 use crate::service::Caller;
 
 /// `{}`: the body of a reply that says nothing more, and the data of a command that needs none.
@@ -46,17 +45,13 @@ pub(super) struct Session {
 impl Session {
     /// Begins the conversation with `hello`.
     pub(super) fn open(edge: Arc<Edge>, connection: Arc<Connection>) -> Self {
-        #[derive(Serialize)]
-        struct Greeting {
-            hello: Hello,
-        }
         let terms = &edge.terms;
         let hello = Hello {
             epoch: edge.services.topics.epoch().to_owned(),
             heartbeat_ms: u64::try_from(terms.limits.heartbeat_ms).unwrap_or(0),
             now: terms.clock.now(),
         };
-        connection.send(frame::text(128, |buffer| write_json(buffer, &Greeting { hello })));
+        connection.notify("hello", &hello);
         let rate = Rate::new(terms);
         Self { edge, connection, topics: Vec::new(), rate, running: None }
     }
@@ -137,7 +132,7 @@ impl Session {
     }
 
     fn reply(&self, id: u64, body: &impl Serialize) {
-        self.connection.send(answer::ok(id, body));
+        self.connection.reply(id, body);
     }
 
     fn authenticate(&self, id: u64, token: &str) {
@@ -145,7 +140,7 @@ impl Session {
         match self.check_token(token) {
             Ok(Caller { user, session, expires_at }) => self.reply(id, &Authenticated { user, session, expires_at }),
             Err(error) => {
-                self.connection.send(answer::refusal(Some(id), error));
+                self.connection.refuse(Some(id), error);
                 if is_first {
                     self.connection.close(CloseCode::BadAuthentication);
                 }
@@ -203,7 +198,7 @@ impl Session {
         let heads = self.topics.iter().filter_map(|topic| Some((*topic, self.edge.hub.head_of(*topic, id)?)));
         // Asked after its head: what waits is not told yet.
         let heads = heads.filter(|(topic, _)| !self.connection.is_conflating(*topic)).collect();
-        self.connection.send(answer::heartbeat(Heartbeat { now: self.edge.terms.clock.now(), heads }));
+        self.connection.notify("heartbeat", &Heartbeat { now: self.edge.terms.clock.now(), heads });
     }
 
     /// Nothing of the topic is sent any more.
@@ -225,7 +220,7 @@ impl Handler for Session {
         let envelope = match parse::envelope(text) {
             Ok(envelope) => envelope,
             Err(bad) => {
-                self.connection.send(answer::refusal(bad.id, bad.error));
+                self.connection.refuse(bad.id, bad.error);
                 return;
             }
         };
@@ -237,7 +232,18 @@ impl Handler for Session {
         match done {
             Ok(()) => self.connection.has_spoken.store(true, Ordering::Relaxed),
             Err(error) => {
-                self.connection.send(answer::refusal(Some(envelope.id), error));
+                self.connection.refuse(Some(envelope.id), error);
+            }
+        }
+    }
+
+    fn packed(&mut self, message: &[u8]) {
+        match unpack::to_json(message) {
+            Ok(text) => self.message(&text),
+            Err(error) => {
+                // As for text that is no envelope: too much of it is remembered.
+                let _ = self.charge(NonZeroU32::MIN);
+                self.connection.refuse(None, error);
             }
         }
     }

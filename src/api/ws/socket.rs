@@ -19,6 +19,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
 use tracing::debug;
 
 use super::connection::Connection;
+use super::encoding::Encoding;
 use super::terms::Limit;
 use crate::hub::frame;
 
@@ -39,6 +40,9 @@ const CLOSE: u8 = 0x08;
 pub(super) trait Handler: Send {
     /// Takes a text message. Called only while `is_ready`.
     fn message(&mut self, text: &str);
+
+    /// Takes a message in MessagePack, likewise.
+    fn packed(&mut self, message: &[u8]);
 
     /// Takes note of a ping or pong; tungstenite answers it.
     fn control(&mut self);
@@ -128,8 +132,9 @@ impl<H: Handler> Socket<H> {
         loop {
             let mut io = Io { connection: &self.connection, reader: &self.reader, leftover: &mut self.leftover, bytes_left };
             match self.context.read(&mut io) {
-                Ok(Message::Text(text)) => self.handler.message(&text),
-                Ok(Message::Binary(_)) => return Poll::Ready(Some(End::Close(CloseCode::UnsupportedData))),
+                Ok(Message::Text(text)) if self.connection.encoding == Encoding::Json => self.handler.message(&text),
+                Ok(Message::Binary(bytes)) if self.connection.encoding == Encoding::MessagePack => self.handler.packed(&bytes),
+                Ok(Message::Text(_) | Message::Binary(_)) => return Poll::Ready(Some(End::Close(CloseCode::UnsupportedData))),
                 // Answered by tungstenite on the next read.
                 Ok(Message::Ping(_) | Message::Pong(_)) => self.handler.control(),
                 Ok(Message::Close(_) | Message::Frame(_)) => {}

@@ -11,13 +11,14 @@ use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use latchkey_protocol::{ErrorCode, SUBPROTOCOL, WireError};
+use latchkey_protocol::{ErrorCode, WireError};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tracing::{debug, error};
 use warp::Filter as _;
 use warp::filters::BoxedFilter;
 use warp::reply::Reply as _;
 
+use super::encoding::Encoding;
 use super::registry::{NoSeat, Seat};
 use super::session::Session;
 use super::{Edge, socket};
@@ -38,7 +39,7 @@ enum Refusal {
     Version,
     #[error("Sec-WebSocket-Key must be 16 bytes in base64")]
     Key,
-    #[error("none of the subprotocols offered is latchkey.v1.json")]
+    #[error("none of the subprotocols offered is latchkey.v1.json or latchkey.v1.msgpack")]
     Subprotocol,
     #[error("no room for another connection")]
     Full,
@@ -50,8 +51,8 @@ enum Refusal {
 #[derive(Debug, PartialEq, Eq)]
 struct Handshake {
     accept: String,
-    /// Whether it offered subprotocols, ours among them; then ours is confirmed.
-    names_subprotocol: bool,
+    /// Of the subprotocols that it offered the first that is ours, which is confirmed; nothing if it offered none.
+    chosen: Option<Encoding>,
 }
 
 /// `GET`, upgraded to a WebSocket of `edge`. Mount it below the path of your choice.
@@ -83,15 +84,16 @@ fn accept(
         NoSeat::AddressFull => Refusal::AddressFull { limit: edge.terms.limits.max_per_address },
     })?;
     let edge = Arc::clone(edge);
+    let encoding = handshake.chosen.unwrap_or(Encoding::Json);
     // One task from here to the end of the connection. The slot bounds TCP connections; it is kept as long as this one lives.
     tokio::spawn(async move {
-        serve(edge, on_upgrade, seat).await;
+        serve(edge, on_upgrade, seat, encoding).await;
         drop(slot);
     });
     Ok(handshake.into_response())
 }
 
-async fn serve(edge: Arc<Edge>, on_upgrade: OnUpgrade, seat: Seat) {
+async fn serve(edge: Arc<Edge>, on_upgrade: OnUpgrade, seat: Seat, encoding: Encoding) {
     let (stream, leftover) = match on_upgrade.await.map(hyper::upgrade::Upgraded::downcast::<TokioIo<HttpStream>>) {
         // What came early is copied: it is short, and the original would keep hyper's 8 KiB buffer alive.
         Ok(Ok(parts)) => (parts.io.into_inner().into_inner(), Bytes::copy_from_slice(&parts.read_buf)),
@@ -99,7 +101,7 @@ async fn serve(edge: Arc<Edge>, on_upgrade: OnUpgrade, seat: Seat) {
         Err(fault) => return debug!(%fault, "client left during the upgrade"),
     };
     let (reader, writer) = stream.into_split();
-    let connection = seat.sit(writer);
+    let connection = seat.sit(writer, encoding);
     let session = Session::open(edge, Arc::clone(&connection));
     socket::run(connection, reader, leftover, session).await;
 }
@@ -117,17 +119,23 @@ fn check(headers: &HeaderMap) -> Result<Handshake, Refusal> {
     if BASE64.decode(key).map(|nonce| nonce.len()) != Ok(16) {
         return Err(Refusal::Key);
     }
-    let names_subprotocol = headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL);
-    if names_subprotocol && !lists(headers, &header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL) {
+    // In the order of the client's preference (RFC 6455, 4.1).
+    let chosen = words(headers, &header::SEC_WEBSOCKET_PROTOCOL).find_map(Encoding::of_subprotocol);
+    if chosen.is_none() && headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) {
         return Err(Refusal::Subprotocol);
     }
-    Ok(Handshake { accept: derive_accept_key(key.as_bytes()), names_subprotocol })
+    Ok(Handshake { accept: derive_accept_key(key.as_bytes()), chosen })
 }
 
 /// Whether a comma-separated header, which may be repeated, has this word.
 fn lists(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
+    words(headers, name).any(|listed| listed.eq_ignore_ascii_case(word))
+}
+
+/// The words of such a header, in order.
+fn words<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|listed| listed.trim().eq_ignore_ascii_case(word))
+    values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
 impl Handshake {
@@ -140,8 +148,8 @@ impl Handshake {
         if let Ok(accept) = HeaderValue::try_from(self.accept) {
             headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
         }
-        if self.names_subprotocol {
-            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+        if let Some(chosen) = self.chosen {
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(chosen.subprotocol()));
         }
         response
     }
@@ -196,12 +204,16 @@ mod tests {
 
     #[test]
     fn a_handshake_is_accepted_or_refused_for_its_first_fault() {
-        let ours = || Ok(Handshake { accept: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".to_owned(), names_subprotocol: true });
-        let without = || Ok(Handshake { accept: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".to_owned(), names_subprotocol: false });
+        let chosen = |chosen| Ok(Handshake { accept: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".to_owned(), chosen });
+        let (json, msgpack) = (|| chosen(Some(Encoding::Json)), || chosen(Some(Encoding::MessagePack)));
         for (changes, expected) in [
-            (&[][..], without()),
-            (&[("sec-websocket-protocol", "latchkey.v1.json")], ours()),
-            (&[("sec-websocket-protocol", "chat, latchkey.v1.json")], ours()),
+            (&[][..], chosen(None)),
+            (&[("sec-websocket-protocol", "latchkey.v1.json")], json()),
+            (&[("sec-websocket-protocol", "chat, latchkey.v1.json")], json()),
+            (&[("sec-websocket-protocol", "latchkey.v1.msgpack")], msgpack()),
+            (&[("sec-websocket-protocol", "chat,latchkey.v1.msgpack , latchkey.v1.json")], msgpack()),
+            (&[("sec-websocket-protocol", "latchkey.v1.json, latchkey.v1.msgpack")], json()),
+            (&[("sec-websocket-protocol", "latchkey.v2.msgpack")], Err(Refusal::Subprotocol)),
             (&[("sec-websocket-protocol", "chat")], Err(Refusal::Subprotocol)),
             (&[("connection", "close")], Err(Refusal::NotAnUpgrade)),
             (&[("upgrade", "")], Err(Refusal::NotAnUpgrade)),

@@ -14,7 +14,7 @@ use serde::Serialize;
 use tracing::debug;
 
 use super::connection::Connection;
-use super::{Edge, answer, error};
+use super::{Edge, error};
 use crate::hub::{AttachError, Standing, Subscriber};
 use crate::service::Caller;
 
@@ -47,14 +47,14 @@ impl Watch {
                     // From here to the reply no event may come; the reply says where the next ones begin.
                     self.edge.hub.detach(topic, self.connection.id());
                     self.connection.forget_waiting(topic);
-                    self.connection.send(answer::ok(self.id, &subscribed));
+                    self.connection.reply(self.id, &subscribed);
                     follows = self.attach_after_reply(topic, subscribed.seq, standing).await;
                 }
                 Outcome { refused: if follows { Vec::new() } else { vec![topic] } }
             }
             Err(error) => {
                 let refused = if is_new || !error.retryable { vec![topic] } else { Vec::new() };
-                self.connection.send(answer::refusal(Some(self.id), error));
+                self.connection.refuse(Some(self.id), error);
                 Outcome { refused }
             }
         }
@@ -85,7 +85,7 @@ impl Watch {
             }
         }
         let reply = Resumed { topics: resumed };
-        self.connection.send(answer::ok(self.id, &reply));
+        self.connection.reply(self.id, &reply);
         let mut refused = Vec::new();
         for (topic, resumption) in reply.topics {
             match resumption {
@@ -163,7 +163,7 @@ impl Watch {
             Ok(_) => match self.look_again(topic).await {
                 Ok(()) => true,
                 Err(error) => {
-                    self.connection.send(answer::ended(topic, error));
+                    self.connection.tell_end(topic, error);
                     false
                 }
             },

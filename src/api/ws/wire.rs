@@ -8,6 +8,7 @@ use latchkey_protocol::CloseCode;
 use tokio::net::tcp::OwnedWriteHalf;
 
 use super::conflation::Conflation;
+use super::encoding::Encoding;
 use super::outbox::{MAX_SLICES, Outbox};
 
 /// What the lock guards: the only way to the socket's writing side.
@@ -44,10 +45,10 @@ impl Wire {
     }
 
     /// Queues what waited of nights; says how many frames.
-    pub(super) fn tell_conflated(&mut self) -> u64 {
+    pub(super) fn tell_conflated(&mut self, encoding: Encoding) -> u64 {
         let Some(mut waiting) = self.conflation.take() else { return 0 };
         let mut told = 0;
-        while let Some(frame) = waiting.tell_next() {
+        while let Some(frame) = waiting.tell_next(encoding) {
             self.outbox.push(frame);
             told += 1;
         }

@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::task::AtomicWaker;
@@ -166,14 +165,13 @@ impl Subscriber for Watcher {
         self.id
     }
 
-    fn deliver(&self, topic: Topic, frames: &[Bytes]) -> bool {
+    fn deliver(&self, topic: Topic, frames: &[EventFrame]) -> bool {
         if !self.wants_more.load(Ordering::SeqCst) || self.waiting().saturating_add(frames.len()) > self.capacity {
             return false;
         }
         for frame in frames {
-            let start = frame.iter().position(|byte| *byte == b'{').unwrap();
-            let push: Push<Box<RawValue>> = serde_json::from_slice(&frame[start..]).unwrap();
-            assert_eq!(push.topic, topic);
+            let push: Push<Box<RawValue>> = serde_json::from_slice(frame.json()).unwrap();
+            assert_eq!((push.topic, push.seq), (topic, frame.seq()));
             self.seen.lock().unwrap().push((topic, push.seq));
         }
         true

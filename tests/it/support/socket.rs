@@ -10,7 +10,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 use latchkey_protocol::client::{Authenticate, Command, Resume, Subscribe, Unsubscribe};
 use latchkey_protocol::server::{Authenticated, Ended, GoAway, Heartbeat, Hello, Push, Resumed, ServerMessage, Subscribed, TokenExpiring};
-use latchkey_protocol::{CloseCode, SUBPROTOCOL, Seq, Topic, WireError};
+use latchkey_protocol::{CloseCode, SUBPROTOCOL, SUBPROTOCOL_MSGPACK, Seq, Topic, WireError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -56,6 +56,8 @@ pub(crate) struct Client {
     sink: tokio::sync::Mutex<SplitSink<WebSocketStream<TcpStream>, Message>>,
     ear: Arc<Ear>,
     last_id: AtomicU64,
+    /// Speaks MessagePack.
+    is_packed: bool,
     listener: tokio::task::JoinHandle<()>,
     pub(crate) hello: Hello,
 }
@@ -68,22 +70,38 @@ impl Drop for Client {
 
 /// The upgrade alone, for tests that read the socket themselves.
 pub(crate) async fn connect(address: SocketAddr, stream: TcpStream) -> WebSocketStream<TcpStream> {
+    let (socket, chosen) = connect_offering(address, stream, SUBPROTOCOL).await;
+    assert_eq!(chosen, SUBPROTOCOL);
+    socket
+}
+
+/// The same with these subprotocols, and the one that was chosen.
+pub(crate) async fn connect_offering(address: SocketAddr, stream: TcpStream, offered: &str) -> (WebSocketStream<TcpStream>, String) {
     let mut request = format!("ws://{address}/ws").into_client_request().unwrap();
-    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL.parse().unwrap());
+    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, offered.parse().unwrap());
     let config = WebSocketConfig::default().read_buffer_size(4 * 1024);
     let upgraded = tokio_tungstenite::client_async_with_config(request, stream, Some(config));
-    within("the upgrade", upgraded).await.unwrap().0
+    let (socket, answer) = within("the upgrade", upgraded).await.unwrap();
+    (socket, answer.headers()[SEC_WEBSOCKET_PROTOCOL].to_str().unwrap().to_owned())
 }
 
 impl Client {
     pub(crate) async fn open(address: SocketAddr) -> Self {
+        Self::open_as(address, SUBPROTOCOL).await
+    }
+
+    /// One that speaks this subprotocol.
+    pub(crate) async fn open_as(address: SocketAddr, subprotocol: &str) -> Self {
         let stream = within("a connection", TcpStream::connect(address)).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let (sink, stream) = connect(address, stream).await.split();
+        let (socket, chosen) = connect_offering(address, stream, subprotocol).await;
+        assert_eq!(chosen, subprotocol);
+        let (sink, stream) = socket.split();
         let ear = Arc::<Ear>::default();
-        let listener = tokio::spawn(listen(stream, Arc::clone(&ear)));
+        let is_packed = subprotocol == SUBPROTOCOL_MSGPACK;
+        let listener = tokio::spawn(listen(stream, is_packed, Arc::clone(&ear)));
         let hello = ear.wait("hello", |heard| heard.hello.clone()).await;
-        Self { sink: tokio::sync::Mutex::new(sink), ear, last_id: AtomicU64::new(0), listener, hello }
+        Self { sink: tokio::sync::Mutex::new(sink), ear, last_id: AtomicU64::new(0), is_packed, listener, hello }
     }
 
     /// Sends any frame; `false` if the connection is gone.
@@ -103,7 +121,11 @@ impl Client {
         if let Some(key) = key {
             envelope["key"] = key.into();
         }
-        self.send_text(envelope.to_string()).await;
+        if self.is_packed {
+            self.send(Message::binary(rmp_serde::to_vec_named(&envelope).unwrap())).await;
+        } else {
+            self.send_text(envelope.to_string()).await;
+        }
         id
     }
 
@@ -253,11 +275,16 @@ impl Ear {
     }
 }
 
-async fn listen(mut stream: SplitStream<WebSocketStream<TcpStream>>, ear: Arc<Ear>) {
+async fn listen(mut stream: SplitStream<WebSocketStream<TcpStream>>, is_packed: bool, ear: Arc<Ear>) {
     let mut code = None;
     while let Some(Ok(message)) = stream.next().await {
         match message {
-            Message::Text(text) => ear.heard.lock().unwrap().take(&text),
+            Message::Text(text) if !is_packed => ear.heard.lock().unwrap().take(&text),
+            Message::Binary(bytes) if is_packed => {
+                let value: Value = rmp_serde::from_slice(&bytes).unwrap();
+                ear.heard.lock().unwrap().take(&value.to_string());
+            }
+            Message::Text(_) | Message::Binary(_) => panic!("a frame that the subprotocol does not have: {message}"),
             Message::Close(frame) => code = frame.map(|frame| u16::from(frame.code)),
             _ => {}
         }

@@ -15,7 +15,7 @@ async fn a_slow_consumer_is_closed_with_whole_frames_and_its_neighbour_gets_ever
     });
     let mut refused_at = None;
     for (number, frame) in frames.iter().enumerate() {
-        if !to_slow.deliver(Topic::Property(latchkey_protocol::PropertyId::from_bytes([1; 16])), std::slice::from_ref(frame)) {
+        if !to_slow.deliver(Topic::Property(latchkey_protocol::PropertyId::from_bytes([1; 16])), &[event_of(frame.clone())]) {
             refused_at.get_or_insert(number);
         }
         // The neighbour is paced as a reader paces it; the slow one is not waited for.
@@ -43,7 +43,7 @@ async fn a_slow_consumer_is_closed_with_whole_frames_and_its_neighbour_gets_ever
 async fn a_replay_waits_for_a_client_that_reads_slowly_instead_of_closing_it() {
     let server = Server::start().await;
     let (mut client, connection) = server.connect().await;
-    let page: Vec<Bytes> = (0..128).map(|_| text_frame(&"x".repeat(1000))).collect();
+    let page: Vec<EventFrame> = (0..128).map(|_| event_of(text_frame(&"x".repeat(1000)))).collect();
     let topic = Topic::Property(latchkey_protocol::PropertyId::from_bytes([1; 16]));
     let replay = tokio::spawn(async move {
         for _ in 0..200 {
@@ -65,7 +65,7 @@ async fn what_waited_for_room_is_told_before_what_comes_later_and_not_after_a_cl
         let (mut client, connection) = server.connect().await;
         let topic = Topic::Property(latchkey_protocol::PropertyId::from_bytes([1; 16]));
         let event = |seq, kind: &'static str, data: &str| {
-            crate::hub::frame::push(&crate::hub::StoredEvent { topic, seq, kind: kind.into(), at: 7, data: Arc::from(data) })
+            EventFrame::of(&crate::hub::StoredEvent { topic, seq, kind: kind.into(), at: 7, data: Arc::from(data) })
         };
         while !connection.is_crowded() {
             assert!(connection.send(text_frame(&"x".repeat(8000))));

@@ -59,9 +59,9 @@ async fn an_expired_token_ends_the_connection_and_lets_no_private_event_through_
     let (mut late, second) = server.connect().await;
     first.set_caller(caller(1, 5000));
     second.set_caller(caller(1, 5000));
-    assert!(second.deliver(inbox, &[text_frame("in time")]));
+    assert!(second.deliver(inbox, &[event_of(text_frame("in time"))]));
     server.clock.0.store(5000, Ordering::SeqCst);
-    assert!(!second.deliver(inbox, &[text_frame("too late")]));
+    assert!(!second.deliver(inbox, &[event_of(text_frame("too late"))]));
     assert_eq!(late.text().await, "in time");
     assert_eq!(late.close_code().await, CloseCode::TokenExpired.number());
     server.sweep_at(5000);

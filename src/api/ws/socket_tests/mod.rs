@@ -19,11 +19,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use super::connection::Connection;
+use super::encoding::Encoding;
 use super::registry::Registry;
 use super::socket::{Handler, run};
 use super::terms::{Terms, WsLimits};
 use crate::clock::Clock;
-use crate::hub::{Subscriber as _, frame};
+use crate::hub::{EventFrame, Subscriber as _, frame};
 use crate::service::Caller;
 
 const TEXT: u8 = 1;
@@ -50,6 +51,10 @@ struct Echo {
 impl Handler for Echo {
     fn message(&mut self, text: &str) {
         self.connection.send(frame::text(text.len(), |buffer| buffer.extend_from_slice(text.as_bytes())));
+    }
+
+    fn packed(&mut self, message: &[u8]) {
+        self.connection.send(frame::binary(message.len(), |buffer| buffer.extend_from_slice(message)));
     }
 
     fn control(&mut self) {}
@@ -89,7 +94,7 @@ impl Server {
         let (stream, _) = self.listener.accept().await.unwrap();
         let (reader, writer) = stream.into_split();
         let seat = self.registry.take_seat(None).unwrap();
-        let connection = seat.sit(writer);
+        let connection = seat.sit(writer, Encoding::Json);
         let echo = Echo { connection: Arc::clone(&connection), is_paused: Arc::clone(&self.is_paused) };
         let ours = Arc::clone(&connection);
         tokio::spawn(async move {
@@ -181,4 +186,9 @@ fn caller(number: u8, expires_at: EpochMs) -> Caller {
 
 fn text_frame(text: &str) -> Bytes {
     frame::text(text.len(), |buffer| buffer.extend_from_slice(text.as_bytes()))
+}
+
+/// An event that is that text, for connections that do not look at it.
+fn event_of(text: Bytes) -> EventFrame {
+    EventFrame::from_text(1, text)
 }
