@@ -6,6 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::query::Sort;
 use crate::domain::{PropertyId, Refusal};
 
 /// A place in the order of a query's results.
@@ -23,6 +24,15 @@ const BYTES: usize = 1 + 8 + 8 + 16;
 const FOREIGN: Refusal = Refusal::Invalid { field: "cursor", reason: "not a cursor of this query" };
 
 impl Cursor {
+    /// What sorts as the results do: for the newest the ids backward.
+    pub(super) fn place(self, sort: Sort) -> (u64, [u8; 16]) {
+        let id = *self.id.as_bytes();
+        match sort {
+            Sort::Newest => (self.key, id.map(|byte| !byte)),
+            Sort::Distance | Sort::Price | Sort::Rating => (self.key, id),
+        }
+    }
+
     /// As clients carry it: opaque, and tied to the query with this fingerprint.
     #[must_use]
     pub fn encode(self, fingerprint: u64) -> String {

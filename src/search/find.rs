@@ -69,9 +69,23 @@ impl Index {
     #[must_use]
     pub fn find(&self, query: &Query, after: Option<Cursor>, limit: usize, now: Timestamp) -> Vec<Hit> {
         let after = after.map(|cursor| (cursor.key, self.rank_after(query.sort, cursor.id)));
+        self.question(query, after, now).run(limit)
+    }
+
+    /// What a single home is in the results of the query, if it is among them and it is `now`: asked of several homes, one after another.
+    pub(super) fn hit_of<'a>(&'a self, query: &'a Query, now: Timestamp) -> impl Fn(PropertyId) -> Option<Hit> + 'a {
+        let find = self.question(query, None, now);
+        move |property| {
+            let slot = self.slot(property)?;
+            let candidate = find.is_free(slot).then(|| find.candidate(slot)).flatten()?;
+            find.ask(&find.narrowed(candidate)?)
+        }
+    }
+
+    fn question<'a>(&'a self, query: &'a Query, after: Option<(u64, u32)>, now: Timestamp) -> Find<'a> {
         let circle = query.near.map(|near| (Point::of(near.centre), Chord::of_metres(near.radius_m)));
         let probe = Probe::of(query, now.utc_date());
-        Find { index: self, query, probe, now, circle, after }.run(limit)
+        Find { index: self, query, probe, now, circle, after }
     }
 
     /// A candidate's rank: the order of results with equal keys.

@@ -93,6 +93,16 @@ impl Index {
         self.order.is_empty()
     }
 
+    pub(super) fn slot(&self, property: PropertyId) -> Option<u32> {
+        self.slots.get(&property).copied()
+    }
+
+    /// The square of the map that a home is in.
+    pub(super) fn cell(&self, property: PropertyId) -> Option<Cell> {
+        let entry = self.entries[self.slot(property)? as usize].as_ref()?;
+        entry.listing.description.location.map(Cell::of)
+    }
+
     /// The last event of the home's topic that is in here.
     #[must_use]
     pub fn seq(&self, property: PropertyId) -> Option<Seq> {

@@ -18,8 +18,10 @@ mod runs;
 mod select;
 #[cfg(test)]
 mod tests;
+mod views;
 
 pub use cursor::Cursor;
 pub use find::Hit;
 pub use index::{Applied, Home, Index};
 pub use query::{Circle, DEFAULT_CURRENCY, Dates, MAX_FLEXIBLE_DAYS, MAX_RADIUS_M, Query, Sort};
+pub use views::{Results, ViewId, Views};

@@ -57,23 +57,14 @@ impl Plain {
     #[must_use]
     pub fn find(&self, query: &Query, after: Option<Cursor>, limit: usize, now: Timestamp) -> Vec<Hit> {
         let mut hits: Vec<Hit> = self.homes.values().filter_map(|home| home.result(query, now)).collect();
-        let place = |hit: &Hit| place(query.sort, hit.cursor());
+        let place = |hit: &Hit| hit.cursor().place(query.sort);
         hits.sort_unstable_by_key(place);
         if let Some(after) = after {
-            let after = self::place(query.sort, after);
+            let after = after.place(query.sort);
             hits.retain(|hit| place(hit) > after);
         }
         hits.truncate(limit);
         hits
-    }
-}
-
-/// Keys that sort results: for the newest the ids backward.
-fn place(sort: Sort, cursor: Cursor) -> (u64, [u8; 16]) {
-    let id = *cursor.id.as_bytes();
-    match sort {
-        Sort::Newest => (cursor.key, id.map(|byte| !byte)),
-        Sort::Distance | Sort::Price | Sort::Rating => (cursor.key, id),
     }
 }
 

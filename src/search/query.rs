@@ -15,7 +15,7 @@ pub const DEFAULT_CURRENCY: &str = "EUR";
 const MAX_GUESTS: u16 = 50;
 
 /// The order of results; ties are broken by id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sort {
     /// By id, the newest home first.
     Newest,
@@ -28,7 +28,7 @@ pub enum Sort {
 }
 
 /// A circle on the map.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Circle {
     /// Its middle.
     pub centre: Location,
@@ -37,7 +37,7 @@ pub struct Circle {
 }
 
 /// The nights that are looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Dates {
     /// The nights asked for.
     pub stay: Stay,
@@ -46,7 +46,7 @@ pub struct Dates {
 }
 
 /// A question to the index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Query {
     /// Only homes in this circle.
     pub near: Option<Circle>,

@@ -3,4 +3,5 @@
 mod checkpoint;
 mod equal;
 mod pages;
+mod views;
 mod world;
