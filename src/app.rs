@@ -170,6 +170,7 @@ impl App {
         };
         app.keep("pushing events", push_events(events, bus, Arc::clone(&parts.services)));
         app.keep("search", Arc::clone(&parts.services.search).run());
+        app.keep("watched searches", Arc::clone(&parts.services.search).keep_watched());
         app.keep("expiry", Arc::clone(&parts.services.expiry).run());
         app.keep("looking for leases", Arc::clone(&parts.services.expiry).rescan());
         if let Some(sandbox) = sandbox {

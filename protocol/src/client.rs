@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::Seq;
 use crate::date::Date;
 use crate::id::{BookingId, HoldId, PropertyId};
+use crate::rest::{FindProperties, SearchSort};
 use crate::topic::Topic;
 
 /// One message from a client. The server reads `data` in a second step, so that a fault in it can be answered by `id`.
@@ -42,6 +43,12 @@ pub enum Command {
     Resume,
     /// No data; answered by [`crate::server::Pong`].
     Ping,
+    /// [`WatchSearch`]; answered by [`crate::server::SearchWatched`], and from then on [`crate::server::SearchUpdate`]s come.
+    #[serde(rename = "search.watch")]
+    WatchSearch,
+    /// [`UnwatchSearch`]; answered by `{}`.
+    #[serde(rename = "search.unwatch")]
+    UnwatchSearch,
     /// [`AskQuote`]; answered by [`crate::view::Quote`].
     Quote,
     /// [`HoldDates`], with a key; answered by [`crate::view::Hold`].
@@ -69,13 +76,15 @@ pub enum Command {
 
 impl Command {
     /// Every command.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Authenticate,
         Self::Refresh,
         Self::Subscribe,
         Self::Unsubscribe,
         Self::Resume,
         Self::Ping,
+        Self::WatchSearch,
+        Self::UnwatchSearch,
         Self::Quote,
         Self::Hold,
         Self::ExtendHold,
@@ -98,6 +107,8 @@ impl Command {
             Self::Unsubscribe => "unsubscribe",
             Self::Resume => "resume",
             Self::Ping => "ping",
+            Self::WatchSearch => "search.watch",
+            Self::UnwatchSearch => "search.unwatch",
             Self::Quote => "quote",
             Self::Hold => "hold",
             Self::ExtendHold => "extend_hold",
@@ -154,6 +165,71 @@ pub struct Resume {
     pub epoch: String,
     /// Topic → the last `seq` seen (0: none).
     pub topics: BTreeMap<Topic, Seq>,
+}
+
+/// Look at the first page of a search, and go on looking: the query of `GET /properties/` without its cursor.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct WatchSearch {
+    /// Only homes around this point: degrees north and degrees east, with a comma between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(example = "48.2,16.37"))]
+    pub near: Option<String>,
+    /// How far around it, in kilometres, 0.001 to 500; 10 if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 0.001, maximum = 500))]
+    pub radius_km: Option<f64>,
+    /// First night; with it, only homes that can be booked now for exactly these nights, each with its exact total.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_in: Option<Date>,
+    /// Morning of departure, 1 to 365 days after `check_in`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_out: Option<Date>,
+    /// Days by which both dates may be moved, 0 to 3; each home is offered for its cheapest dates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 3))]
+    pub flexible: Option<u8>,
+    /// Only homes that take so many people, 1 to 50; 1 if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 50))]
+    pub guests: Option<u16>,
+    /// Only stays whose total is not higher, in minor units; needs dates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 0))]
+    pub max_total_minor: Option<i64>,
+    /// Only homes priced in this ISO 4217 currency. `EUR` if left out where prices are compared (`max_total_minor`, `sort: "price"`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(min_length = 3, max_length = 3, example = "EUR"))]
+    pub currency: Option<String>,
+    /// Only homes that offer all of these, with commas between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(example = "wifi,kitchen"))]
+    pub amenities: Option<String>,
+    /// In which order; `distance` if left out with `near`, else `newest`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sort: Option<SearchSort>,
+    /// Homes on the page: 1 to 100, 20 if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 100))]
+    pub limit: Option<u16>,
+}
+
+impl From<WatchSearch> for FindProperties {
+    fn from(watch: WatchSearch) -> Self {
+        let WatchSearch { near, radius_km, check_in, check_out, flexible, guests, max_total_minor, currency, amenities, sort, limit } =
+            watch;
+        Self { near, radius_km, check_in, check_out, flexible, guests, max_total_minor, currency, amenities, sort, cursor: None, limit }
+    }
+}
+
+/// Look at a search no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct UnwatchSearch {
+    /// Which one: the number that the reply to `search.watch` gave it.
+    pub watch: u32,
 }
 
 /// What would this stay cost?

@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use crate::client::{
     AskQuote, Authenticate, BookHold, BookingRef, Command, Envelope, HoldDates, HoldRef, Pay, ReadMessages, Resume, SendMessage, Subscribe,
-    Unsubscribe,
+    Unsubscribe, UnwatchSearch, WatchSearch,
 };
 use crate::event::Event;
 use crate::rest::ReadNotifications;
-use crate::server::{Authenticated, OkReply, Pong, Push, Resumed, ServerMessage, Subscribed};
+use crate::server::{Authenticated, OkReply, Pong, Push, Resumed, SearchWatched, ServerMessage, Subscribed};
 use crate::view;
 
 fn examples() -> BTreeMap<String, Value> {
@@ -32,6 +32,8 @@ fn data_again(command: Command, data: &Value) -> Value {
         Command::Unsubscribe => again::<Unsubscribe>(data),
         Command::Resume => again::<Resume>(data),
         Command::Ping => panic!("no data"),
+        Command::WatchSearch => again::<WatchSearch>(data),
+        Command::UnwatchSearch => again::<UnwatchSearch>(data),
         Command::Quote => again::<AskQuote>(data),
         Command::Hold => again::<HoldDates>(data),
         Command::ExtendHold | Command::ReleaseHold => again::<HoldRef>(data),
@@ -48,9 +50,10 @@ fn reply_again(command: Command, body: &Value) -> Value {
     match command {
         Command::Authenticate | Command::Refresh => again::<Authenticated>(body),
         Command::Subscribe => again::<Subscribed>(body),
-        Command::Unsubscribe => again::<BTreeMap<String, Value>>(body),
+        Command::Unsubscribe | Command::UnwatchSearch => again::<BTreeMap<String, Value>>(body),
         Command::Resume => again::<Resumed>(body),
         Command::Ping => again::<Pong>(body),
+        Command::WatchSearch => again::<SearchWatched>(body),
         Command::Quote => again::<view::Quote>(body),
         Command::Hold | Command::ExtendHold | Command::ReleaseHold => again::<view::Hold>(body),
         Command::Book | Command::Cancel => again::<view::Booking>(body),

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::WireError;
-use crate::id::{SessionId, UserId};
+use crate::id::{PropertyId, SessionId, UserId};
+use crate::rest::FoundProperty;
 use crate::topic::Topic;
 use crate::view;
 use crate::{EpochMs, Seq};
@@ -51,6 +52,11 @@ pub enum ServerMessage<B> {
     Heartbeat {
         /// The notice.
         heartbeat: Heartbeat,
+    },
+    /// `{"search":{"watch":1,"revision":2,"order":[…],"entries":[…]}}`.
+    Search {
+        /// The notice.
+        search: SearchUpdate,
     },
     /// `{"token_expiring":{"expires_at":…}}`.
     TokenExpiring {
@@ -139,6 +145,38 @@ pub struct Heartbeat {
 pub struct TokenExpiring {
     /// When.
     pub expires_at: EpochMs,
+}
+
+/// Reply to `search.watch`: the first page, as `GET /properties/` answers it. [`SearchUpdate`]s keep it current.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SearchWatched {
+    /// Names the watch on this connection.
+    pub watch: u32,
+    /// 1; each update counts one further.
+    pub revision: u64,
+    /// The homes of the page, in order.
+    pub items: Vec<FoundProperty>,
+    /// Cursor of the next page, if there is one: for `GET /properties/` with the same query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// What the page of a watched search has become: a view, of which only the newest counts, and no log of what happened in between.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SearchUpdate {
+    /// Which watch.
+    pub watch: u32,
+    /// One more than that of the update or reply before.
+    pub revision: u64,
+    /// The homes that are on the page now, in order. What is not named has left it.
+    pub order: Vec<PropertyId>,
+    /// Those of them that were not on the page before, or are not what they were; the others are as they were told last.
+    pub entries: Vec<FoundProperty>,
+    /// Cursor of the next page now, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// Reply to `authenticate` and `refresh`.

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 
 use latchkey_protocol::client::{
     AskQuote, Authenticate, BookHold, BookingRef, Command, HoldDates, HoldRef, Pay, ReadMessages, Resume, SendMessage, Subscribe,
-    Unsubscribe,
+    Unsubscribe, UnwatchSearch, WatchSearch,
 };
 use latchkey_protocol::event::Event;
 use latchkey_protocol::rest::ReadNotifications;
-use latchkey_protocol::server::{Authenticated, Ended, GoAway, Heartbeat, Hello, Pong, Resumed, Subscribed, TokenExpiring};
+use latchkey_protocol::server::{
+    Authenticated, Ended, GoAway, Heartbeat, Hello, Pong, Resumed, SearchUpdate, SearchWatched, Subscribed, TokenExpiring,
+};
 use latchkey_protocol::{CloseCode, ErrorCode, MAX_CLIENT_MESSAGE_BYTES, MAX_KEY_BYTES, SUBPROTOCOL, SUBPROTOCOL_MSGPACK, WireError, view};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::RefOr;
@@ -50,6 +52,7 @@ fn commands(schemas: &mut Schemas) -> Vec<Described> {
     use Command as C;
     let pong = Some(schemas.add::<Pong>());
     let unsubscribe = Some(schemas.add::<Unsubscribe>());
+    let unwatch = Some(schemas.add::<UnwatchSearch>());
     let plain = |command, data, reply, summary| Described { command, summary, is_keyed: false, data, reply };
     vec![
         schemas.describe::<Authenticate, Authenticated>(C::Authenticate, false, "Say who the connection speaks for"),
@@ -58,6 +61,12 @@ fn commands(schemas: &mut Schemas) -> Vec<Described> {
         plain(C::Unsubscribe, unsubscribe, None, "Stop following a topic"),
         schemas.describe::<Resume, Resumed>(C::Resume, false, "Follow topics again after a reconnect, from the last event seen of each"),
         plain(C::Ping, None, pong, "Ask for the server's clock"),
+        schemas.describe::<WatchSearch, SearchWatched>(
+            C::WatchSearch,
+            false,
+            "Look at the first page of a search, and have it kept current",
+        ),
+        plain(C::UnwatchSearch, unwatch, None, "Look at a search no longer"),
         schemas.describe::<AskQuote, view::Quote>(C::Quote, false, "Ask what a stay costs"),
         schemas.describe::<HoldDates, view::Hold>(C::Hold, true, "Take nights for a short while"),
         schemas.describe::<HoldRef, view::Hold>(C::ExtendHold, true, "Lengthen one's own live hold"),
@@ -72,10 +81,11 @@ fn commands(schemas: &mut Schemas) -> Vec<Described> {
 }
 
 /// What the server says besides replies and pushes: the field that tells it, its schema, and what it is.
-fn notices(schemas: &mut Schemas) -> [(&'static str, String, &'static str); 5] {
+fn notices(schemas: &mut Schemas) -> [(&'static str, String, &'static str); 6] {
     [
         ("hello", schemas.add::<Hello>(), "The first frame of every connection"),
         ("heartbeat", schemas.add::<Heartbeat>(), "After a silence: the newest event of each topic that is followed"),
+        ("search", schemas.add::<SearchUpdate>(), "What the page of a watched search has become"),
         ("token_expiring", schemas.add::<TokenExpiring>(), "The token ends within 30 seconds"),
         ("ended", schemas.add::<Ended>(), "A topic is followed no longer, though nobody unsubscribed"),
         ("goaway", schemas.add::<GoAway>(), "The server will close this connection"),

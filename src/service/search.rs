@@ -7,12 +7,14 @@
 
 mod ask;
 mod file;
+mod live;
 mod start;
+mod watches;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -20,6 +22,8 @@ use latchkey_protocol::event::Event as WireEvent;
 use latchkey_protocol::rest::{FindProperties, FoundProperty, Page};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
+use self::watches::Watches;
+pub use self::watches::{Watcher, Watching};
 use super::turns::Turns;
 use super::{ServiceError, wire};
 use crate::clock::Clock;
@@ -61,6 +65,9 @@ pub struct Search {
     file: PathBuf,
     fence: Fence,
     index: Arc<RwLock<Index>>,
+    /// Grows whenever the index may have changed.
+    version: AtomicU64,
+    watches: Arc<Watches>,
     stale: Mutex<Stale>,
     work: Notify,
     is_ready: AtomicBool,
@@ -81,6 +88,8 @@ impl Search {
             file,
             fence,
             index: Arc::new(RwLock::new(Index::new(today))),
+            version: AtomicU64::new(0),
+            watches: Arc::default(),
             stale: Mutex::new(Stale { homes: HashMap::new(), is_building: true, positions: BTreeMap::new() }),
             work: Notify::new(),
             is_ready: AtomicBool::new(false),
@@ -102,19 +111,18 @@ impl Search {
     /// `Invalid` with the field; `Unavailable` while the index is being built; `Busy`.
     pub async fn find(&self, ask: &FindProperties) -> Result<Page<FoundProperty>, ServiceError> {
         let ask::Asked { query, after, limit } = ask::query(ask)?;
-        if !self.is_ready() {
-            return Err(ServiceError::Unavailable("the search index is being built".to_owned()));
-        }
+        self.check_ready()?;
         let now = self.now();
         self.roll(now);
         let index = Arc::clone(&self.index);
         // One result more than the page holds tells whether there is another page.
         let search = move || index.read().unwrap_or_else(PoisonError::into_inner).find(&query, after, limit + 1, now);
-        let mut hits = self.turns.work(search).await?;
-        let has_more = hits.len() > limit;
-        hits.truncate(limit);
-        let next = hits.last().filter(|_| has_more).map(|last| last.cursor().encode(query.fingerprint()));
-        Ok(Page { items: hits.iter().map(wire::found_property).collect(), next })
+        Ok(wire::found_page(&query, limit, &self.turns.work(search).await?))
+    }
+
+    fn check_ready(&self) -> Result<(), ServiceError> {
+        let unavailable = || ServiceError::Unavailable("the search index is being built".to_owned());
+        self.is_ready().then_some(()).ok_or_else(unavailable)
     }
 
     /// Takes note of a committed event. To be called for each, in commit order.
@@ -125,14 +133,17 @@ impl Search {
         let change = night_run(event);
         let is_awaited = stale.homes.contains_key(&property);
         if let (Some(run), false, false) = (change, stale.is_building, is_awaited) {
-            match self.index_mut().apply(property, event.seq, Some(run)) {
+            let applied = self.index_mut().apply(property, event.seq, Some(run));
+            match applied {
+                Applied::Known => return self.watches.note(property),
                 // A home that is not published: it is read when it is.
-                Applied::Known | Applied::Absent => return,
+                Applied::Absent => return,
                 Applied::Gap => {}
             }
         }
         if matches!(event.kind.as_ref(), "property.unlisted" | "property.deleted") {
             self.index_mut().remove(property);
+            self.watches.note(property);
         }
         stale.need(property, event.seq);
         drop(stale);
@@ -184,10 +195,12 @@ impl Search {
                 Some(home) => {
                     self.index_mut().put(home);
                     stale.homes.remove(property);
+                    self.watches.note(*property);
                 }
                 None => {
                     self.index_mut().remove(*property);
                     stale.homes.remove(property);
+                    self.watches.note(*property);
                 }
             }
         }
@@ -197,7 +210,7 @@ impl Search {
     /// Moves the index on to the date it is.
     fn roll(&self, now: Timestamp) {
         let today = now.utc_date();
-        let is_behind = self.index.read().unwrap_or_else(PoisonError::into_inner).is_before(today);
+        let is_behind = self.index_ref().is_before(today);
         if is_behind {
             self.index_mut().roll(today);
         }
@@ -216,8 +229,14 @@ impl Search {
     }
 
     /// Never held for long: readers wait for it. Taken after `stale`, if both are.
-    fn index_mut(&self) -> std::sync::RwLockWriteGuard<'_, Index> {
-        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
+        let index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        self.version.fetch_add(1, Ordering::AcqRel);
+        index
+    }
+
+    fn index_ref(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -16,7 +16,7 @@ pub use self::event::new_event;
 pub use self::message::{message, notification, preferences, thread};
 pub use self::property::{block, calendar_days, photo, property};
 pub use self::review::{moderated_review, ratings_of, review};
-pub use self::search::found_property;
+pub use self::search::{found_page, search_update};
 use crate::domain::calendar::NightRun;
 use crate::domain::event::NightState;
 use crate::domain::job::JobState;

@@ -39,6 +39,7 @@ mod retention;
 mod reviews;
 mod schedules;
 mod search;
+mod search_watch;
 mod stays;
 mod stripe;
 mod support;

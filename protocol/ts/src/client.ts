@@ -1,4 +1,5 @@
-// The client: what applications hold. It puts together the connector, the queue of commands and the follower of topics.
+// The client: what applications hold. It puts together the connector, the queue of commands, the follower of topics
+// and the watched searches.
 
 import type { CommandArguments, CommandName, CommandReply } from './commands.js';
 import type { Connection } from './connection.js';
@@ -8,6 +9,7 @@ import { Follower } from './follower.js';
 import { browserNetwork } from './network.js';
 import { type ClientOptions, settle } from './options.js';
 import { CommandQueue } from './queue.js';
+import { Searches, type SearchQuery, type SearchWatch } from './search.js';
 import type { Subscription } from './subscription.js';
 import type { Topic } from './topics.js';
 
@@ -28,6 +30,7 @@ export class LatchkeyClient {
   readonly #connector: Connector;
   readonly #queue: CommandQueue;
   readonly #follower: Follower;
+  readonly #searches: Searches;
   readonly #listeners: { [K in keyof ClientListeners]: Set<ClientListeners[K]> } = { state: new Set(), close: new Set() };
   #closed: LatchkeyError | undefined;
   #clockOffsetMs = 0;
@@ -43,16 +46,19 @@ export class LatchkeyClient {
     this.#queue = new CommandQueue(settings, hooks);
     const follower = new Follower(settings, hooks);
     this.#follower = follower;
+    const searches = new Searches(settings, hooks);
+    this.#searches = searches;
     this.#connector = new Connector(settings, {
       push: (push) => follower.push(push),
       ended: (ended) => follower.ended(ended),
       heartbeat: (heartbeat) => follower.heartbeat(heartbeat),
+      search: (update) => searches.update(update),
       up: (connection) => this.#up(connection),
       pause: () => this.#pause(),
       down: () => this.#down(),
       stop: (error) => this.#stop(error),
       changed: (state) => this.#tell('state', state),
-      isNeeded: () => this.#queue.size > 0 || follower.size > 0,
+      isNeeded: () => this.#queue.size > 0 || follower.size > 0 || searches.size > 0,
     });
   }
 
@@ -128,6 +134,18 @@ export class LatchkeyClient {
   }
 
   /**
+   * Watches a search: its first page now, and what it becomes as nights are taken and freed, prices change and homes come and go, until
+   * `close()` of the watch. The page is what `GET /properties/` answers; after a reconnect it is asked for again.
+   *
+   * A refusal for good (`invalid`, `too_many_subscriptions`: 10 is the hub's limit) ends the watch.
+   */
+  search(query: SearchQuery): SearchWatch {
+    const watch = this.#searches.watch(query);
+    if (this.#closed !== undefined) this.#searches.stop(this.#closed);
+    return watch;
+  }
+
+  /**
    * Asks the `token` callback for a token now, with the reason `expiring`, and gives it to the hub in place: subscriptions and commands go on.
    * The client does so by itself whenever the hub says that a token ends soon.
    *
@@ -154,16 +172,19 @@ export class LatchkeyClient {
     if (connection.hello !== undefined) this.#clockOffsetMs = connection.hello.now - Date.now();
     // First what was missed, then what is to be done.
     this.#follower.attach(connection);
+    this.#searches.attach(connection);
     this.#queue.attach(connection);
   }
 
   #pause(): void {
     this.#follower.pause();
+    this.#searches.pause();
     this.#queue.hold();
   }
 
   #down(): void {
     this.#follower.detach();
+    this.#searches.detach();
     this.#queue.hold();
   }
 
@@ -171,6 +192,7 @@ export class LatchkeyClient {
     this.#closed = error;
     this.#queue.stop(error);
     this.#follower.stop(error.code === 'closed' ? undefined : error);
+    this.#searches.stop(error.code === 'closed' ? undefined : error);
     this.#tell('close', error);
   }
 

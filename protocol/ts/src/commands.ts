@@ -1,7 +1,7 @@
 // Every command that an application sends: its data, its reply, whether it carries a key. From protocol/src/client.rs, by hand;
 // a test holds it against the golden examples.
 //
-// The commands of a connection (authenticate, refresh, subscribe, unsubscribe, resume) are the client's own to send.
+// The commands of a connection (authenticate, refresh, subscribe, unsubscribe, resume, search.watch, search.unwatch) are the client's own to send.
 
 import type {
   AskQuote,

@@ -6,7 +6,7 @@
 import { fromWire, type LatchkeyError } from './errors.js';
 import { Liveness } from './liveness.js';
 import type { Settings, WebSocketLike } from './options.js';
-import type { Authenticated, Ended, GoAway, Heartbeat, Hello } from './types.generated.js';
+import type { Authenticated, Ended, GoAway, Heartbeat, Hello, SearchUpdate } from './types.generated.js';
 import { encodeCommand, parseFrame, type Push, SUBPROTOCOL } from './wire.js';
 
 /** How a request ended: done, refused, or the connection was lost before an answer came. */
@@ -28,6 +28,7 @@ export interface ConnectionListener {
   push(push: Push): void;
   ended(ended: Ended): void;
   heartbeat(heartbeat: Heartbeat): void;
+  search(update: SearchUpdate): void;
   goaway(goaway: GoAway): void;
   tokenExpiring(): void;
   /** It is over. */
@@ -152,6 +153,8 @@ export class Connection {
         return listener.ended(frame.ended);
       case 'heartbeat':
         return listener.heartbeat(frame.heartbeat);
+      case 'search':
+        return listener.search(frame.search);
       case 'token_expiring':
         return listener.tokenExpiring();
       case 'unknown':

@@ -16,7 +16,7 @@ import type { GoAway } from './types.generated.js';
 export type ClientState = 'idle' | 'connecting' | 'ready' | 'waiting' | 'offline' | 'closed';
 
 /** What a connector needs of its client. */
-export interface ConnectorHooks extends Pick<ConnectionListener, 'push' | 'ended' | 'heartbeat'> {
+export interface ConnectorHooks extends Pick<ConnectionListener, 'push' | 'ended' | 'heartbeat' | 'search'> {
   /** There is a connection. */
   up(connection: Connection): void;
   /** The hub reads nothing more from it, but what is on its way still comes. */
@@ -118,11 +118,12 @@ export class Connector {
       return;
     }
     if (turn !== this.#turn) return;
-    const { push, ended, heartbeat } = this.#hooks;
+    const { push, ended, heartbeat, search } = this.#hooks;
     const listener: ConnectionListener = {
       push,
       ended,
       heartbeat,
+      search,
       up: (connection) => this.#up(connection),
       goaway: (goaway) => this.#goaway(goaway),
       tokenExpiring: () => void this.#expiring(),

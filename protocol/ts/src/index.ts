@@ -8,6 +8,7 @@ export { LatchkeyError } from './errors.js';
 export type { ClientErrorCode, ErrorCode, ErrorFacts } from './errors.js';
 export type { NetworkStatus } from './network.js';
 export type { ClientOptions, TokenReason, WebSocketConstructor, WebSocketLike } from './options.js';
+export type { SearchPage, SearchQuery, SearchWatch } from './search.js';
 export type { Subscription } from './subscription.js';
 export type {
   BookingTopic,

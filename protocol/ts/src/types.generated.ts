@@ -9,6 +9,43 @@ export type AlterationEnd = 'applied' | 'declined' | 'withdrawn' | 'expired' | '
  */
 export type AlterationState = 'proposed' | 'awaiting_payment';
 /**
+ * What a home offers. New words are added at the end: the database stores words, memory a bit for each.
+ */
+export type Amenity =
+  | 'wifi'
+  | 'kitchen'
+  | 'washer'
+  | 'dryer'
+  | 'air_conditioning'
+  | 'heating'
+  | 'workspace'
+  | 'tv'
+  | 'hair_dryer'
+  | 'iron'
+  | 'essentials'
+  | 'dishwasher'
+  | 'coffee_maker'
+  | 'free_parking'
+  | 'ev_charger'
+  | 'pool'
+  | 'hot_tub'
+  | 'sauna'
+  | 'gym'
+  | 'garden'
+  | 'balcony'
+  | 'barbecue'
+  | 'fireplace'
+  | 'cot'
+  | 'high_chair'
+  | 'lift'
+  | 'step_free'
+  | 'private_entrance'
+  | 'self_check_in'
+  | 'smoke_alarm'
+  | 'carbon_monoxide_alarm'
+  | 'first_aid_kit'
+  | 'waterfront';
+/**
  * Where a booking is in its life.
  */
 export type BookingState =
@@ -385,6 +422,7 @@ export type PaymentId = string;
  */
 export type PaymentState =
   'requires_payment_method' | 'requires_confirmation' | 'requires_action' | 'processing' | 'requires_capture' | 'succeeded' | 'canceled';
+export type PhotoId = string;
 export type PropertyId = string;
 /**
  * What a line of a quote is for.
@@ -418,6 +456,10 @@ export type Resumption =
       refused: WireError;
     };
 export type ReviewId = string;
+/**
+ * The order of results; ties are broken by id.
+ */
+export type SearchSort = 'newest' | 'distance' | 'price' | 'rating';
 export type SessionId = string;
 /**
  * A side of a booking.
@@ -772,6 +814,19 @@ export interface Calendar {
   to: Date;
 }
 /**
+ * A point on the earth (WGS 84), kept to a millionth of a degree.
+ */
+export interface Coordinates {
+  /**
+   * Degrees north, -90 to 90.
+   */
+  latitude: number;
+  /**
+   * Degrees east, -180 to 180.
+   */
+  longitude: number;
+}
+/**
  * A guest's bank took, or wants to take, a charge back.
  */
 export interface Dispute {
@@ -799,6 +854,87 @@ export interface Ended {
    * Which topic.
    */
   topic: Topic;
+}
+/**
+ * A home as a result: what a list of homes shows. The rest is at `/properties/{id}/`.
+ */
+export interface FoundProperty {
+  /**
+   * What it offers.
+   */
+  amenities: Amenity[];
+  /**
+   * Bathrooms.
+   */
+  bathrooms: number;
+  /**
+   * Rooms to sleep in.
+   */
+  bedrooms: number;
+  /**
+   * Beds.
+   */
+  beds: number;
+  check_in?: Date | null;
+  check_out?: Date | null;
+  /**
+   * City.
+   */
+  city: string;
+  /**
+   * ISO 3166-1 alpha-2 code.
+   */
+  country?: string | null;
+  /**
+   * When it was made.
+   */
+  created_at: number;
+  /**
+   * ISO 4217 code of every price.
+   */
+  currency: string;
+  /**
+   * How far it is from `near`, in metres.
+   */
+  distance_m?: number | null;
+  /**
+   * Who lets it.
+   */
+  host: UserId;
+  /**
+   * Its id.
+   */
+  id: PropertyId;
+  location?: Coordinates | null;
+  /**
+   * Most guests at once.
+   */
+  max_guests: number;
+  /**
+   * Price of one night, in minor units.
+   */
+  nightly_minor: number;
+  photo?: Photo | null;
+  /**
+   * Their average altogether in hundredths of a star (487 is 4.87), if there are any.
+   */
+  rating_hundredths?: number | null;
+  /**
+   * How many published reviews of guests there are.
+   */
+  review_count: number;
+  /**
+   * IANA time zone; nights are local dates there.
+   */
+  time_zone: string;
+  /**
+   * Headline.
+   */
+  title: string;
+  /**
+   * What that stay costs with everything, in minor units: the total of its quote.
+   */
+  total_minor?: number | null;
 }
 /**
  * The server will close this connection; reconnect elsewhere after the delay.
@@ -1208,6 +1344,39 @@ export interface PayoutNotice {
   pending_minor: number;
 }
 /**
+ * A photo of a home, served at `/photos/{id}/`.
+ */
+export interface Photo {
+  /**
+   * Length of the file.
+   */
+  bytes: number;
+  /**
+   * What is to be seen.
+   */
+  caption?: string | null;
+  /**
+   * When it was uploaded.
+   */
+  created_at: number;
+  /**
+   * Pixels down.
+   */
+  height_px: number;
+  /**
+   * Its id; whoever knows it may see the photo.
+   */
+  id: PhotoId;
+  /**
+   * `image/jpeg`, `image/png` or `image/webp`.
+   */
+  media_type: string;
+  /**
+   * Pixels across.
+   */
+  width_px: number;
+}
+/**
  * Reply to `ping`.
  */
 export interface Pong {
@@ -1389,6 +1558,52 @@ export interface ReviewSubmitted {
   property: PropertyId;
 }
 /**
+ * What the page of a watched search has become: a view, of which only the newest counts, and no log of what happened in between.
+ */
+export interface SearchUpdate {
+  /**
+   * Those of them that were not on the page before, or are not what they were; the others are as they were told last.
+   */
+  entries: FoundProperty[];
+  /**
+   * Cursor of the next page now, if there is one.
+   */
+  next?: string | null;
+  /**
+   * The homes that are on the page now, in order. What is not named has left it.
+   */
+  order: PropertyId[];
+  /**
+   * One more than that of the update or reply before.
+   */
+  revision: number;
+  /**
+   * Which watch.
+   */
+  watch: number;
+}
+/**
+ * Reply to `search.watch`: the first page, as `GET /properties/` answers it. [`SearchUpdate`]s keep it current.
+ */
+export interface SearchWatched {
+  /**
+   * The homes of the page, in order.
+   */
+  items: FoundProperty[];
+  /**
+   * Cursor of the next page, if there is one: for `GET /properties/` with the same query.
+   */
+  next?: string | null;
+  /**
+   * 1; each update counts one further.
+   */
+  revision: number;
+  /**
+   * Names the watch on this connection.
+   */
+  watch: number;
+}
+/**
  * Write to the other side of a booking.
  */
 export interface SendMessageTo {
@@ -1498,6 +1713,55 @@ export interface Unsubscribe {
    * Which one.
    */
   topic: Topic;
+}
+/**
+ * Look at a search no longer.
+ */
+export interface UnwatchSearch {
+  /**
+   * Which one: the number that the reply to `search.watch` gave it.
+   */
+  watch: number;
+}
+/**
+ * Look at the first page of a search, and go on looking: the query of `GET /properties/` without its cursor.
+ */
+export interface WatchSearch {
+  /**
+   * Only homes that offer all of these, with commas between.
+   */
+  amenities?: string | null;
+  check_in?: Date | null;
+  check_out?: Date | null;
+  /**
+   * Only homes priced in this ISO 4217 currency. `EUR` if left out where prices are compared (`max_total_minor`, `sort: "price"`).
+   */
+  currency?: string | null;
+  /**
+   * Days by which both dates may be moved, 0 to 3; each home is offered for its cheapest dates.
+   */
+  flexible?: number | null;
+  /**
+   * Only homes that take so many people, 1 to 50; 1 if left out.
+   */
+  guests?: number | null;
+  /**
+   * Homes on the page: 1 to 100, 20 if left out.
+   */
+  limit?: number | null;
+  /**
+   * Only stays whose total is not higher, in minor units; needs dates.
+   */
+  max_total_minor?: number | null;
+  /**
+   * Only homes around this point: degrees north and degrees east, with a comma between.
+   */
+  near?: string | null;
+  /**
+   * How far around it, in kilometres, 0.001 to 500; 10 if left out.
+   */
+  radius_km?: number | null;
+  sort?: SearchSort | null;
 }
 /**
  * An error as a client receives it.

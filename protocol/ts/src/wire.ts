@@ -2,7 +2,7 @@
 //
 // A frame of a kind that this client does not know is skipped: a newer hub may send some. One that is not JSON is a fault.
 
-import type { Ended, GoAway, Heartbeat, Hello, TokenExpiring, WireError } from './types.generated.js';
+import type { Ended, GoAway, Heartbeat, Hello, SearchUpdate, TokenExpiring, WireError } from './types.generated.js';
 
 /** The subprotocol that the client offers. */
 export const SUBPROTOCOL = 'latchkey.v1.json';
@@ -32,6 +32,7 @@ export type Frame =
   | { readonly kind: 'goaway'; readonly goaway: GoAway }
   | { readonly kind: 'ended'; readonly ended: Ended }
   | { readonly kind: 'heartbeat'; readonly heartbeat: Heartbeat }
+  | { readonly kind: 'search'; readonly search: SearchUpdate }
   | { readonly kind: 'token_expiring'; readonly tokenExpiring: TokenExpiring }
   | { readonly kind: 'unknown' };
 
@@ -43,6 +44,7 @@ export function parseFrame(text: string): Frame {
   if ('ok' in message) return { kind: 'ok', id: message['id'] as number, ok: message['ok'] };
   if ('error' in message) return { kind: 'error', id: message['id'] as number | null, error: message['error'] as WireError };
   if ('heartbeat' in message) return { kind: 'heartbeat', heartbeat: message['heartbeat'] as Heartbeat };
+  if ('search' in message) return { kind: 'search', search: message['search'] as SearchUpdate };
   if ('ended' in message) return { kind: 'ended', ended: message['ended'] as Ended };
   if ('hello' in message) return { kind: 'hello', hello: message['hello'] as Hello };
   if ('goaway' in message) return { kind: 'goaway', goaway: message['goaway'] as GoAway };

@@ -16,7 +16,7 @@ import { encodeCommand, parseFrame } from '../dist/wire.js';
 import { seeded } from './support/random.js';
 
 const read = (path: string) => JSON.parse(readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')) as Record<string, unknown>;
-const OF_THE_CONNECTION = ['authenticate', 'refresh', 'subscribe', 'unsubscribe', 'resume'];
+const OF_THE_CONNECTION = ['authenticate', 'refresh', 'subscribe', 'unsubscribe', 'resume', 'search.watch', 'search.unwatch'];
 const HOME = 'property:01890a5d-ac96-774b-bcce-b302099a8057' as const;
 
 /** The compiler's part: every event type comes on some topic, and none on one where the protocol never sends it. */

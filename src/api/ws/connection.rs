@@ -99,7 +99,7 @@ impl Connection {
         if wire.closing.is_some() || wire.writer.is_none() {
             return false;
         }
-        if !self.has_room(&wire) && wire.outbox.bytes() + added > self.terms.limits.max_queued_bytes {
+        if !self.is_roomy(&wire) && wire.outbox.bytes() + added > self.terms.limits.max_queued_bytes {
             self.terms.meters.slow_consumers.increment(1);
             wire.begin_closing(CloseCode::SlowConsumer);
             drop(wire);
@@ -171,7 +171,7 @@ impl Connection {
     pub(super) fn poll_drain(&self, stream: &TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let mut wire = self.wire();
-            if self.has_room(&wire) {
+            if self.is_roomy(&wire) {
                 let told = wire.tell_conflated(self.encoding);
                 self.terms.meters.frames_sent.increment(told);
             }
@@ -181,7 +181,7 @@ impl Connection {
             let before = wire.outbox.bytes();
             wire.write()?;
             let after = wire.outbox.bytes();
-            let room = if self.has_room(&wire) { wire.room.take() } else { None };
+            let room = if self.is_roomy(&wire) { wire.room.take() } else { None };
             drop(wire);
             if let Some(room) = room {
                 room.wake();
@@ -197,8 +197,14 @@ impl Connection {
     }
 
     /// Whether so little waits that something long may be added.
-    fn has_room(&self, wire: &Wire) -> bool {
+    fn is_roomy(&self, wire: &Wire) -> bool {
         wire.outbox.bytes() <= self.terms.limits.max_queued_bytes / 4
+    }
+
+    /// Whether something long may be sent, or nothing any more.
+    pub(super) fn has_room(&self) -> bool {
+        let wire = self.wire();
+        self.is_roomy(&wire) || wire.closing.is_some() || wire.writer.is_none()
     }
 
     /// Sends events of a public topic. While much waits, changes of nights are told together when there is room again: they cost a client that
@@ -232,7 +238,7 @@ impl Connection {
             wire.begin_closing(CloseCode::SlowConsumer);
         }
         // Whoever has something to write is woken by the socket.
-        let must_wake = is_slow || self.has_room(&wire);
+        let must_wake = is_slow || self.is_roomy(&wire);
         drop(wire);
         if must_wake {
             self.task.wake();
@@ -326,7 +332,7 @@ impl Subscriber for Connection {
 
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut wire = self.wire();
-        if self.has_room(&wire) || wire.closing.is_some() || wire.writer.is_none() {
+        if self.is_roomy(&wire) || wire.closing.is_some() || wire.writer.is_none() {
             return Poll::Ready(());
         }
         wire.room = Some(cx.waker().clone());

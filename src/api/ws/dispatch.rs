@@ -63,7 +63,14 @@ impl Session {
                 let (caller, read) = (self.caller_of(command)?, parse::data::<rest::ReadNotifications>(data)?);
                 self.start(id, async move { services.notifications.mark_read(&caller, &read).await });
             }
-            Command::Authenticate | Command::Refresh | Command::Subscribe | Command::Unsubscribe | Command::Resume | Command::Ping => {}
+            Command::Authenticate
+            | Command::Refresh
+            | Command::Subscribe
+            | Command::Unsubscribe
+            | Command::Resume
+            | Command::Ping
+            | Command::WatchSearch
+            | Command::UnwatchSearch => {}
         }
         Ok(())
     }

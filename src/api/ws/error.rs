@@ -40,6 +40,11 @@ pub(super) fn too_many_subscriptions(limit: usize) -> WireError {
     WireError::new(ErrorCode::TooManySubscriptions, "unsubscribe from something first").with("limit", limit as u64)
 }
 
+/// More searches than one connection may watch.
+pub(super) fn too_many_searches(limit: usize) -> WireError {
+    WireError::new(ErrorCode::TooManySubscriptions, "unwatch a search first").with("limit", limit as u64)
+}
+
 /// Not now.
 pub(super) fn busy(why: &str) -> WireError {
     WireError::new(ErrorCode::Busy, why)

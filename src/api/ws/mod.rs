@@ -15,6 +15,7 @@ mod outbox;
 mod parse;
 mod rate;
 mod registry;
+mod search;
 mod session;
 mod socket;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What one connection has said so far: who it speaks for, what it follows, how fast it talks.
 //!
-//! Session commands (authenticate, refresh, subscribe, unsubscribe, resume, ping) are done here, one at a time and in order, by the
+//! Session commands (authenticate, refresh, subscribe, unsubscribe, resume, ping, search.watch, search.unwatch) are done here, one at a time and in order, by the
 //! connection's own task; nothing is read while one waits. Domain commands go to `dispatch` and run beside each other. When
 //! the session is dropped, its topics are detached; domain commands under way go on.
 
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
-use latchkey_protocol::client::{Authenticate, Command, Resume, Subscribe, Unsubscribe};
+use latchkey_protocol::client::{Authenticate, Command, Resume, Subscribe, Unsubscribe, UnwatchSearch};
 use latchkey_protocol::server::{Authenticated, Heartbeat, Hello, Pong};
 use latchkey_protocol::{CloseCode, Topic, WireError};
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,10 @@ use super::watch::{Outcome, Watch};
 use super::{Edge, error, unpack};
 use crate::hub::Subscriber as _;
 use crate::service::Caller;
+use crate::service::search::Watching;
+
+/// What watching a search costs of the rate, besides its message: about as much work as ten of others.
+const WATCH_PRICE: NonZeroU32 = NonZeroU32::new(9).expect("nine is not zero");
 
 /// `{}`: the body of a reply that says nothing more, and the data of a command that needs none.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,6 +41,9 @@ pub(super) struct Session {
     pub(super) connection: Arc<Connection>,
     /// What it follows or is about to follow.
     topics: Vec<Topic>,
+    /// The searches it watches, by the numbers they have here.
+    searches: Vec<(u32, Watching)>,
+    last_search: u32,
     rate: Rate,
     /// The session command that waits for something.
     running: Option<Pin<Box<dyn Future<Output = Outcome> + Send>>>,
@@ -53,7 +60,7 @@ impl Session {
         };
         connection.notify("hello", &hello);
         let rate = Rate::new(terms);
-        Self { edge, connection, topics: Vec::new(), rate, running: None }
+        Self { edge, connection, topics: Vec::new(), searches: Vec::new(), last_search: 0, rate, running: None }
     }
 
     /// Charges so many messages to the sender, and to the user they speak for. What is too much for the user is no fault of this
@@ -117,6 +124,23 @@ impl Session {
                 }
                 self.running = Some(Box::pin(self.watch(id).resume(epoch, topics)));
             }
+            Command::WatchSearch => {
+                let ask = parse::data(envelope.data)?;
+                self.charge(WATCH_PRICE)?;
+                let limit = self.edge.terms.limits.max_searches;
+                if self.searches.len() >= limit {
+                    Limit::Searches.count();
+                    return Err(error::too_many_searches(limit));
+                }
+                self.last_search += 1;
+                self.running = Some(Box::pin(self.watch(id).search(self.last_search, ask)));
+            }
+            Command::UnwatchSearch => {
+                let UnwatchSearch { watch } = parse::data(envelope.data)?;
+                self.searches.retain(|(number, _)| *number != watch);
+                self.note_watching();
+                self.reply(id, &Nothing {});
+            }
             Command::Quote
             | Command::Hold
             | Command::ExtendHold
@@ -177,7 +201,7 @@ impl Session {
         }
         self.topics.reserve_exact(added.len());
         self.topics.extend(&added);
-        self.connection.set_watching(!self.topics.is_empty());
+        self.note_watching();
         Ok(added)
     }
 
@@ -189,7 +213,12 @@ impl Session {
         }
         let (hub, id) = (&self.edge.hub, self.connection.id());
         self.topics.retain(|topic| !ended.contains(topic) || hub.is_attached(*topic, id));
-        self.connection.set_watching(!self.topics.is_empty());
+        self.note_watching();
+    }
+
+    /// Whoever follows or watches something may stay without a name.
+    fn note_watching(&self) {
+        self.connection.set_watching(!self.topics.is_empty() || !self.searches.is_empty());
     }
 
     /// Says where each topic is: what was delivered before is in the queue already, so the heads come after it.
@@ -210,7 +239,7 @@ impl Session {
     fn leave(&mut self, topic: Topic) {
         self.detach(topic);
         self.topics.retain(|followed| *followed != topic);
-        self.connection.set_watching(!self.topics.is_empty());
+        self.note_watching();
     }
 }
 
@@ -260,6 +289,10 @@ impl Handler for Session {
             self.running = None;
             for topic in outcome.refused {
                 self.leave(topic);
+            }
+            if let Some(search) = outcome.watching {
+                self.searches.push(search);
+                self.note_watching();
             }
         }
         // Not while a topic is being attached: whether it is followed is known afterwards.

@@ -20,6 +20,8 @@ pub struct WsLimits {
     pub max_queued_bytes: usize,
     /// Most topics one connection follows.
     pub max_subscriptions: usize,
+    /// Most searches one connection watches.
+    pub max_searches: usize,
     /// Most domain commands one connection has under way; beyond, it is not read from.
     pub max_in_flight: u32,
     /// A ping goes out after this much silence; a ping that nothing follows for as long closes the connection, in milliseconds.
@@ -44,6 +46,7 @@ impl Default for WsLimits {
             max_per_user: 19_000,
             max_queued_bytes: 256 * 1024,
             max_subscriptions: 200,
+            max_searches: 10,
             max_in_flight: 16,
             heartbeat_ms: 25_000,
             authenticate_within_ms: 10_000,
@@ -70,6 +73,8 @@ pub(super) enum Limit {
     MessagesPerUser,
     /// Too many topics on one connection: `too_many_subscriptions`.
     Subscriptions,
+    /// Too many searches watched on one connection: `too_many_subscriptions`.
+    Searches,
     /// A message that is too long: 1009.
     MessageBytes,
     /// Nobody said who they are, nor followed anything, in time: 4500 or 4010.
@@ -86,6 +91,7 @@ impl Limit {
             Self::Messages => "messages",
             Self::MessagesPerUser => "messages_per_user",
             Self::Subscriptions => "subscriptions",
+            Self::Searches => "searches",
             Self::MessageBytes => "message_bytes",
             Self::Silence => "silence",
         };

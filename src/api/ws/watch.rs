@@ -17,6 +17,7 @@ use super::connection::Connection;
 use super::{Edge, error};
 use crate::hub::{AttachError, Standing, Subscriber};
 use crate::service::Caller;
+use crate::service::search::Watching;
 
 /// Everything such a future needs for itself.
 pub(super) struct Watch {
@@ -27,10 +28,19 @@ pub(super) struct Watch {
     pub(super) id: u64,
 }
 
-/// What a session must forget.
+/// What a session must forget, and what it must keep.
+#[derive(Default)]
 pub(super) struct Outcome {
     /// Topics it does not follow after all.
     pub(super) refused: Vec<Topic>,
+    /// A search that it watches from now on, by its number.
+    pub(super) watching: Option<(u32, Watching)>,
+}
+
+impl Outcome {
+    const fn refused(refused: Vec<Topic>) -> Self {
+        Self { refused, watching: None }
+    }
 }
 
 impl Watch {
@@ -50,12 +60,12 @@ impl Watch {
                     self.connection.reply(self.id, &subscribed);
                     follows = self.attach_after_reply(topic, subscribed.seq, standing).await;
                 }
-                Outcome { refused: if follows { Vec::new() } else { vec![topic] } }
+                Outcome::refused(if follows { Vec::new() } else { vec![topic] })
             }
             Err(error) => {
                 let refused = if is_new || !error.retryable { vec![topic] } else { Vec::new() };
                 self.connection.refuse(Some(self.id), error);
-                Outcome { refused }
+                Outcome::refused(refused)
             }
         }
     }
@@ -99,7 +109,7 @@ impl Watch {
                 Resumption::Refused(_) => refused.push(topic),
             }
         }
-        Outcome { refused }
+        Outcome::refused(refused)
     }
 
     async fn resume_one(&self, topic: Topic, after: Option<Seq>, bytes_left: &mut usize) -> Result<(Resumption, Standing), WireError> {
@@ -127,7 +137,7 @@ impl Watch {
     }
 
     /// Waits until the client has taken most of what was sent before: a snapshot may be longer than its queue.
-    async fn room(&self) {
+    pub(super) async fn room(&self) {
         poll_fn(|cx| self.connection.poll_room(cx)).await;
     }
 

@@ -9,7 +9,9 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 use latchkey_protocol::client::{Authenticate, Command, Resume, Subscribe, Unsubscribe};
-use latchkey_protocol::server::{Authenticated, Ended, GoAway, Heartbeat, Hello, Push, Resumed, ServerMessage, Subscribed, TokenExpiring};
+use latchkey_protocol::server::{
+    Authenticated, Ended, GoAway, Heartbeat, Hello, Push, Resumed, SearchUpdate, ServerMessage, Subscribed, TokenExpiring,
+};
 use latchkey_protocol::{CloseCode, SUBPROTOCOL, SUBPROTOCOL_MSGPACK, Seq, Topic, WireError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -39,6 +41,7 @@ struct Heard {
     ended: Vec<Ended>,
     heartbeats: Vec<Heartbeat>,
     token_expiring: Vec<TokenExpiring>,
+    searches: Vec<SearchUpdate>,
     replies: HashMap<u64, Reply>,
     /// Replies to messages that had no readable id.
     strays: Vec<WireError>,
@@ -228,6 +231,11 @@ impl Client {
         self.ear.wait_mut("a warning", |heard| (!heard.token_expiring.is_empty()).then(|| heard.token_expiring.remove(0))).await
     }
 
+    /// Every update of a watched search so far.
+    pub(crate) fn updates(&self, watch: u32) -> Vec<SearchUpdate> {
+        self.ear.heard.lock().unwrap().searches.iter().filter(|update| update.watch == watch).cloned().collect()
+    }
+
     /// How the connection ends, once it does.
     pub(crate) async fn end(&self) -> End {
         self.ear.wait("the end of the connection", |heard| heard.end).await
@@ -308,6 +316,7 @@ impl Heard {
             ServerMessage::GoAway { goaway } => self.goaway = Some(goaway),
             ServerMessage::Ended { ended } => self.ended.push(ended),
             ServerMessage::Heartbeat { heartbeat } => self.heartbeats.push(heartbeat),
+            ServerMessage::Search { search } => self.searches.push(search),
             ServerMessage::TokenExpiring { token_expiring } => self.token_expiring.push(token_expiring),
         }
     }
