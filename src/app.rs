@@ -27,7 +27,7 @@ use tokio_util::task::TaskTracker;
 
 use self::keys::ring::TokenKeys;
 use self::lock::FolderLock;
-use self::pushing::{MAX_BATCHES_UNDER_WAY, Outlet, fence, push_events, to_hub};
+use self::pushing::{MAX_BATCHES_UNDER_WAY, Outlet, fence, push_events, tell_viewers, to_hub};
 use self::settings::{allowances, database_config, leases, registrations_per_hour, ws_limits};
 use self::vital::Vital;
 use crate::api::body::UploadRoom;
@@ -179,6 +179,7 @@ impl App {
         app.keep("token keys", token_keys.keep(Arc::clone(&parts.services), Arc::clone(&clock)));
         app.jobs = Some(app.run_jobs(args));
         app.keep("watch over sockets", ws::keep_watch(Arc::clone(&edge)));
+        app.keep("presence", tell_viewers(Arc::clone(&hub)));
         app.keep("sweeping files", sweep_files(Arc::clone(&parts.services)));
         app.keep("sweep", sweep(parts, Arc::clone(&hub), Arc::clone(&edge), clock, Arc::clone(&app.context)));
         app.serve(listener, edge, &origins, args);

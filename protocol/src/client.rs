@@ -69,6 +69,8 @@ pub enum Command {
     /// [`ReadMessages`]; answered by [`crate::view::Thread`].
     #[serde(rename = "message.read")]
     ReadMessages,
+    /// [`BookingRef`]; answered by `{}`. Tells the other side, if it looks, that one is writing; only on a connection that follows the booking's topic.
+    Typing,
     /// [`crate::rest::ReadNotifications`]; answered by [`crate::view::UnreadCount`].
     #[serde(rename = "notification.read")]
     ReadNotifications,
@@ -76,7 +78,7 @@ pub enum Command {
 
 impl Command {
     /// Every command.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Authenticate,
         Self::Refresh,
         Self::Subscribe,
@@ -94,6 +96,7 @@ impl Command {
         Self::Cancel,
         Self::SendMessage,
         Self::ReadMessages,
+        Self::Typing,
         Self::ReadNotifications,
     ];
 
@@ -118,6 +121,7 @@ impl Command {
             Self::Cancel => "cancel",
             Self::SendMessage => "message.send",
             Self::ReadMessages => "message.read",
+            Self::Typing => "typing",
             Self::ReadNotifications => "notification.read",
         }
     }

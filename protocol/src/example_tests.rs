@@ -39,7 +39,7 @@ fn data_again(command: Command, data: &Value) -> Value {
         Command::ExtendHold | Command::ReleaseHold => again::<HoldRef>(data),
         Command::Book => again::<BookHold>(data),
         Command::Pay => again::<Pay>(data),
-        Command::Cancel => again::<BookingRef>(data),
+        Command::Cancel | Command::Typing => again::<BookingRef>(data),
         Command::SendMessage => again::<SendMessage>(data),
         Command::ReadMessages => again::<ReadMessages>(data),
         Command::ReadNotifications => again::<ReadNotifications>(data),
@@ -50,7 +50,7 @@ fn reply_again(command: Command, body: &Value) -> Value {
     match command {
         Command::Authenticate | Command::Refresh => again::<Authenticated>(body),
         Command::Subscribe => again::<Subscribed>(body),
-        Command::Unsubscribe | Command::UnwatchSearch => again::<BTreeMap<String, Value>>(body),
+        Command::Unsubscribe | Command::UnwatchSearch | Command::Typing => again::<BTreeMap<String, Value>>(body),
         Command::Resume => again::<Resumed>(body),
         Command::Ping => again::<Pong>(body),
         Command::WatchSearch => again::<SearchWatched>(body),

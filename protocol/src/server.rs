@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::WireError;
-use crate::id::{PropertyId, SessionId, UserId};
+use crate::id::{BookingId, PropertyId, SessionId, UserId};
 use crate::rest::FoundProperty;
 use crate::topic::Topic;
 use crate::view;
@@ -57,6 +57,16 @@ pub enum ServerMessage<B> {
     Search {
         /// The notice.
         search: SearchUpdate,
+    },
+    /// `{"presence":{"property":"…","viewers":20}}`.
+    Presence {
+        /// The notice.
+        presence: Presence,
+    },
+    /// `{"typing":{"booking":"…"}}`.
+    Typing {
+        /// The notice.
+        typing: Typing,
     },
     /// `{"token_expiring":{"expires_at":…}}`.
     TokenExpiring {
@@ -145,6 +155,25 @@ pub struct Heartbeat {
 pub struct TokenExpiring {
     /// When.
     pub expires_at: EpochMs,
+}
+
+/// About how many people follow a home's topic now. It has no number, is not stored, and is not sent to who reads slowly: only the newest counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = PresenceNotice))]
+pub struct Presence {
+    /// Which home.
+    pub property: PropertyId,
+    /// At least so many and fewer than the next of 1, 2, 3, 5, 10, 20, 30, 50, 100 and so on, oneself among them; its host is not. Before the first
+    /// of these a guest knows of themselves alone.
+    pub viewers: u32,
+}
+
+/// The other side is writing a message. Said at most every 3 seconds, and true for about 5.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = TypingNotice))]
+pub struct Typing {
+    /// In which thread.
+    pub booking: BookingId,
 }
 
 /// Reply to `search.watch`: the first page, as `GET /properties/` answers it. [`SearchUpdate`]s keep it current.

@@ -10,7 +10,7 @@ use latchkey_protocol::client::{
 use latchkey_protocol::event::Event;
 use latchkey_protocol::rest::ReadNotifications;
 use latchkey_protocol::server::{
-    Authenticated, Ended, GoAway, Heartbeat, Hello, Pong, Resumed, SearchUpdate, SearchWatched, Subscribed, TokenExpiring,
+    Authenticated, Ended, GoAway, Heartbeat, Hello, Pong, Presence, Resumed, SearchUpdate, SearchWatched, Subscribed, TokenExpiring, Typing,
 };
 use latchkey_protocol::{CloseCode, ErrorCode, MAX_CLIENT_MESSAGE_BYTES, MAX_KEY_BYTES, SUBPROTOCOL, SUBPROTOCOL_MSGPACK, WireError, view};
 use serde_json::{Map, Value, json};
@@ -53,6 +53,7 @@ fn commands(schemas: &mut Schemas) -> Vec<Described> {
     let pong = Some(schemas.add::<Pong>());
     let unsubscribe = Some(schemas.add::<Unsubscribe>());
     let unwatch = Some(schemas.add::<UnwatchSearch>());
+    let booking = Some(schemas.add::<BookingRef>());
     let plain = |command, data, reply, summary| Described { command, summary, is_keyed: false, data, reply };
     vec![
         schemas.describe::<Authenticate, Authenticated>(C::Authenticate, false, "Say who the connection speaks for"),
@@ -76,16 +77,19 @@ fn commands(schemas: &mut Schemas) -> Vec<Described> {
         schemas.describe::<BookingRef, view::Booking>(C::Cancel, true, "Call a booking off"),
         schemas.describe::<SendMessage, view::Message>(C::SendMessage, true, "Write to the other side of a booking"),
         schemas.describe::<ReadMessages, view::Thread>(C::ReadMessages, false, "Say how far one has read a thread"),
+        plain(C::Typing, booking, None, "Tell the other side that one is writing"),
         schemas.describe::<ReadNotifications, view::UnreadCount>(C::ReadNotifications, false, "Mark notifications as read"),
     ]
 }
 
 /// What the server says besides replies and pushes: the field that tells it, its schema, and what it is.
-fn notices(schemas: &mut Schemas) -> [(&'static str, String, &'static str); 6] {
+fn notices(schemas: &mut Schemas) -> [(&'static str, String, &'static str); 8] {
     [
         ("hello", schemas.add::<Hello>(), "The first frame of every connection"),
         ("heartbeat", schemas.add::<Heartbeat>(), "After a silence: the newest event of each topic that is followed"),
         ("search", schemas.add::<SearchUpdate>(), "What the page of a watched search has become"),
+        ("presence", schemas.add::<Presence>(), "About how many people look at a home now"),
+        ("typing", schemas.add::<Typing>(), "The other side of a booking is writing a message"),
         ("token_expiring", schemas.add::<TokenExpiring>(), "The token ends within 30 seconds"),
         ("ended", schemas.add::<Ended>(), "A topic is followed no longer, though nobody unsubscribed"),
         ("goaway", schemas.add::<GoAway>(), "The server will close this connection"),

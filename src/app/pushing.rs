@@ -1,6 +1,8 @@
-//! From the committer to those who want to know: events, in commit order, through a bounded channel to one task.
+//! From the committer to those who want to know: events, in commit order, through a bounded channel to one task. And what is no event: how many
+//! look.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use latchkey_protocol::Topic;
@@ -14,6 +16,9 @@ use crate::store::{EventSink, StoredEvent};
 
 /// Batches of events on their way from the committer to the hub; when they are not taken, commits wait.
 pub(super) const MAX_BATCHES_UNDER_WAY: usize = 1_024;
+
+/// How often those who look at a home are told how many they are.
+const TELL_VIEWERS_EVERY: Duration = Duration::from_secs(2);
 
 /// Hands committed events to the task that pushes them: pushing is work for the threads that serve sockets, not for the
 /// committer.
@@ -71,4 +76,12 @@ pub(super) fn fence(outlet: mpsc::WeakSender<Published>) -> Fence {
             outlet.send(Published::Fence(reached)).await.is_ok() && when_reached.await.is_ok()
         })
     })
+}
+
+/// People come and go in bursts; each home's watchers hear of it once in so long at most.
+pub(super) async fn tell_viewers(hub: Arc<hub::Hub>) {
+    loop {
+        tokio::time::sleep(TELL_VIEWERS_EVERY).await;
+        hub.tell_viewers();
+    }
 }

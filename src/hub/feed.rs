@@ -12,6 +12,7 @@ use tokio::sync::OnceCell;
 
 use super::frame::EventFrame;
 use super::pages::Pages;
+use super::presence;
 use super::source::{Ending, PAGE_EVENTS, StoredEvent};
 use super::subscriber::{Standing, Subscriber, SubscriberId};
 
@@ -76,12 +77,14 @@ enum Phase {
     Lost,
 }
 
-struct Attachment {
+pub(super) struct Attachment {
     id: SubscriberId,
     /// Has everything up to here from elsewhere (its snapshot may be newer than the feed's head).
     after: Seq,
-    standing: Standing,
-    subscriber: Arc<dyn Subscriber>,
+    pub(super) standing: Standing,
+    pub(super) subscriber: Arc<dyn Subscriber>,
+    /// How many viewers it was told of, or knows of by itself.
+    pub(super) viewers: u32,
 }
 
 /// What an attempt to attach found.
@@ -100,7 +103,7 @@ pub(super) enum Join {
 }
 
 pub(super) struct FeedState {
-    topic: Topic,
+    pub(super) topic: Topic,
     limits: FeedLimits,
     phase: Phase,
     head: Seq,
@@ -114,7 +117,9 @@ pub(super) struct FeedState {
     waiting: BTreeMap<Seq, Entry>,
     waiting_bytes: usize,
     /// In order of id, so that one of thousands is found quickly.
-    attached: Vec<Attachment>,
+    pub(super) attached: Vec<Attachment>,
+    /// How many viewers were told of last.
+    pub(super) viewers: u32,
     idle_since: Option<EpochMs>,
 }
 
@@ -131,6 +136,7 @@ impl FeedState {
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
             attached: Vec::new(),
+            viewers: 0,
             idle_since: None,
         }
     }
@@ -252,7 +258,7 @@ impl FeedState {
 
     fn attach(&mut self, subscriber: &Arc<dyn Subscriber>, after: Seq, standing: Standing) {
         let id = subscriber.id();
-        let attachment = Attachment { id, after, standing, subscriber: Arc::clone(subscriber) };
+        let attachment = Attachment { id, after, standing, subscriber: Arc::clone(subscriber), viewers: presence::known_to(standing) };
         self.idle_since = None;
         match self.attached.binary_search_by_key(&id, |other| other.id) {
             Ok(at) => self.attached[at] = attachment,

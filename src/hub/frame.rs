@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use latchkey_protocol::Seq;
+use serde::Serialize;
 
 use super::source::StoredEvent;
 
@@ -107,6 +108,19 @@ impl EventFrame {
 
     pub(crate) fn from_text(seq: Seq, text: Bytes) -> Self {
         Self(Arc::new(Encodings { seq, text, packed: OnceLock::new() }))
+    }
+
+    /// Of what the server says besides events: `{"name":notice}`. It has no number.
+    #[must_use]
+    pub fn notice(name: &'static str, notice: &impl Serialize) -> Self {
+        let frame = text(128, |buffer| {
+            // Names are our own words, writing to a Vec does not fail, and neither does what we say.
+            let written = write!(buffer, "{{\"{name}\":").map_err(serde_json::Error::io);
+            let written = written.and_then(|()| serde_json::to_writer(&mut *buffer, notice));
+            buffer.push(b'}');
+            debug_assert!(written.is_ok(), "notices have a form in JSON: {written:?}");
+        });
+        Self::from_text(0, frame)
     }
 
     /// Its number in its topic.

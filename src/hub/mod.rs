@@ -9,6 +9,7 @@ mod catch_up;
 mod feed;
 pub mod frame;
 mod pages;
+mod presence;
 pub mod source;
 mod subscriber;
 #[cfg(test)]
@@ -24,8 +25,9 @@ use tokio::runtime::Handle;
 
 use self::feed::{Entry, Feed, FeedLimits};
 pub use self::frame::EventFrame;
+use self::presence::Presence;
 pub use self::source::{EventSource, SourceError, StoredEvent};
-pub use self::subscriber::{Standing, Subscriber, SubscriberId};
+pub use self::subscriber::{Standing, Subscriber, SubscriberId, Viewer};
 
 /// Bounds of the hub's memory and work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +111,8 @@ struct Inner {
     feeds: DashMap<Topic, Arc<Feed>>,
     source: Arc<dyn EventSource>,
     limits: HubLimits,
+    /// Who looks at which homes has changed.
+    presence: Presence,
     /// Where gaps are read; publishers may live on threads of another runtime.
     runtime: Handle,
 }
@@ -123,7 +127,7 @@ impl Hub {
     /// An empty hub that reads what it misses from `source`, in tasks on `runtime`.
     #[must_use]
     pub fn new(source: Arc<dyn EventSource>, limits: HubLimits, runtime: Handle) -> Self {
-        Self { inner: Arc::new(Inner { feeds: DashMap::new(), source, limits, runtime }) }
+        Self { inner: Arc::new(Inner { feeds: DashMap::new(), source, limits, presence: Presence::default(), runtime }) }
     }
 
     /// Pushes committed events to those who watch. Events of one topic come in commit order; repeats and gaps are borne.
@@ -163,13 +167,16 @@ impl Hub {
             self.inner.feeds.remove_if(&topic, |_, known| Arc::ptr_eq(known, &feed) && Arc::strong_count(known) == 2);
         }
         loaded?;
-        self.inner.bring_up(&feed, subscriber, after, standing).await
+        let attached = self.inner.bring_up(&feed, subscriber, after, standing).await?;
+        self.inner.presence.note(topic);
+        Ok(attached)
     }
 
     /// Stops delivering `topic` to a subscriber. When this returns, nothing more of it will be delivered.
     pub fn detach(&self, topic: Topic, subscriber: SubscriberId) {
         if let Some(feed) = self.inner.known(topic) {
             feed.state().detach(subscriber);
+            self.inner.presence.note(topic);
         }
     }
 

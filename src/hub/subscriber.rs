@@ -5,7 +5,7 @@
 
 use std::task::{Context, Poll};
 
-use latchkey_protocol::Topic;
+use latchkey_protocol::{Topic, UserId};
 
 use super::frame::EventFrame;
 
@@ -21,10 +21,27 @@ pub enum Standing {
     Own,
 }
 
+/// Who looks, for counting: all connections of a user are one viewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Viewer {
+    /// A user.
+    User(UserId),
+    /// A connection that has not said whose it is.
+    Unknown(SubscriberId),
+}
+
 /// Receives the frames of the topics it is attached to.
 pub trait Subscriber: Send + Sync + 'static {
     /// Its name.
     fn id(&self) -> SubscriberId;
+
+    /// Who is behind it now.
+    fn viewer(&self) -> Viewer;
+
+    /// Takes a notice about a topic that is worth something only now, or says `false` if it would have to wait or must not be seen any more.
+    ///
+    /// It must not block, and must not call the hub.
+    fn hint(&self, topic: Topic, notice: &EventFrame) -> bool;
 
     /// Takes frames of one topic, in order, or says `false` when it wants no more: the feed then forgets it.
     ///

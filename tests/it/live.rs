@@ -1,8 +1,8 @@
 //! What a live client does besides following topics and booking: go on with a new token, compare heads, write, read.
 
-use latchkey_protocol::client::{Authenticate, Command, ReadMessages, SendMessage};
+use latchkey_protocol::client::{Authenticate, BookingRef, Command, ReadMessages, SendMessage};
 use latchkey_protocol::rest::{ReadNotifications, Refresh, Tokens};
-use latchkey_protocol::server::Authenticated;
+use latchkey_protocol::server::{Authenticated, Typing};
 use latchkey_protocol::view::{Message, Thread, UnreadCount};
 use latchkey_protocol::{CloseCode, ErrorCode, Topic};
 
@@ -98,4 +98,54 @@ async fn messages_and_notifications_are_sent_and_read_over_the_socket() {
     );
     let stranger = bob.live.ask::<Message>(Command::SendMessage, Some(&fresh_key()), &message).await;
     refused(stranger, ErrorCode::NotFound);
+}
+
+#[tokio::test]
+async fn those_who_look_at_a_home_hear_about_how_many_they_are_and_nothing_of_who() {
+    let hub = Hub::start().await;
+    let (host, ada, bob) = (hub.guest("helga").await, hub.guest("ada").await, hub.guest("bob").await);
+    let home = list_home(&host).await;
+    let topic = Topic::Property(home.id);
+    let tab = Guest::log_in(hub.address, &ada.email).await;
+    for guest in [&host, &ada, &tab] {
+        guest.live.subscribe(topic).await.unwrap();
+    }
+    host.live.viewers(home.id, 1).await;
+    let watcher = hub.anonymous().await;
+    watcher.subscribe(topic).await.unwrap();
+    bob.live.subscribe(topic).await.unwrap();
+    for one in [&host.live, &ada.live, &tab.live, &bob.live, &watcher] {
+        one.viewers(home.id, 3).await;
+    }
+    watcher.unsubscribe(topic).await.unwrap();
+    drop(bob);
+    ada.live.viewers(home.id, 1).await;
+    assert!(ada.live.frames().iter().all(|frame| !frame.contains("presence") || !frame.contains(&host.user.to_string())));
+}
+
+#[tokio::test]
+async fn p8_that_somebody_writes_is_told_to_the_other_side_alone_and_not_too_often() {
+    let hub = Hub::start().await;
+    let (host, ada, bob) = (hub.guest("helga").await, hub.guest("ada").await, hub.guest("bob").await);
+    let home = list_home(&host).await;
+    let booking = ada.hold_and_book(&home, nights(0, 2)).await;
+    let topic = Topic::Booking(booking.id);
+    let write = async |who: &Guest| who.live.ask::<serde_json::Value>(Command::Typing, None, &BookingRef { booking: booking.id }).await;
+    refused(write(&ada).await, ErrorCode::InvalidState);
+    refused(bob.live.subscribe(topic).await, ErrorCode::NotFound);
+    refused(write(&bob).await, ErrorCode::InvalidState);
+    for party in [&host, &ada] {
+        party.live.subscribe(topic).await.unwrap();
+    }
+    for _ in 0..3 {
+        assert_eq!(write(&ada).await.unwrap(), serde_json::json!({}));
+    }
+    let told = Typing { booking: booking.id };
+    assert_eq!(host.live.typing().await, [told]);
+    hub.advance_s(3);
+    write(&ada).await.unwrap();
+    write(&host).await.unwrap();
+    assert_eq!(ada.live.typing().await, [told], "of the host's writing, not of one's own");
+    host.live.ping().await;
+    assert_eq!(host.live.typing().await, [told, told]);
 }

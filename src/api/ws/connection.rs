@@ -19,7 +19,7 @@ use super::encoding::Encoding;
 use super::outbox;
 use super::terms::Terms;
 use super::wire::Wire;
-use crate::hub::{EventFrame, Subscriber, SubscriberId};
+use crate::hub::{EventFrame, Subscriber, SubscriberId, Viewer};
 use crate::service::{Caller, ServiceError};
 
 /// A time that has not come.
@@ -313,6 +313,11 @@ impl Connection {
     pub(super) fn is_draining(&self) -> bool {
         self.is_draining.load(Ordering::Acquire)
     }
+
+    /// Whether what was authorised when it was subscribed to still is.
+    fn may_see(&self, topic: Topic) -> bool {
+        matches!(topic, Topic::Property(_)) || self.caller().is_some_and(|caller| self.terms.clock.now() < caller.expires_at)
+    }
 }
 
 impl Subscriber for Connection {
@@ -320,14 +325,25 @@ impl Subscriber for Connection {
         self.id
     }
 
+    fn viewer(&self) -> Viewer {
+        self.caller().map_or(Viewer::Unknown(self.id), |caller| Viewer::User(caller.user))
+    }
+
+    fn hint(&self, topic: Topic, notice: &EventFrame) -> bool {
+        let is_waiting = {
+            let wire = self.wire();
+            !wire.outbox.is_empty() || wire.conflation.is_some()
+        };
+        !is_waiting && self.may_see(topic) && self.send(self.encoding.event(notice).clone())
+    }
+
     fn deliver(&self, topic: Topic, frames: &[EventFrame]) -> bool {
-        let is_public = matches!(topic, Topic::Property(_));
-        if !is_public && self.caller().is_none_or(|caller| caller.expires_at <= self.terms.clock.now()) {
-            // Authorised when it subscribed, but no longer; the sweep may be a second late, an event may not (P8).
+        if !self.may_see(topic) {
+            // The sweep may be a second late, an event may not (P8).
             self.close(CloseCode::TokenExpired);
             return false;
         }
-        if is_public { self.send_public(topic, frames) } else { self.send_events(frames) }
+        if matches!(topic, Topic::Property(_)) { self.send_public(topic, frames) } else { self.send_events(frames) }
     }
 
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {

@@ -70,7 +70,8 @@ impl Session {
             | Command::Resume
             | Command::Ping
             | Command::WatchSearch
-            | Command::UnwatchSearch => {}
+            | Command::UnwatchSearch
+            | Command::Typing => {}
         }
         Ok(())
     }

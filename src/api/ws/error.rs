@@ -45,6 +45,11 @@ pub(super) fn too_many_searches(limit: usize) -> WireError {
     WireError::new(ErrorCode::TooManySubscriptions, "unwatch a search first").with("limit", limit as u64)
 }
 
+/// Said about a booking that the connection does not follow.
+pub(super) fn not_followed() -> WireError {
+    WireError::new(ErrorCode::InvalidState, "subscribe to the booking's topic first").with("state", "not_followed")
+}
+
 /// Not now.
 pub(super) fn busy(why: &str) -> WireError {
     WireError::new(ErrorCode::Busy, why)

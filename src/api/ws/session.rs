@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
-use latchkey_protocol::client::{Authenticate, Command, Resume, Subscribe, Unsubscribe, UnwatchSearch};
-use latchkey_protocol::server::{Authenticated, Heartbeat, Hello, Pong};
-use latchkey_protocol::{CloseCode, Topic, WireError};
+use latchkey_protocol::client::{Authenticate, BookingRef, Command, Resume, Subscribe, Unsubscribe, UnwatchSearch};
+use latchkey_protocol::server::{Authenticated, Heartbeat, Hello, Pong, Typing};
+use latchkey_protocol::{BookingId, CloseCode, EpochMs, Topic, WireError};
 use serde::{Deserialize, Serialize};
 
 use super::connection::Connection;
@@ -23,12 +23,15 @@ use super::socket::Handler;
 use super::terms::Limit;
 use super::watch::{Outcome, Watch};
 use super::{Edge, error, unpack};
-use crate::hub::Subscriber as _;
+use crate::hub::{EventFrame, Subscriber as _};
 use crate::service::Caller;
 use crate::service::search::Watching;
 
 /// What watching a search costs of the rate, besides its message: about as much work as ten of others.
 const WATCH_PRICE: NonZeroU32 = NonZeroU32::new(9).expect("nine is not zero");
+
+/// How often the other side is told at most that somebody is writing, in milliseconds.
+const TYPING_EVERY_MS: EpochMs = 3_000;
 
 /// `{}`: the body of a reply that says nothing more, and the data of a command that needs none.
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,6 +47,8 @@ pub(super) struct Session {
     /// The searches it watches, by the numbers they have here.
     searches: Vec<(u32, Watching)>,
     last_search: u32,
+    /// When the other side of a booking was last told that this one is writing.
+    typed_at: Vec<(BookingId, EpochMs)>,
     rate: Rate,
     /// The session command that waits for something.
     running: Option<Pin<Box<dyn Future<Output = Outcome> + Send>>>,
@@ -60,7 +65,7 @@ impl Session {
         };
         connection.notify("hello", &hello);
         let rate = Rate::new(terms);
-        Self { edge, connection, topics: Vec::new(), searches: Vec::new(), last_search: 0, rate, running: None }
+        Self { edge, connection, topics: Vec::new(), searches: Vec::new(), last_search: 0, typed_at: Vec::new(), rate, running: None }
     }
 
     /// Charges so many messages to the sender, and to the user they speak for. What is too much for the user is no fault of this
@@ -139,6 +144,11 @@ impl Session {
                 let UnwatchSearch { watch } = parse::data(envelope.data)?;
                 self.searches.retain(|(number, _)| *number != watch);
                 self.note_watching();
+                self.reply(id, &Nothing {});
+            }
+            Command::Typing => {
+                let BookingRef { booking } = parse::data(envelope.data)?;
+                self.type_in(booking)?;
                 self.reply(id, &Nothing {});
             }
             Command::Quote
@@ -228,6 +238,21 @@ impl Session {
         // Asked after its head: what waits is not told yet.
         let heads = heads.filter(|(topic, _)| !self.connection.is_conflating(*topic)).collect();
         self.connection.notify("heartbeat", &Heartbeat { now: self.edge.terms.clock.now(), heads });
+    }
+
+    /// Tells the other side of a booking that this one is writing, unless that was told just now. Whoever follows the booking is one of its
+    /// parties.
+    fn type_in(&mut self, booking: BookingId) -> Result<(), WireError> {
+        let (topic, now) = (Topic::Booking(booking), self.edge.terms.clock.now());
+        if !self.edge.hub.is_attached(topic, self.connection.id()) {
+            return Err(error::not_followed());
+        }
+        self.typed_at.retain(|(_, at)| (0..TYPING_EVERY_MS).contains(&(now - at)));
+        if self.typed_at.iter().all(|(told, _)| *told != booking) {
+            self.typed_at.push((booking, now));
+            self.edge.hub.hint(topic, &EventFrame::notice("typing", &Typing { booking }), self.connection.viewer());
+        }
+        Ok(())
     }
 
     /// Nothing of the topic is sent any more.

@@ -1,9 +1,10 @@
 //! The hub against a source that can be slow, gappy or broken, and publishers that lose and reorder.
 //!
-//! `follow` has one behaviour per test; `interleave` has all of them at once, at random.
+//! `follow` has one behaviour per test; `interleave` has all of them at once, at random; `presence` is what has no number.
 
 mod follow;
 mod interleave;
+mod presence;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -16,6 +17,7 @@ use futures_util::future::BoxFuture;
 use futures_util::task::AtomicWaker;
 use latchkey_protocol::server::Push;
 use latchkey_protocol::{PropertyId, Seq, Topic, UserId};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -118,6 +120,11 @@ struct Watcher {
     seen: Mutex<Vec<(Topic, Seq)>>,
     wants_more: AtomicBool,
     has_lost: AtomicBool,
+    /// Whose it is, if it is known.
+    user: Option<UserId>,
+    takes_hints: AtomicBool,
+    /// What it was told besides events.
+    hints: Mutex<Vec<Value>>,
     /// Topics that ended, each with the number of events seen by then.
     ended: Mutex<Vec<(Topic, usize)>>,
     /// Most it takes beyond what its `reader` has taken away.
@@ -132,8 +139,19 @@ impl Watcher {
     }
 
     fn with_capacity(id: SubscriberId, capacity: usize) -> (Arc<Self>, Arc<dyn Subscriber>) {
+        Self::build(id, capacity, None)
+    }
+
+    fn of_user(id: SubscriberId, user: UserId) -> (Arc<Self>, Arc<dyn Subscriber>) {
+        Self::build(id, usize::MAX, Some(user))
+    }
+
+    fn build(id: SubscriberId, capacity: usize, user: Option<UserId>) -> (Arc<Self>, Arc<dyn Subscriber>) {
         let watcher = Arc::new(Self {
             id,
+            user,
+            takes_hints: AtomicBool::new(true),
+            hints: Mutex::default(),
             seen: Mutex::default(),
             wants_more: AtomicBool::new(true),
             has_lost: AtomicBool::new(false),
@@ -163,6 +181,18 @@ impl Watcher {
 impl Subscriber for Watcher {
     fn id(&self) -> SubscriberId {
         self.id
+    }
+
+    fn viewer(&self) -> Viewer {
+        self.user.map_or(Viewer::Unknown(self.id), Viewer::User)
+    }
+
+    fn hint(&self, _: Topic, notice: &EventFrame) -> bool {
+        let takes = self.takes_hints.load(Ordering::SeqCst);
+        if takes {
+            self.hints.lock().unwrap().push(serde_json::from_slice(notice.json()).unwrap());
+        }
+        takes
     }
 
     fn deliver(&self, topic: Topic, frames: &[EventFrame]) -> bool {

@@ -10,9 +10,9 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 use latchkey_protocol::client::{Authenticate, Command, Resume, Subscribe, Unsubscribe};
 use latchkey_protocol::server::{
-    Authenticated, Ended, GoAway, Heartbeat, Hello, Push, Resumed, SearchUpdate, ServerMessage, Subscribed, TokenExpiring,
+    Authenticated, Ended, GoAway, Heartbeat, Hello, Presence, Push, Resumed, SearchUpdate, ServerMessage, Subscribed, TokenExpiring, Typing,
 };
-use latchkey_protocol::{CloseCode, SUBPROTOCOL, SUBPROTOCOL_MSGPACK, Seq, Topic, WireError};
+use latchkey_protocol::{CloseCode, PropertyId, SUBPROTOCOL, SUBPROTOCOL_MSGPACK, Seq, Topic, WireError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -42,6 +42,8 @@ struct Heard {
     heartbeats: Vec<Heartbeat>,
     token_expiring: Vec<TokenExpiring>,
     searches: Vec<SearchUpdate>,
+    presence: Vec<Presence>,
+    typing: Vec<Typing>,
     replies: HashMap<u64, Reply>,
     /// Replies to messages that had no readable id.
     strays: Vec<WireError>,
@@ -227,6 +229,17 @@ impl Client {
     }
 
     /// The next warning that the token ends.
+    /// Waits until it is told of so many viewers of a home.
+    pub(crate) async fn viewers(&self, property: PropertyId, viewers: u32) {
+        let told = Presence { property, viewers };
+        self.ear.wait(format!("{viewers} viewers"), |heard| heard.presence.last().filter(|last| **last == told).map(drop)).await;
+    }
+
+    /// What it was told of writing, once there is anything.
+    pub(crate) async fn typing(&self) -> Vec<Typing> {
+        self.ear.wait("somebody to write", |heard| Some(heard.typing.clone()).filter(|typing| !typing.is_empty())).await
+    }
+
     pub(crate) async fn token_expiring(&self) -> TokenExpiring {
         self.ear.wait_mut("a warning", |heard| (!heard.token_expiring.is_empty()).then(|| heard.token_expiring.remove(0))).await
     }
@@ -317,6 +330,8 @@ impl Heard {
             ServerMessage::Ended { ended } => self.ended.push(ended),
             ServerMessage::Heartbeat { heartbeat } => self.heartbeats.push(heartbeat),
             ServerMessage::Search { search } => self.searches.push(search),
+            ServerMessage::Presence { presence } => self.presence.push(presence),
+            ServerMessage::Typing { typing } => self.typing.push(typing),
             ServerMessage::TokenExpiring { token_expiring } => self.token_expiring.push(token_expiring),
         }
     }
