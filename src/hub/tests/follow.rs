@@ -332,7 +332,7 @@ async fn those_who_come_back_together_share_the_reads() {
     };
     let all_of_them: Vec<_> = (1..=50).map(|id| (100 + id % 3, come_back(id, 100 + id % 3))).collect();
     settle().await;
-    gate.add_permits(100);
+    gate.add_permits(10_000);
     for (after, (watcher, attaching)) in all_of_them {
         assert_eq!(attaching.await.unwrap(), Ok(Attached { head: 400 }));
         assert_eq!(watcher.seqs(), all(after + 1..=400));
