@@ -153,6 +153,7 @@ impl App {
             limits: Limits::new(allowances(args)),
             uploads: UploadRoom::default(),
             trusted_proxies: args.trusted_proxies.clone(),
+            live: Arc::clone(&edge),
         });
         parts.restore(args).await?;
         let mut app = Self {

@@ -170,12 +170,12 @@ pub struct ServeArgs {
     #[arg(long, env = "LATCHKEY_MESSAGES_PER_USER", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub messages_per_user: Option<u32>,
 
-    /// Live connections (WebSockets) at once of one user; with one more their oldest is closed
+    /// Live connections (WebSockets, event streams) at once of one user; with one more their oldest is closed
     /// [default: 50, with --demo as many as there are]
     #[arg(long, env = "LATCHKEY_MAX_LIVE_PER_USER", value_name = "N")]
     pub max_live_per_user: Option<NonZeroUsize>,
 
-    /// Live connections (WebSockets) at once from one IPv4 address or IPv6 /64, as the trusted proxies tell it; further ones are
+    /// Live connections (WebSockets, event streams) at once from one IPv4 address or IPv6 /64, as the trusted proxies tell it; further ones are
     /// refused [default: 1000, with --demo as many as there are]
     #[arg(long, env = "LATCHKEY_MAX_LIVE_PER_ADDRESS", value_name = "N")]
     pub max_live_per_address: Option<NonZeroUsize>,

@@ -208,6 +208,18 @@ pub struct SearchUpdate {
     pub next: Option<String>,
 }
 
+/// The last event of an event stream (`event: end`): why it ends. A stream that ends without it broke off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct StreamEnd {
+    /// The code that a WebSocket would be closed with, see [`crate::CloseCode`].
+    pub code: u16,
+    /// The same in words.
+    pub reason: String,
+    /// Whether to come back.
+    pub reconnect: bool,
+}
+
 /// Reply to `authenticate` and `refresh`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -60,7 +60,7 @@ impl Origins {
         let layer = CorsLayer::new()
             .allow_origin(allowed)
             .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-            .allow_headers(named(&["authorization", "content-type", "idempotency-key", "if-match", "if-none-match"]))
+            .allow_headers(named(&["authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "last-event-id"]))
             .expose_headers(named(&["etag", "location", "retry-after", "ratelimit", "ratelimit-policy"]))
             .max_age(PREFLIGHT_LASTS);
         Some(layer)
@@ -84,8 +84,10 @@ pub type HttpService = tower::util::BoxCloneSyncService<HttpRequest, HttpRespons
 pub fn wrap(routes: BoxedFilter<(warp::reply::Response,)>, origins: &Origins) -> HttpService {
     let cors = origins.layer().map(Arc::new);
     // No answer has a secret beside text of the client's choice, so lengths tell nothing (BREACH).
-    let pays =
-        SizeAbove::new(MIN_COMPRESSED_BYTES).and(NotForContentType::IMAGES).and(NotForContentType::const_new("application/octet-stream"));
+    let pays = SizeAbove::new(MIN_COMPRESSED_BYTES)
+        .and(NotForContentType::IMAGES)
+        .and(NotForContentType::const_new("application/octet-stream"))
+        .and(NotForContentType::SSE);
     let inner = ServiceBuilder::new().layer(CompressionLayer::new().gzip(true).br(true).compress_when(pays)).service(warp::service(routes));
     let service = tower::service_fn(move |request: HttpRequest| {
         let (inner, cors) = (inner.clone(), cors.clone());

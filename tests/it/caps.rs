@@ -15,7 +15,7 @@ use crate::support::rest::Answer;
 use crate::support::{Client, Hub, Rest, eventually, nights};
 
 /// Asks for a WebSocket and hangs up if there is one.
-async fn knock(rest: &Rest, forwarded: Option<&str>) -> Answer {
+pub(crate) async fn knock(rest: &Rest, forwarded: Option<&str>) -> Answer {
     let ask = rest.get("/ws").header(CONNECTION, "upgrade").header(UPGRADE, "websocket");
     let ask = ask.header(HeaderName::from_static("sec-websocket-version"), "13");
     let mut ask = ask.header(HeaderName::from_static("sec-websocket-key"), "dGhlIHNhbXBsZSBub25jZQ==");

@@ -13,6 +13,7 @@ mod caps;
 mod documents;
 mod durability;
 mod encodings;
+mod events;
 mod frames;
 mod histories;
 mod host_limits;

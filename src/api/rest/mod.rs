@@ -4,6 +4,7 @@ mod admin;
 mod auth;
 mod bookings;
 mod document;
+mod events;
 mod holds;
 mod hub;
 mod jobs;
@@ -36,6 +37,7 @@ use super::body::UploadRoom;
 use super::limits::Limits;
 use super::problem::Problem;
 use super::request::Ask;
+use super::ws::Edge;
 use crate::clock::Clock;
 
 /// What the edge itself knows.
@@ -54,6 +56,8 @@ pub struct Context {
     pub uploads: UploadRoom,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// The live side.
+    pub live: Arc<Edge>,
 }
 
 type Handled = Result<Response, Problem>;

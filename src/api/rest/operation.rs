@@ -11,9 +11,9 @@ use futures_util::future::BoxFuture;
 use http::{Method, StatusCode};
 use latchkey_protocol::ErrorCode;
 use latchkey_protocol::rest::Page;
-use utoipa::openapi::path::{Parameter, ParameterIn};
-use utoipa::openapi::schema::Schema;
-use utoipa::openapi::{Ref, RefOr};
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::{Ref, RefOr, Required};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Handled;
@@ -91,7 +91,7 @@ pub struct Operation {
     pub is_keyed: bool,
     /// Whether it needs `If-Match`.
     pub is_conditional: bool,
-    /// Its query.
+    /// Its query, and header fields of its own.
     pub query: Vec<Parameter>,
     /// Parts of its path that are words; the others are UUIDs.
     pub words: &'static [&'static str],
@@ -254,6 +254,14 @@ impl Operation {
     /// Has a query of that form.
     pub(super) fn query<Q: IntoParams>(mut self) -> Self {
         self.query = Q::into_params(|| Some(ParameterIn::Query));
+        self
+    }
+
+    /// Looks at that header field.
+    pub(super) fn header(mut self, name: &str, description: &str) -> Self {
+        let field = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).description(Some(description));
+        let text = ObjectBuilder::new().schema_type(Type::String).build();
+        self.query.push(field.required(Required::False).schema(Some(text)).build());
         self
     }
 

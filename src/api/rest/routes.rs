@@ -6,7 +6,7 @@
 use http::StatusCode;
 use latchkey_protocol::ErrorCode::{
     AlreadyRegistered, BadCredentials, DatesUnavailable, Expired, Forbidden, HoldCooldown, HoldLimit, Invalid, InvalidState, NotFound,
-    RuleViolated, TooEarly, Unauthenticated, UpgradeRequired,
+    RuleViolated, TooEarly, TooManyConnections, Unauthenticated, UpgradeRequired,
 };
 use latchkey_protocol::client::{AskQuote, BookHold, HoldDates, Pay};
 use latchkey_protocol::rest::{
@@ -20,6 +20,7 @@ use latchkey_protocol::view::{
     Preferences, Property, Quote, Review, Reviews, Sessions, Thread, UnreadCount, User as PublicUser,
 };
 
+use super::events::{self, EventsQuery};
 use super::operation::Access::{Admin, Host, Provider, User};
 use super::operation::{Operation, Rate, delete, get, patch, post, put};
 use super::{admin, auth, bookings, holds, hub, jobs, messages, notifications, payments, photos, properties, reviews, users};
@@ -270,6 +271,9 @@ fn around() -> Vec<Operation> {
     vec![
         get("/ws/", "connect", hub::connect).says("WebSocket, subprotocol latchkey.v1.json or latchkey.v1.msgpack; ask with `Connection: Upgrade`").rate(Rate::Unlimited)
             .answers_nothing(StatusCode::SWITCHING_PROTOCOLS).refuses(&[UpgradeRequired]),
+        get("/events/", "followTopics", events::follow).says("Topics as server-sent events, for clients without WebSockets: a snapshot of each, then every event; protocol/README.md has the format")
+            .query::<EventsQuery>().header(events::LAST_EVENT_ID, "The `id` of the last event that was seen: the stream goes on after it")
+            .gives_bytes(events::MEDIA_TYPES).refuses(&[NotFound, TooManyConnections]),
         get("/healthz/", "healthz", hub::healthz).says("Whether the process answers").rate(Rate::Unlimited).gives_bytes(TEXT),
         get("/readyz/", "readyz", hub::readyz).says("Whether it wants requests: 503 while it starts or drains, or without room on its disk")
             .rate(Rate::Unlimited).gives_bytes(TEXT).refuses_plainly(StatusCode::SERVICE_UNAVAILABLE),

@@ -7,7 +7,6 @@ use latchkey_protocol::{Topic, WireError};
 use serde::Serialize;
 
 use super::connection::Connection;
-use super::encoding::Named;
 use super::error;
 
 impl Connection {
@@ -23,7 +22,7 @@ impl Connection {
 
     /// Tells the client something that it did not ask for.
     pub(super) fn notify(&self, name: &'static str, notice: &impl Serialize) -> bool {
-        self.send(self.encoding.frame(192, &Named(name, notice)))
+        self.send(self.encoding.notice(name, notice))
     }
 
     /// Tells the client that it follows a topic no longer.

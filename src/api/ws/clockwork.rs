@@ -6,6 +6,7 @@ use latchkey_protocol::server::TokenExpiring;
 use latchkey_protocol::{CloseCode, EpochMs};
 
 use super::connection::{Connection, NEVER};
+use super::encoding::Encoding;
 use super::terms::Limit;
 use crate::hub::frame;
 use crate::service::Caller;
@@ -49,6 +50,8 @@ impl Connection {
                 Limit::Silence.count();
                 self.close(if has_spoken { CloseCode::IdleTimeout } else { CloseCode::BadAuthentication });
             }
+            // Nothing is heard from an event stream's client; a heartbeat that cannot be sent ends it.
+            Some(_) | None if self.encoding == Encoding::Events => {}
             // Only a ping's answer is late, never silence alone: a clock that jumps closes nobody who was not asked.
             Some(_) | None if pinged_at != NEVER => {
                 if now - pinged_at >= limits.heartbeat_ms {

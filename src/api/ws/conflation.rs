@@ -132,7 +132,7 @@ mod tests {
     fn read<T: serde::de::DeserializeOwned>(told: &Bytes, encoding: Encoding) -> Push<T> {
         let payload = crate::hub::frame::payload(told);
         match encoding {
-            Encoding::Json => serde_json::from_slice(payload).unwrap(),
+            Encoding::Json | Encoding::Events => serde_json::from_slice(payload).unwrap(),
             Encoding::MessagePack => rmp_serde::from_slice(payload).unwrap(),
         }
     }

@@ -13,12 +13,12 @@ use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use latchkey_protocol::{CloseCode, EpochMs, Topic};
 use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedWriteHalf;
 
 use super::encoding::Encoding;
 use super::outbox;
+use super::positions::Positions;
 use super::terms::Terms;
-use super::wire::Wire;
+use super::wire::{Wire, Writer};
 use crate::hub::{EventFrame, Subscriber, SubscriberId, Viewer};
 use crate::service::{Caller, ServiceError};
 
@@ -31,6 +31,8 @@ pub(super) struct Connection {
     pub(super) terms: Arc<Terms>,
     pub(super) encoding: Encoding,
     wire: Mutex<Wire>,
+    /// Where an event stream is. Locked before `wire`, never after.
+    positions: Mutex<Option<Box<Positions>>>,
     /// The connection's task.
     pub(super) task: AtomicWaker,
     caller: Mutex<Option<Caller>>,
@@ -57,13 +59,14 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(id: SubscriberId, terms: Arc<Terms>, writer: OwnedWriteHalf, encoding: Encoding) -> Self {
+    pub(super) fn new(id: SubscriberId, terms: Arc<Terms>, writer: Writer, encoding: Encoding) -> Self {
         let now = terms.clock.now();
         Self {
             id,
             terms,
             encoding,
             wire: Mutex::new(Wire::to(writer)),
+            positions: Mutex::new(None),
             task: AtomicWaker::new(),
             caller: Mutex::new(None),
             ended: Mutex::default(),
@@ -80,8 +83,12 @@ impl Connection {
         }
     }
 
-    fn wire(&self) -> MutexGuard<'_, Wire> {
+    pub(super) fn wire(&self) -> MutexGuard<'_, Wire> {
         self.wire.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn positions(&self) -> MutexGuard<'_, Option<Box<Positions>>> {
+        self.positions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends one frame; `false` if the connection takes no more.
@@ -93,7 +100,7 @@ impl Connection {
     ///
     /// What is sent while there is room (see `poll_room`) is always taken, however long: pages, rings and replies of snapshots wait for
     /// room first and are bounded where they are made. So no more than the limit, or one such batch and a quarter of it, ever waits.
-    fn send_all<'a>(&self, frames: impl ExactSizeIterator<Item = &'a Bytes> + Clone) -> bool {
+    pub(super) fn send_all<'a>(&self, frames: impl ExactSizeIterator<Item = &'a Bytes> + Clone) -> bool {
         let added: usize = frames.clone().map(outbox::weight).sum();
         let mut wire = self.wire();
         if wire.closing.is_some() || wire.writer.is_none() {
@@ -197,7 +204,7 @@ impl Connection {
     }
 
     /// Whether so little waits that something long may be added.
-    fn is_roomy(&self, wire: &Wire) -> bool {
+    pub(super) fn is_roomy(&self, wire: &Wire) -> bool {
         wire.outbox.bytes() <= self.terms.limits.max_queued_bytes / 4
     }
 
@@ -330,6 +337,10 @@ impl Subscriber for Connection {
     }
 
     fn hint(&self, topic: Topic, notice: &EventFrame) -> bool {
+        if self.encoding == Encoding::Events {
+            // A stream is told of events alone.
+            return true;
+        }
         let is_waiting = {
             let wire = self.wire();
             !wire.outbox.is_empty() || wire.conflation.is_some()
@@ -343,7 +354,11 @@ impl Subscriber for Connection {
             self.close(CloseCode::TokenExpired);
             return false;
         }
-        if matches!(topic, Topic::Property(_)) { self.send_public(topic, frames) } else { self.send_events(frames) }
+        match self.encoding {
+            Encoding::Events => self.stream_events(topic, frames),
+            Encoding::Json | Encoding::MessagePack if matches!(topic, Topic::Property(_)) => self.send_public(topic, frames),
+            Encoding::Json | Encoding::MessagePack => self.send_events(frames),
+        }
     }
 
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {

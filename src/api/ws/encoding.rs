@@ -16,29 +16,37 @@ pub(super) enum Encoding {
     Json,
     /// `latchkey.v1.msgpack`.
     MessagePack,
+    /// `text/event-stream`: no WebSocket at all.
+    Events,
 }
 
 impl Encoding {
     /// The one that a subprotocol names, if it is one of ours.
     pub(super) fn of_subprotocol(name: &str) -> Option<Self> {
-        [Self::Json, Self::MessagePack].into_iter().find(|encoding| encoding.subprotocol().eq_ignore_ascii_case(name))
+        let is_meant = |encoding: &Self| encoding.subprotocol().is_some_and(|known| known.eq_ignore_ascii_case(name));
+        [Self::Json, Self::MessagePack].into_iter().find(is_meant)
     }
 
     /// Its name in `Sec-WebSocket-Protocol`.
-    pub(super) const fn subprotocol(self) -> &'static str {
+    pub(super) const fn subprotocol(self) -> Option<&'static str> {
         match self {
-            Self::Json => SUBPROTOCOL,
-            Self::MessagePack => SUBPROTOCOL_MSGPACK,
+            Self::Json => Some(SUBPROTOCOL),
+            Self::MessagePack => Some(SUBPROTOCOL_MSGPACK),
+            Self::Events => None,
         }
+    }
+
+    /// Writes a value that we made ourselves as JSON.
+    pub(super) fn json(buffer: &mut Vec<u8>, value: &impl Serialize) {
+        let written = serde_json::to_writer(buffer, value);
+        debug_assert!(written.is_ok(), "what we say has a form in JSON: {written:?}");
     }
 
     /// A frame around a value that we made ourselves; such values always have a form in both.
     pub(super) fn frame(self, expected_bytes: usize, value: &impl Serialize) -> Bytes {
         match self {
-            Self::Json => frame::text(expected_bytes, |buffer| {
-                let written = serde_json::to_writer(buffer, value);
-                debug_assert!(written.is_ok(), "what we say has a form in JSON: {written:?}");
-            }),
+            Self::Json => frame::text(expected_bytes, |buffer| Self::json(buffer, value)),
+            Self::Events => event_text("message", None, None, |buffer| Self::json(buffer, value)),
             Self::MessagePack => frame::binary(expected_bytes, |buffer| {
                 let written = rmp_serde::encode::write_named(buffer, value);
                 debug_assert!(written.is_ok(), "what we say has a form in MessagePack: {written:?}");
@@ -46,17 +54,41 @@ impl Encoding {
         }
     }
 
-    /// An event's frame.
+    /// The frame of something that nobody asked for.
+    pub(super) fn notice(self, name: &'static str, notice: &impl Serialize) -> Bytes {
+        match self {
+            Self::Json | Self::MessagePack => self.frame(192, &Named(name, notice)),
+            Self::Events => event_text(name, None, None, |buffer| Self::json(buffer, notice)),
+        }
+    }
+
+    /// An event's frame. Those of an event stream are made for each one, with ids (`Connection::stream_events`).
     pub(super) fn event(self, event: &EventFrame) -> &Bytes {
         match self {
-            Self::Json => event.text(),
+            Self::Json | Self::Events => event.text(),
             Self::MessagePack => event.packed(),
         }
     }
 }
 
+/// An event of a `text/event-stream`: its fields, and one line of JSON, which has no line breaks.
+pub(super) fn event_text(name: &str, id: Option<&str>, retry_ms: Option<u64>, write_data: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut text = String::with_capacity(128);
+    if let Some(retry_ms) = retry_ms {
+        text.push_str(&format!("retry: {retry_ms}\n"));
+    }
+    if let Some(id) = id {
+        text.push_str(&format!("id: {id}\n"));
+    }
+    text.push_str(&format!("event: {name}\ndata: "));
+    let mut buffer = text.into_bytes();
+    write_data(&mut buffer);
+    buffer.extend_from_slice(b"\n\n");
+    Bytes::from(buffer)
+}
+
 /// `{"name":notice}`: what the server says besides replies and pushes.
-pub(super) struct Named<'a, T>(pub(super) &'static str, pub(super) &'a T);
+struct Named<'a, T>(&'static str, &'a T);
 
 impl<T: Serialize> Serialize for Named<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -11,8 +11,10 @@ mod connection;
 mod dispatch;
 mod encoding;
 mod error;
+mod event_stream;
 mod outbox;
 mod parse;
+mod positions;
 mod rate;
 mod registry;
 mod search;
@@ -32,6 +34,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+pub use self::event_stream::EventStream;
 use self::rate::UserRates;
 pub use self::registry::Registry;
 use self::terms::Terms;

@@ -83,6 +83,13 @@ impl Outbox {
         }
     }
 
+    /// Takes the first frame away, for a connection whose frames are carried off whole.
+    pub(super) fn pop(&mut self) -> Option<Bytes> {
+        let frame = self.frames.pop_front()?;
+        self.bytes -= weight(&frame);
+        Some(frame)
+    }
+
     /// Drops every frame of which nothing is written yet.
     pub(super) fn drop_unstarted(&mut self) {
         self.frames.truncate(usize::from(self.first_has_begun));

@@ -12,13 +12,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use latchkey_protocol::server::GoAway;
-use latchkey_protocol::{CloseCode, EpochMs, SessionId, UserId};
-use tokio::net::tcp::OwnedWriteHalf;
+use latchkey_protocol::{CloseCode, EpochMs, ErrorCode, SessionId, UserId, WireError};
 use tokio::sync::Notify;
 
 use super::connection::Connection;
 use super::encoding::Encoding;
-use super::terms::{Limit, Terms};
+use super::terms::{Limit, Terms, WsLimits};
+use super::wire::Writer;
 use crate::api::address::{Addresses, Place};
 use crate::hub::SubscriberId;
 use crate::service::Caller;
@@ -54,6 +54,21 @@ pub(super) enum NoSeat {
     Full,
     /// The address has as many as it may.
     AddressFull,
+}
+
+/// When an address that has all its connections may try again, in milliseconds: nothing is known of when one of them ends.
+const ADDRESS_RETRY_MS: u64 = 10_000;
+
+impl NoSeat {
+    /// What the client is told.
+    pub(super) fn refusal(self, limits: &WsLimits) -> WireError {
+        match self {
+            Self::Full => WireError::new(ErrorCode::Busy, "no room for another connection"),
+            Self::AddressFull => WireError::new(ErrorCode::TooManyConnections, "your address has as many live connections as it may")
+                .with("limit", limits.max_per_address as u64)
+                .with("retry_after_ms", ADDRESS_RETRY_MS),
+        }
+    }
 }
 
 impl Registry {
@@ -189,7 +204,7 @@ impl Registry {
 
 impl Seat {
     /// Opens the socket: from here on the registry finds it.
-    pub(super) fn sit(&self, writer: OwnedWriteHalf, encoding: Encoding) -> Arc<Connection> {
+    pub(super) fn sit(&self, writer: Writer, encoding: Encoding) -> Arc<Connection> {
         let terms = &self.registry.terms;
         let connection = Arc::new(Connection::new(self.id, Arc::clone(terms), writer, encoding));
         self.registry.sockets.insert(self.id, Arc::clone(&connection));
@@ -220,6 +235,7 @@ impl Drop for Seat {
 fn send_away(connection: &Connection, window_ms: u64) {
     let after_ms = spread(crate::hub::Subscriber::id(connection), window_ms);
     connection.notify("goaway", &GoAway { after_ms });
+    connection.advise_retry(after_ms);
     connection.drain();
 }
 

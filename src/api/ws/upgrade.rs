@@ -19,19 +19,17 @@ use warp::filters::BoxedFilter;
 use warp::reply::Reply as _;
 
 use super::encoding::Encoding;
-use super::registry::{NoSeat, Seat};
+use super::registry::Seat;
 use super::session::Session;
+use super::wire::Writer;
 use super::{Edge, socket};
 use crate::api::address::behind;
 use crate::api::problem::Problem;
 use crate::api::server::{ConnectionSlot, PeerAddr};
 use crate::api::stream::HttpStream;
 
-/// When an address that has all its connections may try again, in milliseconds: nothing is known of when one of them ends.
-const ADDRESS_RETRY_MS: u64 = 10_000;
-
 /// Why a request is not upgraded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 enum Refusal {
     #[error("this address speaks WebSocket: send `Connection: Upgrade` and `Upgrade: websocket`")]
     NotAnUpgrade,
@@ -41,10 +39,8 @@ enum Refusal {
     Key,
     #[error("none of the subprotocols offered is latchkey.v1.json or latchkey.v1.msgpack")]
     Subprotocol,
-    #[error("no room for another connection")]
-    Full,
-    #[error("your address has {limit} live connections, which is as many as it may")]
-    AddressFull { limit: usize },
+    #[error("{}", .0.message)]
+    NoSeat(WireError),
 }
 
 /// What the client asked for, checked.
@@ -79,10 +75,7 @@ fn accept(
     let handshake = check(headers)?;
     let on_upgrade = on_upgrade.ok_or(Refusal::NotAnUpgrade)?;
     let address = peer.map(|peer| behind(peer.0.ip(), headers, &edge.trusted_proxies));
-    let seat = edge.registry.take_seat(address).map_err(|no_seat| match no_seat {
-        NoSeat::Full => Refusal::Full,
-        NoSeat::AddressFull => Refusal::AddressFull { limit: edge.terms.limits.max_per_address },
-    })?;
+    let seat = edge.registry.take_seat(address).map_err(|no_seat| Refusal::NoSeat(no_seat.refusal(&edge.terms.limits)))?;
     let edge = Arc::clone(edge);
     let encoding = handshake.chosen.unwrap_or(Encoding::Json);
     // One task from here to the end of the connection. The slot bounds TCP connections; it is kept as long as this one lives.
@@ -101,7 +94,7 @@ async fn serve(edge: Arc<Edge>, on_upgrade: OnUpgrade, seat: Seat, encoding: Enc
         Err(fault) => return debug!(%fault, "client left during the upgrade"),
     };
     let (reader, writer) = stream.into_split();
-    let connection = seat.sit(writer, encoding);
+    let connection = seat.sit(Writer::Socket(writer), encoding);
     let session = Session::open(edge, Arc::clone(&connection));
     socket::run(connection, reader, leftover, session).await;
 }
@@ -148,8 +141,8 @@ impl Handshake {
         if let Ok(accept) = HeaderValue::try_from(self.accept) {
             headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
         }
-        if let Some(chosen) = self.chosen {
-            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(chosen.subprotocol()));
+        if let Some(subprotocol) = self.chosen.and_then(Encoding::subprotocol) {
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
         }
         response
     }
@@ -161,14 +154,9 @@ impl Refusal {
         let code = match self {
             Self::NotAnUpgrade | Self::Version => ErrorCode::UpgradeRequired,
             Self::Key | Self::Subprotocol => ErrorCode::Malformed,
-            Self::Full => ErrorCode::Busy,
-            Self::AddressFull { .. } => ErrorCode::TooManyConnections,
+            Self::NoSeat(error) => return Problem::from(error).into_response(),
         };
-        let mut error = WireError::new(code, self.to_string());
-        if let Self::AddressFull { limit } = self {
-            error = error.with("limit", limit as u64).with("retry_after_ms", ADDRESS_RETRY_MS);
-        }
-        let mut response = Problem::from(error).into_response();
+        let mut response = Problem::new(code, self.to_string()).into_response();
         if code == ErrorCode::UpgradeRequired {
             // RFC 9110, 15.5.22 and 7.8: what to upgrade to, announced as an option of this connection; RFC 6455, 4.4: which version.
             let headers = response.headers_mut();
@@ -182,6 +170,7 @@ impl Refusal {
 
 #[cfg(test)]
 mod tests {
+    use super::super::registry::NoSeat;
     use super::*;
 
     /// The request of RFC 6455, 1.3, with some headers replaced; an empty value removes one.
@@ -229,18 +218,20 @@ mod tests {
 
     #[test]
     fn a_refusal_names_its_fault_and_what_would_be_taken() {
+        let limits = crate::api::ws::WsLimits::default();
         for (refusal, status, upgrade, retry_after) in [
             (Refusal::NotAnUpgrade, 426, Some("websocket"), None),
             (Refusal::Version, 426, Some("websocket"), None),
             (Refusal::Key, 400, None, None),
             (Refusal::Subprotocol, 400, None, None),
-            (Refusal::Full, 503, None, Some("1")),
-            (Refusal::AddressFull { limit: 7 }, 429, None, Some("10")),
+            (Refusal::NoSeat(NoSeat::Full.refusal(&limits)), 503, None, Some("1")),
+            (Refusal::NoSeat(NoSeat::AddressFull.refusal(&limits)), 429, None, Some("10")),
         ] {
+            let text = refusal.to_string();
             let response = refusal.into_response();
             let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap());
-            assert_eq!((response.status().as_u16(), header("upgrade"), header("retry-after")), (status, upgrade, retry_after), "{refusal}");
-            assert_eq!(header("connection"), upgrade.map(|_| "upgrade"), "{refusal}");
+            assert_eq!((response.status().as_u16(), header("upgrade"), header("retry-after")), (status, upgrade, retry_after), "{text}");
+            assert_eq!(header("connection"), upgrade.map(|_| "upgrade"), "{text}");
             assert_eq!(header("content-type"), Some("application/problem+json"));
         }
     }

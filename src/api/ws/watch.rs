@@ -38,7 +38,7 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    const fn refused(refused: Vec<Topic>) -> Self {
+    pub(super) const fn refused(refused: Vec<Topic>) -> Self {
         Self { refused, watching: None }
     }
 }
@@ -110,6 +110,24 @@ impl Watch {
             }
         }
         Outcome::refused(refused)
+    }
+
+    /// How an event stream begins with a topic; says whether it follows it.
+    pub(super) async fn begin(&self, topic: Topic, after: Option<Seq>) -> bool {
+        let mut bytes_left = usize::MAX;
+        match self.resume_one(topic, after, &mut bytes_left).await {
+            Ok((Resumption::Resumed { .. }, _)) => true,
+            Ok((Resumption::Reset(subscribed), standing)) => {
+                self.room().await;
+                self.may_still_see(topic)
+                    && self.connection.stream_snapshot(&subscribed)
+                    && self.attach_after_reply(topic, subscribed.seq, standing).await
+            }
+            Ok((Resumption::Refused(error), _)) | Err(error) => {
+                self.connection.tell_end(topic, error);
+                false
+            }
+        }
     }
 
     async fn resume_one(&self, topic: Topic, after: Option<Seq>, bytes_left: &mut usize) -> Result<(Resumption, Standing), WireError> {

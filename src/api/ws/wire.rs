@@ -11,10 +11,18 @@ use super::conflation::Conflation;
 use super::encoding::Encoding;
 use super::outbox::{MAX_SLICES, Outbox};
 
+/// Where a connection's frames go.
+pub(super) enum Writer {
+    /// Into its socket.
+    Socket(OwnedWriteHalf),
+    /// Into the outbox, from where an answer's body takes them (`event_stream`).
+    Body,
+}
+
 /// What the lock guards: the only way to the socket's writing side.
 pub(super) struct Wire {
     /// Gone once the socket is broken or shut down; dropping it sends the client a FIN.
-    pub(super) writer: Option<OwnedWriteHalf>,
+    pub(super) writer: Option<Writer>,
     pub(super) outbox: Outbox,
     pub(super) closing: Option<CloseCode>,
     /// News of nights that waits until the client has read what was sent before.
@@ -25,7 +33,7 @@ pub(super) struct Wire {
 
 impl Wire {
     /// To a client that has been told nothing yet.
-    pub(super) fn to(writer: OwnedWriteHalf) -> Self {
+    pub(super) fn to(writer: Writer) -> Self {
         Self { writer: Some(writer), outbox: Outbox::default(), closing: None, conflation: None, room: None }
     }
 
@@ -58,10 +66,13 @@ impl Wire {
     /// Writes one frame past the empty outbox; what the kernel does not take is queued.
     pub(super) fn write_directly(&mut self, frame: &Bytes) -> io::Result<()> {
         let Some(writer) = &self.writer else { return Err(ErrorKind::NotConnected.into()) };
-        let written = match writer.try_write(frame) {
-            Ok(written) => written,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
-            Err(error) => return Err(error),
+        let written = match writer {
+            Writer::Body => 0,
+            Writer::Socket(writer) => match writer.try_write(frame) {
+                Ok(written) => written,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+                Err(error) => return Err(error),
+            },
         };
         if written < frame.len() {
             self.outbox.push_rest(frame.clone(), written);
@@ -71,7 +82,11 @@ impl Wire {
 
     /// Writes from the outbox until it is empty or the kernel takes no more.
     pub(super) fn write(&mut self) -> io::Result<()> {
-        let Some(writer) = &self.writer else { return Err(ErrorKind::NotConnected.into()) };
+        let writer = match &self.writer {
+            None => return Err(ErrorKind::NotConnected.into()),
+            Some(Writer::Body) => return Ok(()),
+            Some(Writer::Socket(writer)) => writer,
+        };
         while !self.outbox.is_empty() {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let count = self.outbox.slices(&mut slices);

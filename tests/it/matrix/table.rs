@@ -158,6 +158,7 @@ pub(super) const ROWS: &[Row] = &[
     row!("discardJob", [401, 403, 403, 403, 403, 204, 401], |w, role| Call::to().part("mail").part(w.dead_job().await)),
     // The hub.
     row!("connect", [426; 7], |w, role| Call::to()),
+    row!("followTopics", GUEST, |w, role| Call::to().query(format!("topic=user:{}", w.guest.user))),
     row!("healthz", EVERYBODY, |w, role| Call::to()),
     row!("readyz", EVERYBODY, |w, role| Call::to()),
     row!("metrics", ANYBODY, |w, role| Call::to()),

@@ -15,7 +15,7 @@ use crate::support::{Dates, Guest, Hub, fresh_key, nights};
 pub(super) struct World {
     pub(super) hub: Hub,
     pub(super) home: Property,
-    guest: Guest,
+    pub(super) guest: Guest,
     other_guest: Guest,
     host: Guest,
     other_host: Guest,

@@ -2,6 +2,7 @@
 //!
 //! Nothing here sleeps for a fixed time: every wait is for a frame, an answer or a condition, with [`PATIENCE`] as its bound.
 
+pub(crate) mod events;
 pub(crate) mod guest;
 pub(crate) mod hub;
 pub(crate) mod mail;

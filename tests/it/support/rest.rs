@@ -100,10 +100,18 @@ impl Request<'_> {
         within(&what, self.try_send()).await.unwrap_or_else(|error| panic!("{what}: {error}"))
     }
 
+    /// Sends it; the answer before its body has come.
+    pub(crate) async fn respond(self) -> http::Response<hyper::body::Incoming> {
+        let request = self.head.body(Full::new(self.body)).unwrap();
+        self.rest.client.request(request).await.unwrap()
+    }
+
     pub(crate) async fn try_send(self) -> Result<Answer, hyper_util::client::legacy::Error> {
         let request = self.head.body(Full::new(self.body)).unwrap();
         let (head, body) = self.rest.client.request(request).await?.into_parts();
-        let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        // An event stream does not end: whoever wants its events reads them with `Events`.
+        let is_stream = head.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
+        let body = if is_stream { Bytes::new() } else { body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default() };
         Ok(Answer { status: head.status, headers: head.headers, body, what: self.what })
     }
 }

@@ -169,3 +169,26 @@ async fn frames_sent_from_many_threads_arrive_whole() {
         sender.join().unwrap();
     }
 }
+
+#[tokio::test]
+async fn p10_an_event_stream_that_nobody_carries_off_ends_at_the_limit_and_keeps_nothing() {
+    let server = Server::start().await;
+    let seat = server.registry.take_seat(None).unwrap();
+    let connection = seat.sit(Writer::Body, Encoding::Events);
+    let topic = Topic::Property(latchkey_protocol::PropertyId::from_bytes([1; 16]));
+    connection.begin_at(Positions::new("e", vec![topic], None));
+    let event = |seq| EventFrame::from_text(seq, text_frame(&"x".repeat(1000)));
+    let first = (1..=10).map(event).collect::<Vec<_>>();
+    assert!(connection.deliver(topic, &first));
+    for seq in 1..=10 {
+        let text = String::from_utf8(connection.take_next().unwrap().to_vec()).unwrap();
+        let id = Positions::new("e", vec![topic], None).advance(topic, seq);
+        assert_eq!(text, format!("id: {id}\nevent: push\ndata: {}\n\n", "x".repeat(1000)));
+    }
+    assert!(connection.take_next().is_none());
+    let taken = (11..).take_while(|seq| connection.deliver(topic, &[event(*seq)])).count();
+    assert!((200..256).contains(&taken), "{taken} of 1,100 bytes within 256 KiB");
+    assert_eq!((connection.closing(), connection.take_next()), (Some(CloseCode::SlowConsumer), None));
+    drop(seat);
+    assert_eq!(server.registry.count(), 0);
+}

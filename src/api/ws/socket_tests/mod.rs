@@ -20,9 +20,11 @@ use tokio::time::timeout;
 
 use super::connection::Connection;
 use super::encoding::Encoding;
+use super::positions::Positions;
 use super::registry::Registry;
 use super::socket::{Handler, run};
 use super::terms::{Terms, WsLimits};
+use super::wire::Writer;
 use crate::clock::Clock;
 use crate::hub::{EventFrame, Subscriber as _, frame};
 use crate::service::Caller;
@@ -94,7 +96,7 @@ impl Server {
         let (stream, _) = self.listener.accept().await.unwrap();
         let (reader, writer) = stream.into_split();
         let seat = self.registry.take_seat(None).unwrap();
-        let connection = seat.sit(writer, Encoding::Json);
+        let connection = seat.sit(Writer::Socket(writer), Encoding::Json);
         let echo = Echo { connection: Arc::clone(&connection), is_paused: Arc::clone(&self.is_paused) };
         let ours = Arc::clone(&connection);
         tokio::spawn(async move {
