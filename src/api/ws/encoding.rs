@@ -73,15 +73,9 @@ impl Encoding {
 
 /// An event of a `text/event-stream`: its fields, and one line of JSON, which has no line breaks.
 pub(super) fn event_text(name: &str, id: Option<&str>, retry_ms: Option<u64>, write_data: impl FnOnce(&mut Vec<u8>)) -> Bytes {
-    let mut text = String::with_capacity(128);
-    if let Some(retry_ms) = retry_ms {
-        text.push_str(&format!("retry: {retry_ms}\n"));
-    }
-    if let Some(id) = id {
-        text.push_str(&format!("id: {id}\n"));
-    }
-    text.push_str(&format!("event: {name}\ndata: "));
-    let mut buffer = text.into_bytes();
+    let retry = retry_ms.map_or_else(String::new, |ms| format!("retry: {ms}\n"));
+    let id = id.map_or_else(String::new, |id| format!("id: {id}\n"));
+    let mut buffer = format!("{retry}{id}event: {name}\ndata: ").into_bytes();
     write_data(&mut buffer);
     buffer.extend_from_slice(b"\n\n");
     Bytes::from(buffer)

@@ -23,8 +23,8 @@ impl Positions {
     pub(super) fn new(epoch: &str, mut topics: Vec<Topic>, last_id: Option<&str>) -> Self {
         topics.sort_unstable();
         topics.dedup();
-        let names: String = topics.iter().map(|topic| format!("{topic} ")).collect();
-        let prefix = format!("{epoch}.{}.", &hex(&sha256(names.as_bytes())[..6]));
+        let names: Vec<String> = topics.iter().map(Topic::to_string).collect();
+        let prefix = format!("{epoch}.{}.", hex(&sha256(names.join(" ").as_bytes())[..6]));
         let known = last_id.and_then(|id| numbers(id.strip_prefix(&prefix)?, topics.len()));
         let known = known.unwrap_or_else(|| vec![None; topics.len()]);
         Self { prefix, topics: topics.into_iter().zip(known).collect() }

@@ -121,7 +121,7 @@ impl Heard {
         let (mut event, mut has_data) = (StreamEvent::default(), false);
         for line in block.lines().filter(|line| !line.is_empty()) {
             match line.split_once(": ").unwrap_or((line, "")) {
-                ("event", name) => event.name = name.to_owned(),
+                ("event", name) => name.clone_into(&mut event.name),
                 ("id", id) => event.id = Some(id.to_owned()),
                 ("data", data) => {
                     assert!(!has_data, "one line of data");
