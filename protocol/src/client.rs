@@ -250,6 +250,9 @@ pub struct AskQuote {
     /// 1 or more.
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 50, example = 2))]
     pub guests: u16,
+    /// Not older than this event of the home's topic; a node that has not got so far is waited for, for 2 s, and then `busy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_seq: Option<Seq>,
 }
 
 /// Take nights for a short while, to think and to pay.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::property::{CaptionPhoto, CreateBlock, CreateProperty, OrderPhotos, UpdateProperty};
 pub use self::search::{FindProperties, FoundProperty, SearchSort};
+use crate::Seq;
 use crate::date::Date;
 use crate::id::PropertyId;
 
@@ -25,7 +26,7 @@ pub use notification::*;
 pub use review::*;
 
 /// Query of `GET /properties/{id}/calendar/`; the window is at most 732 days.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 pub struct CalendarWindow {
@@ -35,6 +36,19 @@ pub struct CalendarWindow {
     /// The day after the last one; 366 days after `from` if left out.
     #[serde(default)]
     pub to: Option<Date>,
+    /// Not older than this event of the property's topic; a node that has not got so far is waited for, for 2 s, and then `busy`.
+    #[serde(default)]
+    pub min_seq: Option<Seq>,
+}
+
+/// Query of a read of one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[serde(deny_unknown_fields)]
+pub struct MinSeq {
+    /// Not older than this event of the thing's topic; a node that has not got so far is waited for, for 2 s, and then `busy`.
+    #[serde(default)]
+    pub min_seq: Option<Seq>,
 }
 
 /// `POST /holds/{id}/extend/` and `/release/`: on which home the hold is.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::availability::Availability;
 use super::decisions::{Decisions, reply};
+use super::freshness::at_least;
 use super::idempotency::{HOLD, IdempotencyKey, Keys};
 use super::quota::LeaseQuota;
 use super::{Caller, ServiceError, wire};
@@ -13,6 +14,7 @@ use crate::domain::{Calendar, Claim, ClaimId, Decision, Hold, HoldId, PaymentId,
 use crate::entropy::fresh_id;
 use crate::store::Store;
 use latchkey_protocol::client::{AskQuote, BookHold, HoldDates, HoldRef};
+use latchkey_protocol::rest::CalendarWindow;
 use latchkey_protocol::view;
 
 /// A command of the calendar on one's own live hold.
@@ -54,9 +56,10 @@ impl Bookings {
             if !calendar.listing().is_visible_to(viewer) {
                 return Err(ServiceError::NotFound("property"));
             }
-            Ok(calendar.quote(stay, ask.guests, self.now())?)
+            Ok((calendar.seq(), calendar.quote(stay, ask.guests, self.now())))
         };
-        Ok(wire::quote(&self.availability.look(ask.property, look).await??))
+        let quote = at_least(ask.min_seq, || async { self.availability.look(ask.property, look).await? }).await?;
+        Ok(wire::quote(&quote?))
     }
 
     /// Takes nights for a short while.
@@ -153,9 +156,9 @@ impl Bookings {
         &self,
         viewer: Option<UserId>,
         property: PropertyId,
-        from: Option<crate::domain::Date>,
-        to: Option<crate::domain::Date>,
+        window: CalendarWindow,
     ) -> Result<view::CalendarDays, ServiceError> {
+        let CalendarWindow { from, to, min_seq } = window;
         let look = |calendar: &Calendar| {
             if !calendar.listing().is_visible_to(viewer) {
                 return Err(ServiceError::NotFound("property"));
@@ -166,9 +169,9 @@ impl Bookings {
             if to <= from || to.days_since(from) > 732 {
                 return Err(Refusal::Invalid { field: "to", reason: "1 to 732 days after from" }.into());
             }
-            Ok(wire::calendar_days(calendar, from, to, viewer, self.now()))
+            Ok((calendar.seq(), wire::calendar_days(calendar, from, to, viewer, self.now())))
         };
-        self.availability.look(property, look).await?
+        at_least(min_seq, || async { self.availability.look(property, look).await? }).await
     }
 
     /// Changes one's own live hold by a command of the calendar.

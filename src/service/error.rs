@@ -4,7 +4,7 @@ use governor::NotUntil;
 use governor::clock::{Clock as _, DefaultClock, QuantaInstant};
 use latchkey_protocol::{ErrorCode, WireError};
 
-use crate::domain::Refusal;
+use crate::domain::{Refusal, Seq};
 use crate::provider::ProviderError;
 use crate::store::{CommitError, StoreError};
 
@@ -53,6 +53,14 @@ pub enum ServiceError {
     /// A queue is full or a wait was too long.
     #[error("busy, try again")]
     Busy,
+    /// An event that the reader knows of has not come here in time.
+    #[error("event {seq} is the newest here: {min_seq} has not come in time, if there is such an event")]
+    Behind {
+        /// The event that was asked for.
+        min_seq: Seq,
+        /// The newest one that is known.
+        seq: Seq,
+    },
     /// The database takes no reads or writes now.
     #[error("unavailable: {0}")]
     Unavailable(String),
@@ -122,6 +130,7 @@ impl ServiceError {
             Self::HoldLimit { limit } => wire(ErrorCode::HoldLimit).with("limit", u64::try_from(*limit).unwrap_or(u64::MAX)),
             Self::RateLimited { retry_after_ms } => wire(ErrorCode::RateLimited).with("retry_after_ms", *retry_after_ms),
             Self::Busy => wire(ErrorCode::Busy),
+            Self::Behind { min_seq, seq } => wire(ErrorCode::Busy).with("min_seq", *min_seq).with("seq", *seq),
             Self::Unavailable(_) | Self::Provider(_) => wire(ErrorCode::Unavailable),
             Self::OutcomeUnknown | Self::Internal => wire(ErrorCode::Internal),
         }

@@ -170,6 +170,7 @@ const fn may_be_own_success(refused: &ServiceError) -> bool {
         | ServiceError::KeyRequired
         | ServiceError::RateLimited { .. }
         | ServiceError::Busy
+        | ServiceError::Behind { .. }
         | ServiceError::Unavailable(_)
         | ServiceError::Provider(_)
         | ServiceError::OutcomeUnknown

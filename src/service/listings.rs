@@ -16,6 +16,7 @@ use super::accounts::Departure;
 use super::availability::Availability;
 use super::cache::Cache;
 use super::decisions::Decisions;
+use super::freshness::at_least;
 use super::idempotency::{IdempotencyKey, Keys};
 use super::roles::Roles;
 use super::{Caller, Expected, ServiceError, wire};
@@ -23,7 +24,9 @@ use crate::clock::Clock;
 use crate::domain::account::{Account, AccountWrite};
 use crate::domain::booking::BookingTerms;
 use crate::domain::listing::may_list_another;
-use crate::domain::{Calendar, Decision, Event, Listing, ListingState, Photo, PropertyId, Refusal, Timestamp, TopicEvent, UserId, Write};
+use crate::domain::{
+    Calendar, Decision, Event, Listing, ListingState, Photo, PropertyId, Refusal, Seq, Timestamp, TopicEvent, UserId, Write,
+};
 use crate::entropy::fresh_id;
 use crate::store::{ChangeSet, CommitError, Contended, Lane, Store};
 
@@ -142,15 +145,28 @@ impl Listings {
     ///
     /// # Errors
     /// `NotFound`, also for what is not theirs to see.
-    pub async fn find(&self, caller: Option<&Caller>, property: PropertyId) -> Result<view::Property, ServiceError> {
-        let listing = self.listing(property).await?.ok_or(ServiceError::NotFound("property"))?;
+    pub async fn find(&self, caller: Option<&Caller>, property: PropertyId, min_seq: Option<Seq>) -> Result<view::Property, ServiceError> {
+        if min_seq.is_none() {
+            let listing = self.listing(property).await?.ok_or(ServiceError::NotFound("property"))?;
+            return self.shown(caller, &listing).await;
+        }
+        // As the calendar has it: what is kept for reading does not say up to which event it is.
+        let read = || async {
+            let look = |calendar: &Calendar| (calendar.seq(), calendar.listing().clone());
+            let (seq, listing) = self.availability.look(property, look).await?;
+            Ok((seq, self.shown(caller, &listing).await?))
+        };
+        at_least(min_seq, read).await
+    }
+
+    async fn shown(&self, caller: Option<&Caller>, listing: &Listing) -> Result<view::Property, ServiceError> {
         let viewer = caller.map(|caller| caller.user);
         if listing.is_visible_to(viewer) {
-            return Ok(wire::property(&listing, viewer));
+            return Ok(wire::property(listing, viewer));
         }
         match caller {
             Some(caller) if listing.state != ListingState::Deleted && self.roles.is_admin(caller).await? => {
-                Ok(wire::property(&listing, Some(listing.host)))
+                Ok(wire::property(listing, Some(listing.host)))
             }
             Some(_) | None => Err(ServiceError::NotFound("property")),
         }

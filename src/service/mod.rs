@@ -10,6 +10,7 @@ pub mod cache;
 pub mod decisions;
 pub mod error;
 pub mod expiry;
+mod freshness;
 pub mod idempotency;
 pub mod jobs;
 pub mod listings;

@@ -238,7 +238,7 @@ impl Reviews {
         before: Option<Place>,
         limit: u16,
     ) -> Result<Vec<view::Review>, ServiceError> {
-        self.listings.find(caller, property).await?;
+        self.listings.find(caller, property, None).await?;
         self.page(caller, ReviewSubject::Home(property), before, limit).await
     }
 

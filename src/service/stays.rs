@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::availability::Availability;
 use super::decisions::{Decisions, reply};
+use super::freshness::at_least;
 use super::idempotency::{IdempotencyKey, Keys};
 use super::payments::Payments;
 use super::quota::LeaseQuota;
@@ -16,7 +17,7 @@ use super::{Caller, ServiceError, wire};
 use crate::clock::Clock;
 use crate::domain::booking::{Deal, Party, Step};
 use crate::domain::calendar::{AlterStay, AnswerAlteration};
-use crate::domain::{Calendar, Decision, Refusal, Stay, Timestamp};
+use crate::domain::{Calendar, Decision, Refusal, Seq, Stay, Timestamp};
 use crate::entropy::fresh_id;
 use crate::store::{BookingFilter, Store};
 
@@ -213,8 +214,12 @@ impl Stays {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn find(&self, caller: &Caller, booking: BookingId) -> Result<view::Booking, ServiceError> {
-        let deal = self.store.deal_of(caller.user, booking).await?.ok_or(ServiceError::NotFound("booking"))?;
+    pub async fn find(&self, caller: &Caller, booking: BookingId, min_seq: Option<Seq>) -> Result<view::Booking, ServiceError> {
+        let read = || async {
+            let deal = self.store.deal_of(caller.user, booking).await?.ok_or(ServiceError::NotFound("booking"))?;
+            Ok((deal.booking.seq, deal))
+        };
+        let deal = at_least(min_seq, read).await?;
         let party = deal.booking.require_party(caller.user)?;
         let address = self.availability.look(deal.booking.property, |calendar| calendar.listing().description.address.clone()).await?;
         Ok(wire::booking_details(&deal.booking, party, address))

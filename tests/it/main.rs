@@ -28,6 +28,7 @@ mod loadtest;
 mod mail;
 mod matrix;
 mod messages;
+mod min_seq;
 mod money;
 mod notifications;
 mod photos;

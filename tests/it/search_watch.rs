@@ -282,7 +282,7 @@ async fn pages_equal_those_of_rest_after_any_series_of_changes() {
     let hub =
         Hub::with("--messages-per-second 100000 --max-active-holds 1000 --requests-per-user 1000000 --requests-per-address 1000000").await;
     let (host, ada) = (hub.guest("host").await, hub.guest("ada").await);
-    let (anybody, late) = (hub.anonymous().await, hub.anonymous().await);
+    let (anybody, late) = (hub.anonymous().await, hub.guest("late").await);
     let homes = join_all((0..8).map(|number| {
         let rates = CreateProperty { nightly_minor: 9_000 + 300 * number, preparation_days: u16::from(number == 3), ..cottage() };
         let host = &host;
@@ -322,7 +322,7 @@ async fn pages_equal_those_of_rest_after_any_series_of_changes() {
         if step == 60 {
             // In the middle of changes, of queries that others watch already.
             for query in &queries {
-                pages.push(look(&late, &hub.rest, query).await);
+                pages.push(look(&late.live, &hub.rest, query).await);
             }
         }
     }

@@ -591,6 +591,7 @@ export interface AskQuote {
    * 1 or more.
    */
   guests: number;
+  min_seq?: number | null;
   /**
    * Which home.
    */

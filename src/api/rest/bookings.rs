@@ -1,7 +1,7 @@
 //! `/bookings/{id}/…`: what its two parties do with a booking.
 
 use latchkey_protocol::client::BookingRef;
-use latchkey_protocol::rest::{BookingsQuery, PageQuery};
+use latchkey_protocol::rest::{BookingsQuery, MinSeq, PageQuery};
 
 use super::page::Bounds;
 use super::{Ask, Handled, Problem, ok};
@@ -16,7 +16,8 @@ pub(super) async fn list(ask: Ask) -> Handled {
 
 pub(super) async fn find(ask: Ask) -> Handled {
     let caller = ask.caller()?;
-    ok(&ask.services.stays.find(&caller, ask.path("booking")?).await?)
+    let MinSeq { min_seq } = ask.query()?;
+    ok(&ask.services.stays.find(&caller, ask.path("booking")?, min_seq).await?)
 }
 
 pub(super) async fn cancellation(ask: Ask) -> Handled {

@@ -1,6 +1,6 @@
 //! `/properties/…`.
 
-use latchkey_protocol::rest::CalendarWindow;
+use latchkey_protocol::rest::{CalendarWindow, MinSeq};
 
 use super::page::Bounds;
 use super::{Ask, Handled, created, nothing, ok, tagged, tagged_as};
@@ -22,8 +22,8 @@ pub(super) async fn list_own(ask: Ask) -> Handled {
 }
 
 pub(super) async fn find(ask: Ask) -> Handled {
-    let viewer = ask.known_caller();
-    let found = ask.services.listings.find(viewer.as_ref(), ask.path("property")?).await?;
+    let (viewer, MinSeq { min_seq }) = (ask.known_caller(), ask.query()?);
+    let found = ask.services.listings.find(viewer.as_ref(), ask.path("property")?, min_seq).await?;
     if viewer.is_some_and(|viewer| viewer.user == found.host) {
         return tagged(found.version, ok(&found));
     }
@@ -55,7 +55,7 @@ pub(super) async fn delete(ask: Ask) -> Handled {
 pub(super) async fn calendar(ask: Ask) -> Handled {
     let (viewer, window) = (ask.known_caller(), ask.query::<CalendarWindow>()?);
     let viewer = viewer.map(|caller| caller.user);
-    ok(&ask.services.bookings.calendar(viewer, ask.path("property")?, window.from, window.to).await?)
+    ok(&ask.services.bookings.calendar(viewer, ask.path("property")?, window).await?)
 }
 
 pub(super) async fn block(ask: Ask) -> Handled {

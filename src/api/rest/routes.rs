@@ -11,9 +11,9 @@ use latchkey_protocol::ErrorCode::{
 use latchkey_protocol::client::{AskQuote, BookHold, HoldDates, Pay};
 use latchkey_protocol::rest::{
     AuditQuery, BookingsQuery, CalendarWindow, CaptionPhoto, ChangeEmail, ChangePassword, CreateBlock, CreateProperty, FindProperties,
-    ForgotPassword, FoundProperty, GiveRefund, JobsQuery, Login, ModerateReview, NotificationsQuery, OnProperty, OrderPhotos, PageQuery,
-    PaymentsQuery, ProposeAlteration, ReadMessages, ReadNotifications, Refresh, Register, ReplyToReview, ResetPassword, SendMessage,
-    SetPreferences, SetRoles, Tokens, UpdateMe, UpdateProperty, VerifyEmail, Visit, WithPassword, WriteReview,
+    ForgotPassword, FoundProperty, GiveRefund, JobsQuery, Login, MinSeq, ModerateReview, NotificationsQuery, OnProperty, OrderPhotos,
+    PageQuery, PaymentsQuery, ProposeAlteration, ReadMessages, ReadNotifications, Refresh, Register, ReplyToReview, ResetPassword,
+    SendMessage, SetPreferences, SetRoles, Tokens, UpdateMe, UpdateProperty, VerifyEmail, Visit, WithPassword, WriteReview,
 };
 use latchkey_protocol::view::{
     AuditEntry, Block, Blocks, Booking, CalendarDays, Cancellation, Export, Hold, Job, Me, Message, Notification, Payment, Photo,
@@ -104,7 +104,7 @@ fn homes() -> Vec<Operation> {
         get("/properties/mine/", "listOwnProperties", properties::list_own).says("One's own homes in every state, newest first").only(User)
             .query::<PageQuery>().gives_page::<Property>(),
         get("/properties/{property}/", "readProperty", properties::find).says("A home; its host sees it in every state, with its address")
-            .gives::<Property>().tagged(),
+            .query::<MinSeq>().gives::<Property>().tagged(),
         patch("/properties/{property}/", "updateProperty", properties::update).says("Change one's own home: what is left out stays").only(User).conditional()
             .takes::<UpdateProperty>().gives::<Property>().refuses(&[InvalidState]),
         delete("/properties/{property}/", "deleteProperty", properties::delete).says("Remove one's own home for everybody; not while it is held or booked").only(User)
@@ -158,7 +158,7 @@ fn bookings() -> Vec<Operation> {
         get("/bookings/", "listBookings", bookings::list).says("One's bookings, as guest and as host, newest first").only(User)
             .query::<BookingsQuery>().gives_page::<Booking>(),
         get("/bookings/{booking}/", "readBooking", bookings::find).says("A booking that one is a party of, with its notes; once it is confirmed, with the address").only(User)
-            .gives::<Booking>(),
+            .query::<MinSeq>().gives::<Booking>(),
         get("/bookings/{booking}/cancellation/", "readCancellation", bookings::cancellation).says("What calling the booking off, or leaving early, would give back now").only(User)
             .gives::<Cancellation>().refuses(&[Expired, InvalidState]),
         post("/bookings/{booking}/cancel/", "cancelBooking", bookings::cancel).says("Call a booking off, as guest or host; withdraws or declines a request").only(User).keyed()

@@ -158,7 +158,7 @@ mod tests {
     fn dates_begin_at_whole_quarters_of_an_hour_everywhere_for_the_next_years() {
         let quarter_s = QUARTER_MS / 1_000;
         let start: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        let end: jiff::Timestamp = "2040-01-01T00:00:00Z".parse().unwrap();
+        let end: jiff::Timestamp = "2037-01-01T00:00:00Z".parse().unwrap();
         let mut zones = 0;
         for name in db().available() {
             let zone = TimeZone::get(name.as_str()).unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Method;
 use latchkey::service::stays::Answer;
 use latchkey::service::{Caller, IdempotencyKey, ServiceError, Services};
-use latchkey_protocol::rest::{OnProperty, Page, Problem, ReadNotifications, Visit};
+use latchkey_protocol::rest::{CalendarWindow, OnProperty, Page, Problem, ReadNotifications, Visit};
 use latchkey_protocol::view::Notification;
 use latchkey_protocol::{NotificationId, SessionId, UserId, WireError};
 use serde::Serialize;
@@ -85,12 +85,12 @@ async fn serve(services: &Services, caller: &Caller, key: IdempotencyKey, ask: &
         Ask::Publish(property) => told(services.listings.publish(caller, property).await?),
         Ask::Unlist(property) => told(services.listings.unlist(caller, property).await?),
         Ask::FindHold(ask) => told(bookings.find_hold(caller, ask.hold, ask.property).await?),
-        Ask::FindBooking(booking) => told(stays.find(caller, booking).await?),
+        Ask::FindBooking(booking) => told(stays.find(caller, booking, None).await?),
         Ask::FindThread(booking) => told(services.messages.find_thread(caller, booking).await?),
         Ask::Cancellation(booking) => told(stays.cancellation(caller, booking).await?),
         Ask::Payments(booking) => told(payments.list_of(caller, booking).await?),
         Ask::Reviews(booking) => told(services.reviews.of_booking(caller, booking).await?),
-        Ask::Calendar(property) => told(bookings.calendar(Some(caller.user), property, None, None).await?),
+        Ask::Calendar(property) => told(bookings.calendar(Some(caller.user), property, CalendarWindow::default()).await?),
     })
 }
 

@@ -101,7 +101,7 @@ impl<'a> Draw<'a> {
 
     fn quote(&mut self) -> Option<(UserId, Ask)> {
         let ((check_in, check_out), property, guests) = (self.dates(), self.home().id, 2);
-        Some((self.anybody(), Ask::Quote(AskQuote { property, check_in, check_out, guests })))
+        Some((self.anybody(), Ask::Quote(AskQuote { property, check_in, check_out, guests, min_seq: None })))
     }
 
     fn hold(&mut self) -> Option<(UserId, Ask)> {

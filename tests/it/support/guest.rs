@@ -95,7 +95,7 @@ impl Guest {
     }
 
     pub(crate) async fn quote(&self, home: &Property, dates: Dates) -> Result<Quote, WireError> {
-        let ask = AskQuote { property: home.id, check_in: dates.check_in, check_out: dates.check_out, guests: 2 };
+        let ask = AskQuote { property: home.id, check_in: dates.check_in, check_out: dates.check_out, guests: 2, min_seq: None };
         self.live.ask(Command::Quote, None, &ask).await
     }
 
