@@ -39,7 +39,7 @@ struct View {
 /// Every page that is looked at; equal ones are one.
 #[derive(Default)]
 pub struct Views {
-    views: HashMap<ViewId, View>,
+    all: HashMap<ViewId, View>,
     pub(super) by_query: HashMap<(Query, usize), ViewId>,
     pub(super) by_cell: HashMap<Cell, HashSet<ViewId>>,
     /// Those that are in no cell's list.
@@ -52,13 +52,13 @@ impl Views {
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.views.len()
+        self.all.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.views.is_empty()
+        self.all.is_empty()
     }
 
     /// How many are asked about a change wherever it is.
@@ -84,13 +84,13 @@ impl Views {
             }
         }
         self.by_query.insert((query, limit), id);
-        self.views.insert(id, View { query, limit, results: None, cells });
+        self.all.insert(id, View { query, limit, results: None, cells });
         id
     }
 
     /// Forgets a page that nobody looks at any more.
     pub fn remove(&mut self, id: ViewId) {
-        let Some(view) = self.views.remove(&id) else { return };
+        let Some(view) = self.all.remove(&id) else { return };
         self.by_query.remove(&(view.query, view.limit));
         self.wide.remove(&id);
         for cell in view.cells.iter().flatten() {
@@ -104,23 +104,23 @@ impl Views {
     /// What is asked for by a page.
     #[must_use]
     pub fn asked(&self, id: ViewId) -> Option<(Query, usize)> {
-        self.views.get(&id).map(|view| (view.query, view.limit))
+        self.all.get(&id).map(|view| (view.query, view.limit))
     }
 
     /// What is on a page.
     #[must_use]
     pub fn results(&self, id: ViewId) -> Option<&Results> {
-        self.views.get(&id)?.results.as_ref()
+        self.all.get(&id)?.results.as_ref()
     }
 
     /// Pages that may change with the date alone: those of certain nights.
     pub fn dated(&self) -> impl Iterator<Item = ViewId> {
-        self.views.iter().filter(|(_, view)| view.query.dates.is_some()).map(|(id, _)| *id)
+        self.all.iter().filter(|(_, view)| view.query.dates.is_some()).map(|(id, _)| *id)
     }
 
     /// Puts on a page what was found. What is older than what is there changes nothing; says whether it was taken.
     pub fn put(&mut self, id: ViewId, results: Results) -> bool {
-        let Some(view) = self.views.get_mut(&id) else { return false };
+        let Some(view) = self.all.get_mut(&id) else { return false };
         if view.results.as_ref().is_some_and(|known| known.version > results.version) {
             return false;
         }
@@ -128,7 +128,7 @@ impl Views {
         for home in homes(before.as_ref()) {
             strike(&mut self.by_home, home, id);
         }
-        for home in homes(self.views.get(&id).and_then(|view| view.results.as_ref())) {
+        for home in homes(self.all.get(&id).and_then(|view| view.results.as_ref())) {
             self.by_home.entry(home).or_default().insert(id);
         }
         true
@@ -147,11 +147,10 @@ impl Views {
                 near.entry(*view).or_default().push(*home);
             }
         }
-        let homes = |lists: &HashMap<ViewId, Vec<PropertyId>>, id| lists.get(&id).cloned().unwrap_or_default();
         let is_touched = |id: &ViewId| {
-            let (shown, near) = (homes(&shown, *id), homes(&near, *id));
-            let others = if self.wide.contains(id) { changed } else { &near };
-            self.views.get(id).is_some_and(|view| view.is_touched(index, &shown, others, now))
+            let shown = shown.get(id).map_or(&[][..], Vec::as_slice);
+            let others = if self.wide.contains(id) { changed } else { near.get(id).map_or(&[][..], Vec::as_slice) };
+            self.all.get(id).is_some_and(|view| view.is_touched(index, shown, others, now))
         };
         let asked: BTreeSet<ViewId> = shown.keys().chain(near.keys()).chain(&self.wide).copied().collect();
         asked.into_iter().filter(is_touched).collect()
@@ -176,7 +175,7 @@ impl View {
 }
 
 fn homes(results: Option<&Results>) -> impl Iterator<Item = PropertyId> {
-    results.map(|results| Arc::clone(&results.hits)).into_iter().flat_map(|hits| (0..hits.len()).map(move |at| hits[at].listing.id))
+    results.into_iter().flat_map(|results| results.hits.iter().map(|hit| hit.listing.id))
 }
 
 fn strike<K: Eq + std::hash::Hash>(lists: &mut HashMap<K, HashSet<ViewId>>, key: K, id: ViewId) {
