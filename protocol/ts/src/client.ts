@@ -12,11 +12,16 @@ import { CommandQueue } from './queue.js';
 import { Searches, type SearchQuery, type SearchWatch } from './search.js';
 import type { Subscription } from './subscription.js';
 import type { Topic } from './topics.js';
+import type { PresenceNotice, TypingNotice } from './types.generated.js';
 
 /** What can be listened to on a client. */
 export interface ClientListeners {
   /** The client is in another state now. */
   state: (state: ClientState) => void;
+  /** About how many people look at a home that is subscribed to: told when that changes, after a subscription unless it is only oneself. */
+  presence: (presence: PresenceNotice) => void;
+  /** The other side of a booking that is subscribed to is writing: true for about 5 seconds. */
+  typing: (typing: TypingNotice) => void;
   /** The client is closed for good: with the reason, or with `closed` after `close()`. */
   close: (error: LatchkeyError) => void;
 }
@@ -31,7 +36,12 @@ export class LatchkeyClient {
   readonly #queue: CommandQueue;
   readonly #follower: Follower;
   readonly #searches: Searches;
-  readonly #listeners: { [K in keyof ClientListeners]: Set<ClientListeners[K]> } = { state: new Set(), close: new Set() };
+  readonly #listeners: { [K in keyof ClientListeners]: Set<ClientListeners[K]> } = {
+    state: new Set(),
+    presence: new Set(),
+    typing: new Set(),
+    close: new Set(),
+  };
   #closed: LatchkeyError | undefined;
   #clockOffsetMs = 0;
 
@@ -53,6 +63,8 @@ export class LatchkeyClient {
       ended: (ended) => follower.ended(ended),
       heartbeat: (heartbeat) => follower.heartbeat(heartbeat),
       search: (update) => searches.update(update),
+      presence: (presence) => this.#tell('presence', presence),
+      typing: (typing) => this.#tell('typing', typing),
       up: (connection) => this.#up(connection),
       pause: () => this.#pause(),
       down: () => this.#down(),

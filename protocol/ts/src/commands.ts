@@ -45,6 +45,8 @@ export interface Commands {
   'message.send': { data: SendMessageTo; reply: Message; keyed: true };
   /** Says how far a thread is read; saying it twice changes nothing. */
   'message.read': { data: ReadMessagesOf; reply: Thread; keyed: false };
+  /** Tells the other side, if it looks, that one is writing; only while `booking:{id}` is subscribed to. Say it at every keystroke: it is told every 3 s. */
+  typing: { data: BookingRef; reply: Record<string, never>; keyed: false };
   /** Says which notifications are read; saying it twice changes nothing. */
   'notification.read': { data: ReadNotifications; reply: UnreadCount; keyed: false };
 }
@@ -68,6 +70,7 @@ export const KEYED: { readonly [N in CommandName]: Commands[N]['keyed'] } = {
   cancel: true,
   'message.send': true,
   'message.read': false,
+  typing: false,
   'notification.read': false,
 };
 

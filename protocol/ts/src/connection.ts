@@ -6,7 +6,7 @@
 import { fromWire, type LatchkeyError } from './errors.js';
 import { Liveness } from './liveness.js';
 import type { Settings, WebSocketLike } from './options.js';
-import type { Authenticated, Ended, GoAway, Heartbeat, Hello, SearchUpdate } from './types.generated.js';
+import type { Authenticated, Ended, GoAway, Heartbeat, Hello, PresenceNotice, SearchUpdate, TypingNotice } from './types.generated.js';
 import { encodeCommand, parseFrame, type Push, SUBPROTOCOL } from './wire.js';
 
 /** How a request ended: done, refused, or the connection was lost before an answer came. */
@@ -29,6 +29,8 @@ export interface ConnectionListener {
   ended(ended: Ended): void;
   heartbeat(heartbeat: Heartbeat): void;
   search(update: SearchUpdate): void;
+  presence(presence: PresenceNotice): void;
+  typing(typing: TypingNotice): void;
   goaway(goaway: GoAway): void;
   tokenExpiring(): void;
   /** It is over. */
@@ -155,6 +157,10 @@ export class Connection {
         return listener.heartbeat(frame.heartbeat);
       case 'search':
         return listener.search(frame.search);
+      case 'presence':
+        return listener.presence(frame.presence);
+      case 'typing':
+        return listener.typing(frame.typing);
       case 'token_expiring':
         return listener.tokenExpiring();
       case 'unknown':

@@ -16,7 +16,7 @@ import type { GoAway } from './types.generated.js';
 export type ClientState = 'idle' | 'connecting' | 'ready' | 'waiting' | 'offline' | 'closed';
 
 /** What a connector needs of its client. */
-export interface ConnectorHooks extends Pick<ConnectionListener, 'push' | 'ended' | 'heartbeat' | 'search'> {
+export interface ConnectorHooks extends Pick<ConnectionListener, 'push' | 'ended' | 'heartbeat' | 'search' | 'presence' | 'typing'> {
   /** There is a connection. */
   up(connection: Connection): void;
   /** The hub reads nothing more from it, but what is on its way still comes. */
@@ -118,12 +118,14 @@ export class Connector {
       return;
     }
     if (turn !== this.#turn) return;
-    const { push, ended, heartbeat, search } = this.#hooks;
+    const { push, ended, heartbeat, search, presence, typing } = this.#hooks;
     const listener: ConnectionListener = {
       push,
       ended,
       heartbeat,
       search,
+      presence,
+      typing,
       up: (connection) => this.#up(connection),
       goaway: (goaway) => this.#goaway(goaway),
       tokenExpiring: () => void this.#expiring(),

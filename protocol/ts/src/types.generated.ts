@@ -1387,6 +1387,20 @@ export interface Pong {
   now: number;
 }
 /**
+ * About how many people follow a home's topic now. It has no number, is not stored, and is not sent to who reads slowly: only the newest counts.
+ */
+export interface PresenceNotice {
+  /**
+   * Which home.
+   */
+  property: PropertyId;
+  /**
+   * At least so many and fewer than the next of 1, 2, 3, 5, 10, 20, 30, 50, 100 and so on, oneself among them; its host is not. Before the first
+   * of these a guest knows of themselves alone.
+   */
+  viewers: number;
+}
+/**
  * Names a home.
  */
 export interface PropertyRef {
@@ -1696,6 +1710,15 @@ export interface TokenExpiring {
    * When.
    */
   expires_at: number;
+}
+/**
+ * The other side is writing a message. Said at most every 3 seconds, and true for about 5.
+ */
+export interface TypingNotice {
+  /**
+   * In which thread.
+   */
+  booking: ClaimId;
 }
 /**
  * How many notifications are not read.

@@ -2,7 +2,7 @@
 //
 // A frame of a kind that this client does not know is skipped: a newer hub may send some. One that is not JSON is a fault.
 
-import type { Ended, GoAway, Heartbeat, Hello, SearchUpdate, TokenExpiring, WireError } from './types.generated.js';
+import type { Ended, GoAway, Heartbeat, Hello, PresenceNotice, SearchUpdate, TokenExpiring, TypingNotice, WireError } from './types.generated.js';
 
 /** The subprotocol that the client offers. */
 export const SUBPROTOCOL = 'latchkey.v1.json';
@@ -33,6 +33,8 @@ export type Frame =
   | { readonly kind: 'ended'; readonly ended: Ended }
   | { readonly kind: 'heartbeat'; readonly heartbeat: Heartbeat }
   | { readonly kind: 'search'; readonly search: SearchUpdate }
+  | { readonly kind: 'presence'; readonly presence: PresenceNotice }
+  | { readonly kind: 'typing'; readonly typing: TypingNotice }
   | { readonly kind: 'token_expiring'; readonly tokenExpiring: TokenExpiring }
   | { readonly kind: 'unknown' };
 
@@ -45,6 +47,8 @@ export function parseFrame(text: string): Frame {
   if ('error' in message) return { kind: 'error', id: message['id'] as number | null, error: message['error'] as WireError };
   if ('heartbeat' in message) return { kind: 'heartbeat', heartbeat: message['heartbeat'] as Heartbeat };
   if ('search' in message) return { kind: 'search', search: message['search'] as SearchUpdate };
+  if ('presence' in message) return { kind: 'presence', presence: message['presence'] as PresenceNotice };
+  if ('typing' in message) return { kind: 'typing', typing: message['typing'] as TypingNotice };
   if ('ended' in message) return { kind: 'ended', ended: message['ended'] as Ended };
   if ('hello' in message) return { kind: 'hello', hello: message['hello'] as Hello };
   if ('goaway' in message) return { kind: 'goaway', goaway: message['goaway'] as GoAway };

@@ -52,6 +52,25 @@ describe('a client of a real hub', { skip: NO_PROGRAM }, () => {
     return { hold, booking, payment };
   }
 
+  it('tells how many look at a home, and that the other side is writing', async () => {
+    const [asGuest, asHost, nobody] = [open(guest), open(host), open()];
+    const viewers: number[] = [];
+    asGuest.on('presence', (presence) => void (presence.property === home && viewers.push(presence.viewers)));
+    for (const client of [asGuest, nobody]) await client.subscribe(`property:${home}`)[Symbol.asyncIterator]().next();
+    await eventually('two viewers', () => viewers.at(-1) === 2);
+    nobody.close();
+    await eventually('one viewer', () => viewers.at(-1) === 1);
+
+    const { booking } = await booked(asGuest, 80);
+    const written: string[] = [];
+    asHost.on('typing', (typing) => void written.push(typing.booking));
+    await assert.rejects(asGuest.command('typing', { booking: booking.id }), { code: 'invalid_state' });
+    for (const client of [asGuest, asHost]) await client.subscribe(`booking:${booking.id}`)[Symbol.asyncIterator]().next();
+    await asGuest.command('typing', { booking: booking.id });
+    await eventually('the guest to write', () => written.length > 0);
+    assert.deepEqual(written, [booking.id]);
+  });
+
   it('quotes, holds, books and pays; both sides and the public are told, each what is theirs', async () => {
     const [asGuest, asHost, public_] = [open(guest), open(host), open()];
     const inbox = asHost.subscribe(`user:${host.user}`);
