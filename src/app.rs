@@ -170,10 +170,7 @@ impl App {
             jobs: None,
         };
         app.keep("pushing events", push_events(events, bus, Arc::clone(&parts.services)));
-        app.keep("search", Arc::clone(&parts.services.search).run());
-        app.keep("watched searches", Arc::clone(&parts.services.search).keep_watched());
-        app.keep("expiry", Arc::clone(&parts.services.expiry).run());
-        app.keep("looking for leases", Arc::clone(&parts.services.expiry).rescan());
+        app.keep_services();
         if let Some(sandbox) = sandbox {
             app.keep("sandbox provider", sandbox.deliver(format!("http://{}/webhooks/payments/", reachable(address))));
         }
@@ -181,10 +178,18 @@ impl App {
         app.jobs = Some(app.run_jobs(args));
         app.keep("watch over sockets", ws::keep_watch(Arc::clone(&edge)));
         app.keep("presence", tell_viewers(Arc::clone(&hub)));
-        app.keep("sweeping files", sweep_files(Arc::clone(&parts.services)));
         app.keep("sweep", sweep(parts, Arc::clone(&hub), Arc::clone(&edge), clock, Arc::clone(&app.context)));
         app.serve(listener, edge, &origins, args);
         Ok(app)
+    }
+
+    fn keep_services(&mut self) {
+        let services = Arc::clone(&self.services);
+        self.keep("search", Arc::clone(&services.search).run());
+        self.keep("watched searches", Arc::clone(&services.search).keep_watched());
+        self.keep("expiry", Arc::clone(&services.expiry).run());
+        self.keep("looking for leases", Arc::clone(&services.expiry).rescan());
+        self.keep("sweeping files", sweep_files(services));
     }
 
     /// Runs a task that the node cannot do without.

@@ -30,6 +30,7 @@ mod matrix;
 mod messages;
 mod min_seq;
 mod money;
+mod mutations;
 mod notifications;
 mod photos;
 mod privacy;
