@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use anyhow::{Result, bail};
 use latchkey_protocol::error::WireError;
 use latchkey_protocol::event::Event;
-use latchkey_protocol::server::{Ended, GoAway, Heartbeat, Hello, TokenExpiring};
+use latchkey_protocol::server::{Ended, GoAway, Heartbeat, Hello, Presence, TokenExpiring};
 use latchkey_protocol::{EpochMs, Seq, Topic};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -31,6 +31,8 @@ pub(crate) enum Frame<'a> {
     Heartbeat(Heartbeat),
     /// The token ends soon; the load tester logs in again when it has.
     TokenExpiring,
+    /// About how many others look: nothing that could be verified.
+    Presence,
 }
 
 /// An event as it was pushed.
@@ -86,6 +88,7 @@ struct Fields<'a> {
     ended: Option<Ended>,
     heartbeat: Option<Heartbeat>,
     token_expiring: Option<TokenExpiring>,
+    presence: Option<Presence>,
 }
 
 impl<'a> Frame<'a> {
@@ -106,6 +109,7 @@ impl<'a> Frame<'a> {
             Fields { ended: Some(ended), .. } => Ok(Self::Ended(ended)),
             Fields { heartbeat: Some(heartbeat), .. } => Ok(Self::Heartbeat(heartbeat)),
             Fields { token_expiring: Some(TokenExpiring { .. }), .. } => Ok(Self::TokenExpiring),
+            Fields { presence: Some(Presence { .. }), .. } => Ok(Self::Presence),
             _ => bail!("unexpected frame {}", excerpt(text)),
         }
     }
@@ -164,6 +168,10 @@ mod tests {
 
         let text = written(&ServerMessage::TokenExpiring { token_expiring: TokenExpiring { expires_at: 5 } });
         assert!(matches!(Frame::parse(&text).unwrap(), Frame::TokenExpiring));
+
+        let property = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
+        let text = written(&ServerMessage::Presence { presence: Presence { property, viewers: 5 } });
+        assert!(matches!(Frame::parse(&text).unwrap(), Frame::Presence));
 
         let ended = Ended { topic: "property:01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap(), error };
         let text = written(&ServerMessage::Ended { ended: ended.clone() });

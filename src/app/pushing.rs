@@ -82,6 +82,6 @@ pub(super) fn fence(outlet: mpsc::WeakSender<Published>) -> Fence {
 pub(super) async fn tell_viewers(hub: Arc<hub::Hub>) {
     loop {
         tokio::time::sleep(TELL_VIEWERS_EVERY).await;
-        hub.tell_viewers();
+        hub.tell_viewers().await;
     }
 }

@@ -119,7 +119,7 @@ impl Inner {
                 Join::Behind { head, .. } if head - after > self.limits.resume_events => return Err(AttachError::TooOld { after, head }),
                 Join::Behind { from, to, head } => {
                     let page = feed.pages.page(self.source.as_ref(), feed.topic, from, to).await?;
-                    let Some((frames, last)) = page.as_ref().and_then(|page| page.since(from)) else {
+                    let Some((frames, last)) = page.get().and_then(Option::as_ref).and_then(|page| page.since(from)) else {
                         // Retention has removed some of them.
                         return Err(AttachError::TooOld { after, head });
                     };

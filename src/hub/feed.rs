@@ -37,6 +37,11 @@ impl Entry {
     pub(super) fn of(event: &StoredEvent) -> Self {
         Self { frame: EventFrame::of(event), ending: event.ending() }
     }
+
+    /// Whether its topic ends with it for those of that standing.
+    pub(super) const fn ends_for(&self, standing: Standing) -> bool {
+        self.ending.is_for(standing)
+    }
 }
 
 /// A topic's feed and whether its head has been read.

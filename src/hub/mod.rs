@@ -138,6 +138,9 @@ impl Hub {
             let Some(feed) = self.inner.known(event.topic) else { continue };
             let entry = Entry::of(event);
             let is_behind = feed.state().publish(event.seq, &entry);
+            if entry.ends_for(Standing::Public) {
+                self.inner.presence.note(event.topic);
+            }
             if is_behind {
                 self.inner.start_fill(&feed);
             }

@@ -1,12 +1,13 @@
 //! Pages of the event table that several subscribers need: clients that were cut off together missed the same events, and share the reads.
 //!
-//! One read of a topic at a time; whoever waits for it finds what it brought. A page is kept until the next sweep, beside a few others.
+//! Pages begin at fixed places, so that clients who are at different ones share them too. A page is read once, by whoever needs it first, and kept until
+//! the next sweep, beside a few others.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use latchkey_protocol::{Seq, Topic};
-use tokio::sync::Mutex;
+use tokio::sync::OnceCell;
 
 use super::frame::EventFrame;
 use super::source::{EventSource, PAGE_EVENTS, SourceError, StoredEvent};
@@ -21,6 +22,14 @@ pub(super) struct Page {
 }
 
 impl Page {
+    /// The last of these events that are there without a gap, up to `to`; nothing if that one is not.
+    fn of(events: &[StoredEvent], to: Seq) -> Option<Self> {
+        let newest_first = events.iter().rev().zip((1..=to).rev());
+        let count = newest_first.take_while(|(event, seq)| event.seq == *seq).count();
+        let kept = events.get(events.len() - count..).filter(|kept| !kept.is_empty())?;
+        Some(Self { first: kept.first()?.seq, frames: kept.iter().map(EventFrame::of).collect() })
+    }
+
     /// Those from `from` on, and the last one's number; nothing if `from` is not among them.
     pub(super) fn since(&self, from: Seq) -> Option<(&[EventFrame], Seq)> {
         let skipped = usize::try_from(from.checked_sub(self.first)?).ok()?;
@@ -29,38 +38,43 @@ impl Page {
     }
 }
 
+/// A page that is being read, or was: from and up to which event, and nothing where retention has removed all of it.
+type Kept = (Seq, Seq, Arc<OnceCell<Option<Page>>>);
+
 /// The pages read of one topic a moment ago.
 #[derive(Default)]
-pub(super) struct Pages(Mutex<VecDeque<Arc<Page>>>);
+pub(super) struct Pages(Mutex<VecDeque<Kept>>);
 
 impl Pages {
-    /// The page that goes furthest of those with event `from`; read up to `to` if there is none. Nothing, if retention has removed
-    /// some of its events.
-    pub(super) async fn page(&self, source: &dyn EventSource, topic: Topic, from: Seq, to: Seq) -> Result<Option<Arc<Page>>, SourceError> {
-        let mut kept = self.0.lock().await;
-        let reaching = kept.iter().filter_map(|page| Some((page.since(from)?.1, page)));
-        if let Some((_, page)) = reaching.max_by_key(|(last, _)| *last) {
-            return Ok(Some(Arc::clone(page)));
+    /// The page with event `from`, up to `to` at most. [`Page::since`] says what of it there is.
+    pub(super) async fn page(
+        &self,
+        source: &dyn EventSource,
+        topic: Topic,
+        from: Seq,
+        to: Seq,
+    ) -> Result<Arc<OnceCell<Option<Page>>>, SourceError> {
+        let first = from - (from - 1) % PAGE_EVENTS;
+        let to = to.min(first + PAGE_EVENTS - 1);
+        let page = self.kept(first, to);
+        // Of several who need it one reads, the others wait; if that one fails or is gone, the next one reads.
+        page.get_or_try_init(|| async { Ok::<_, SourceError>(Page::of(&source.range(topic, first, to).await?, to)) }).await?;
+        Ok(page)
+    }
+
+    fn kept(&self, first: Seq, to: Seq) -> Arc<OnceCell<Option<Page>>> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((.., page)) = kept.iter().find(|(known_first, known_to, _)| (*known_first, *known_to) == (first, to)) {
+            return Arc::clone(page);
         }
-        let events = source.range(topic, from, to).await?;
-        if !is_complete(&events, from, to) {
-            return Ok(None);
-        }
-        let page = Arc::new(Page { first: from, frames: events.iter().map(EventFrame::of).collect() });
+        let page = Arc::default();
         kept.truncate(KEPT - 1);
-        kept.push_front(Arc::clone(&page));
-        Ok(Some(page))
+        kept.push_front((first, to, Arc::clone(&page)));
+        page
     }
 
-    /// Forgets all, unless one is being read.
+    /// Forgets all.
     pub(super) fn forget(&self) {
-        if let Ok(mut kept) = self.0.try_lock() {
-            *kept = VecDeque::new();
-        }
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = VecDeque::new();
     }
-}
-
-fn is_complete(events: &[StoredEvent], from: Seq, to: Seq) -> bool {
-    debug_assert!(to - from < PAGE_EVENTS, "ranges are pages");
-    events.len() as u64 == to - from + 1 && events.iter().zip(from..).all(|(event, seq)| event.seq == seq)
 }

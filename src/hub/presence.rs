@@ -37,12 +37,19 @@ impl Presence {
 
 impl Hub {
     /// Tells those who look at a home about how many they are, where that has changed. Called every few seconds.
-    pub fn tell_viewers(&self) {
+    pub async fn tell_viewers(&self) {
         for topic in self.inner.presence.take() {
             if self.inner.tell_viewers(topic) {
                 self.inner.presence.note(topic);
             }
+            // A home may have thousands of watchers, and thousands of homes may have changed.
+            tokio::task::yield_now().await;
         }
+    }
+
+    /// One of those who follow a topic is known by another name now.
+    pub fn viewer_changed(&self, topic: Topic) {
+        self.inner.presence.note(topic);
     }
 
     /// Gives a notice to those who follow a topic, but not to one viewer: whose notice it is.

@@ -61,10 +61,9 @@ impl Views {
         self.all.is_empty()
     }
 
-    /// How many are asked about a change wherever it is.
-    #[must_use]
-    pub fn wide(&self) -> usize {
-        self.wide.len()
+    /// All of them.
+    pub fn ids(&self) -> impl Iterator<Item = ViewId> {
+        self.all.keys().copied()
     }
 
     /// The page of so many results of a query.

@@ -133,7 +133,7 @@ async fn whatever_people_do_over_rest_a_killed_hub_keeps_what_it_acknowledged() 
     let mut hub = HubProcess::start(data.path(), options).await;
     let door = Door::Rest(Box::new(hub.rest.clone()));
     let mut history = Box::pin(History::begin(door, hub.address, Arc::new(SystemClock))).await;
-    let steps = steps(1_000);
+    let steps = steps(500);
     for step in 1..=steps {
         if step % KILL_EVERY != 0 {
             Box::pin(history.step()).await;

@@ -265,7 +265,7 @@ impl World {
 
 #[tokio::test]
 async fn p3_p4_p8_whatever_happens_to_clients_they_are_told_what_was_committed_once_and_in_order() {
-    let steps = std::env::var("LATCHKEY_SCHEDULE_STEPS").map_or(2_000, |steps| steps.parse().expect("LATCHKEY_SCHEDULE_STEPS is a number"));
+    let steps = std::env::var("LATCHKEY_SCHEDULE_STEPS").map_or(1_000, |steps| steps.parse().expect("LATCHKEY_SCHEDULE_STEPS is a number"));
     let mut world = Box::pin(World::begin()).await;
     for step in 1..=steps {
         Box::pin(world.step()).await;

@@ -324,7 +324,7 @@ impl Actor {
                 self.observer.fault(format!("{} ended: {}; no home is taken back here", ended.topic, ended.error.message));
             }
             Ok(Frame::Heartbeat(heartbeat)) => self.compare_heads(&heartbeat),
-            Ok(Frame::TokenExpiring) => {}
+            Ok(Frame::TokenExpiring | Frame::Presence) => {}
             Ok(Frame::Hello(_)) => self.observer.fault("a second hello on one connection".to_owned()),
             Err(error) => self.observer.fault(error.to_string()),
         }

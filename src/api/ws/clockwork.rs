@@ -14,6 +14,9 @@ use crate::service::Caller;
 /// How long before its end a token is warned of, in milliseconds.
 const TOKEN_WARNING_MS: EpochMs = 30_000;
 
+/// How long what waits for the client of an event stream that closes is kept, in milliseconds.
+const STREAM_LINGER_MS: EpochMs = 3_000;
+
 impl Connection {
     /// Whether a heartbeat is due; the session sends it.
     pub(super) fn take_heartbeat(&self) -> bool {
@@ -35,8 +38,21 @@ impl Connection {
         }
     }
 
+    /// An event stream that closes has as long as a socket to take what waits.
+    fn end_stream(&self, now: EpochMs) {
+        let since = self.closing_since.load(Ordering::Relaxed);
+        if since == NEVER {
+            self.closing_since.store(now, Ordering::Relaxed);
+        } else if now - since >= STREAM_LINGER_MS {
+            self.hurry();
+        }
+    }
+
     /// Judges the connection by the clock: expired, without a name or an aim, silent. Called by the registry's sweep.
     pub(super) fn judge(&self, now: EpochMs) {
+        if self.encoding == Encoding::Events && self.closing().is_some() {
+            return self.end_stream(now);
+        }
         self.remind(now);
         let limits = &self.terms.limits;
         let silent_ms = now - self.last_heard_at.load(Ordering::Relaxed);

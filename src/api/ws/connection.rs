@@ -50,6 +50,8 @@ pub(super) struct Connection {
     /// Since when it follows nothing.
     pub(super) aimless_since: AtomicI64,
     is_draining: AtomicBool,
+    /// Since when an event stream is closing, as far as a sweep has seen; `NEVER` if it is not.
+    pub(super) closing_since: AtomicI64,
     /// When the last heartbeat was due.
     pub(super) last_beat_at: AtomicI64,
     /// Whether one is due that the session has not sent.
@@ -73,6 +75,7 @@ impl Connection {
             in_flight: AtomicU32::new(0),
             last_heard_at: AtomicI64::new(now),
             pinged_at: AtomicI64::new(NEVER),
+            closing_since: AtomicI64::new(NEVER),
             is_watching: AtomicBool::new(false),
             has_spoken: AtomicBool::new(false),
             aimless_since: AtomicI64::new(now),
@@ -149,6 +152,15 @@ impl Connection {
         self.task.wake();
     }
 
+    /// Has what still waits dropped: its client had its time to take it.
+    pub(super) fn hurry(&self) {
+        let mut wire = self.wire();
+        let keeps_last = wire.has_parted;
+        wire.outbox.drop_unstarted(keeps_last);
+        drop(wire);
+        self.task.wake();
+    }
+
     /// The code it is to be closed with.
     pub(super) fn closing(&self) -> Option<CloseCode> {
         self.wire().closing
@@ -159,6 +171,7 @@ impl Connection {
         let mut wire = self.wire();
         wire.closing.get_or_insert(CloseCode::Normal);
         wire.conflation = None;
+        wire.has_parted = true;
         wire.outbox.push(close_frame);
     }
 

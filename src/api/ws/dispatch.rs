@@ -77,7 +77,7 @@ impl Session {
     }
 
     /// Who asks. A token that has run out since ends the connection, as the sweep would a moment later.
-    fn caller_of(&self, command: Command) -> Result<Caller, WireError> {
+    pub(super) fn caller_of(&self, command: Command) -> Result<Caller, WireError> {
         let caller = self.connection.caller().ok_or_else(|| error::unauthenticated(command))?;
         if caller.expires_at <= self.edge.terms.clock.now() {
             self.connection.close(CloseCode::TokenExpired);

@@ -7,13 +7,14 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::Stream;
 use latchkey_protocol::server::{StreamEnd, Subscribed};
 use latchkey_protocol::{CloseCode, Topic, WireError};
+use tokio::task::JoinHandle;
 
 use super::Edge;
 use super::connection::Connection;
@@ -30,17 +31,31 @@ const NOT_SOON_MS: u64 = 600_000;
 
 /// A stream that its client has been told nothing of yet.
 pub struct EventStream {
-    edge: Arc<Edge>,
     connection: Arc<Connection>,
     /// What it follows.
     topics: Vec<Topic>,
-    /// The snapshots and replays that it begins with. Locked by nobody: a body must be `Sync`.
-    beginning: Mutex<Option<Beginning>>,
+    /// The snapshots and replays that it begins with. In a task of its own: nobody polls a body whose client does not read, and this may be
+    /// waiting for a home's claim, which would be handed to somebody who never looks.
+    beginning: Option<JoinHandle<Outcome>>,
     has_ended: bool,
+    _follows: Arc<Follows>,
     _seat: Seat,
 }
 
-type Beginning = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+/// Topics that are detached when neither the stream nor what it begins with follows them any more.
+struct Follows {
+    edge: Arc<Edge>,
+    connection: Arc<Connection>,
+    topics: Vec<Topic>,
+}
+
+impl Drop for Follows {
+    fn drop(&mut self) {
+        for topic in &self.topics {
+            self.edge.hub.detach(*topic, self.connection.id());
+        }
+    }
+}
 
 impl EventStream {
     /// Takes a seat for a stream of these topics, from where an earlier one was when its last event had that id. From here on a revocation finds it:
@@ -65,28 +80,30 @@ impl EventStream {
         connection.begin_at(positions);
         connection.set_watching(true);
         let watch = Watch { edge: Arc::clone(edge), connection: Arc::clone(&connection), caller, id: 0 };
-        let named = topics.iter().map(|(topic, _)| *topic).collect();
-        let beginning: Beginning = Box::pin(watch.stream(topics));
-        Ok(Self {
-            edge: Arc::clone(edge),
-            connection,
-            topics: named,
-            beginning: Mutex::new(Some(beginning)),
-            has_ended: false,
-            _seat: seat,
-        })
+        let named: Vec<Topic> = topics.iter().map(|(topic, _)| *topic).collect();
+        let follows = Arc::new(Follows { edge: Arc::clone(edge), connection: Arc::clone(&connection), topics: named.clone() });
+        let followed = Arc::clone(&follows);
+        let beginning = tokio::spawn(async move {
+            let outcome = watch.stream(topics).await;
+            drop(followed);
+            outcome
+        });
+        Ok(Self { connection, topics: named, beginning: Some(beginning), has_ended: false, _follows: follows, _seat: seat })
     }
 
     /// Goes on with what is under way.
     fn advance(&mut self, cx: &mut Context<'_>) {
-        let beginning = self.beginning.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(running) = beginning
-            && let Poll::Ready(Outcome { refused, .. }) = running.as_mut().poll(cx)
+        if let Some(running) = &mut self.beginning
+            && let Poll::Ready(begun) = Pin::new(running).poll(cx)
         {
-            *beginning = None;
-            self.topics.retain(|topic| !refused.contains(topic));
+            self.beginning = None;
+            match begun {
+                Ok(Outcome { refused, .. }) => self.topics.retain(|topic| !refused.contains(topic)),
+                // It panicked.
+                Err(_) => self.connection.close(CloseCode::Overloaded),
+            }
         }
-        if beginning.is_none() {
+        if self.beginning.is_none() {
             let ended = self.connection.take_ended();
             self.topics.retain(|topic| !ended.contains(topic));
             if self.topics.is_empty() {
@@ -109,10 +126,12 @@ impl Stream for EventStream {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.connection.register(cx);
         self.advance(cx);
+        // Asked before: what is queued in between goes out before the end.
+        let closing = self.connection.closing();
         if let Some(bytes) = self.connection.take_next() {
             return Poll::Ready(Some(Ok(bytes)));
         }
-        match self.connection.closing() {
+        match closing {
             None => Poll::Pending,
             Some(_) if self.has_ended => Poll::Ready(None),
             Some(code) => {
@@ -126,8 +145,8 @@ impl Stream for EventStream {
 impl Drop for EventStream {
     fn drop(&mut self) {
         self.connection.shut_down();
-        for topic in &self.topics {
-            self.edge.hub.detach(*topic, self.connection.id());
+        if let Some(beginning) = &self.beginning {
+            beginning.abort();
         }
     }
 }
@@ -135,7 +154,7 @@ impl Drop for EventStream {
 /// The last event: why the stream ends. Without it the stream broke off.
 fn last_event(code: CloseCode) -> Bytes {
     let end = StreamEnd { code: code.number(), reason: code.reason().to_owned(), reconnect: code.should_reconnect() };
-    let retry = if matches!(code, CloseCode::Normal) || code.should_reconnect() { None } else { Some(NOT_SOON_MS) };
+    let retry = (!code.should_reconnect()).then_some(NOT_SOON_MS);
     event_text("end", None, retry, |buffer| Encoding::json(buffer, &end))
 }
 

@@ -90,9 +90,12 @@ impl Outbox {
         Some(frame)
     }
 
-    /// Drops every frame of which nothing is written yet.
-    pub(super) fn drop_unstarted(&mut self) {
-        self.frames.truncate(usize::from(self.first_has_begun));
+    /// Drops every frame of which nothing is written yet, but for the last one if it is to be kept.
+    pub(super) fn drop_unstarted(&mut self, keeps_last: bool) {
+        let begun = usize::from(self.first_has_begun);
+        let last = if keeps_last && self.frames.len() > begun { self.frames.pop_back() } else { None };
+        self.frames.truncate(begun);
+        self.frames.extend(last);
         self.bytes = self.frames.iter().map(weight).sum();
     }
 }
@@ -136,9 +139,19 @@ mod tests {
         for (written, kept) in [(0, ""), (2, "e"), (3, ""), (4, "wo"), (6, "")] {
             let mut outbox = outbox(&["one", "two", "three"]);
             outbox.advance(written);
-            outbox.drop_unstarted();
+            outbox.drop_unstarted(false);
             assert_eq!(contents(&outbox), kept.as_bytes(), "{written}");
             assert_eq!(outbox.bytes(), kept.len() + usize::from(!kept.is_empty()) * FRAME_OVERHEAD_BYTES);
+        }
+    }
+
+    #[test]
+    fn the_last_frame_outlives_the_others_if_it_is_to_be_kept() {
+        for (written, kept) in [(0, "three"), (2, "ethree"), (8, "ree"), (11, "")] {
+            let mut outbox = outbox(&["one", "two", "three"]);
+            outbox.advance(written);
+            outbox.drop_unstarted(true);
+            assert_eq!(contents(&outbox), kept.as_bytes(), "{written}");
         }
     }
 
@@ -148,7 +161,7 @@ mod tests {
             let mut outbox = Outbox::default();
             outbox.push_rest(Bytes::from_static(b"one"), written);
             outbox.push(Bytes::from_static(b"two"));
-            outbox.drop_unstarted();
+            outbox.drop_unstarted(false);
             assert_eq!(contents(&outbox), kept.as_bytes());
         }
     }

@@ -172,7 +172,12 @@ impl Session {
     fn authenticate(&self, id: u64, token: &str) {
         let is_first = self.connection.caller().is_none();
         match self.check_token(token) {
-            Ok(Caller { user, session, expires_at }) => self.reply(id, &Authenticated { user, session, expires_at }),
+            Ok(Caller { user, session, expires_at }) => {
+                if is_first {
+                    self.topics.iter().for_each(|topic| self.edge.hub.viewer_changed(*topic));
+                }
+                self.reply(id, &Authenticated { user, session, expires_at });
+            }
             Err(error) => {
                 self.connection.refuse(Some(id), error);
                 if is_first {
@@ -243,6 +248,7 @@ impl Session {
     /// Tells the other side of a booking that this one is writing, unless that was told just now. Whoever follows the booking is one of its
     /// parties.
     fn type_in(&mut self, booking: BookingId) -> Result<(), WireError> {
+        self.caller_of(Command::Typing)?;
         let (topic, now) = (Topic::Booking(booking), self.edge.terms.clock.now());
         if !self.edge.hub.is_attached(topic, self.connection.id()) {
             return Err(error::not_followed());

@@ -116,8 +116,8 @@ pub(super) struct Terms {
 
 impl Terms {
     pub(super) fn new(limits: WsLimits, clock: Arc<dyn Clock>) -> Self {
-        describe_gauge!("latchkey_ws_connections", "WebSockets open now");
-        describe_counter!("latchkey_ws_frames_sent_total", Unit::Count, "Text frames accepted for sending");
+        describe_gauge!("latchkey_ws_connections", "Live connections open now: WebSockets and event streams");
+        describe_counter!("latchkey_ws_frames_sent_total", Unit::Count, "Frames and events of streams accepted for sending");
         describe_counter!("latchkey_ws_slow_consumers_total", Unit::Count, "Connections closed because they did not keep up");
         describe_counter!(
             "latchkey_ws_conflated_total",

@@ -123,6 +123,11 @@ impl Watch {
                     && self.connection.stream_snapshot(&subscribed)
                     && self.attach_after_reply(topic, subscribed.seq, standing).await
             }
+            // It is the client's to see and may be there in a moment: told that it has ended, the client would leave it out.
+            Ok((Resumption::Refused(error), _)) | Err(error) if error.retryable => {
+                self.connection.close(CloseCode::Overloaded);
+                true
+            }
             Ok((Resumption::Refused(error), _)) | Err(error) => {
                 self.connection.tell_end(topic, error);
                 false

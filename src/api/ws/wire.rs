@@ -29,22 +29,25 @@ pub(super) struct Wire {
     pub(super) conflation: Option<Box<Conflation>>,
     /// A replay that waits for room.
     pub(super) room: Option<Waker>,
+    /// Whether the close frame is in the outbox, after everything else.
+    pub(super) has_parted: bool,
 }
 
 impl Wire {
     /// To a client that has been told nothing yet.
     pub(super) fn to(writer: Writer) -> Self {
-        Self { writer: Some(writer), outbox: Outbox::default(), closing: None, conflation: None, room: None }
+        Self { writer: Some(writer), outbox: Outbox::default(), closing: None, conflation: None, room: None, has_parted: false }
     }
 
     pub(super) fn begin_closing(&mut self, code: CloseCode) {
+        if drops_backlog(code) {
+            // Also when it is closing already, for a reason that let it have what waits.
+            self.outbox.drop_unstarted(self.has_parted);
+        }
         if self.closing.is_some() {
             return;
         }
         self.closing = Some(code);
-        if drops_backlog(code) {
-            self.outbox.drop_unstarted();
-        }
         // Its client resumes, and is told anew.
         self.conflation = None;
         if let Some(room) = self.room.take() {

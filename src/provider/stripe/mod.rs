@@ -118,8 +118,9 @@ impl Stripe {
         let Some(report) = known.report() else { return Ok(None) };
         let Some(Expandable::Object(charge)) = &known.latest_charge else { return Ok(Some(report)) };
         let mut result = report.result;
-        if charge.amount_refunded > 0 && result == AttemptResult::Succeeded {
-            result = self.refunded(&id, &charge.currency).await?;
+        if result == AttemptResult::Succeeded {
+            // Also if the charge has nothing refunded: a refund that failed is no longer counted there.
+            result = self.refunded(&id, &charge.currency).await?.unwrap_or(result);
         }
         if charge.disputed {
             let disputes: List<Dispute> = self.client.get("/v1/disputes", &vec![("payment_intent", id.to_string())]).await?;

@@ -114,7 +114,6 @@ impl PaymentIntent {
 pub(super) struct Charge {
     /// Whether its money came in. Of one that was only set aside and is let go of, Stripe says that all was "refunded".
     pub(super) captured: bool,
-    pub(super) amount_refunded: i64,
     pub(super) currency: String,
     #[serde(default)]
     pub(super) disputed: bool,
@@ -126,6 +125,7 @@ pub(super) struct Charge {
 /// A Refund.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Refund {
+    pub(super) id: String,
     pub(super) amount: i64,
     pub(super) currency: String,
     status: Option<String>,

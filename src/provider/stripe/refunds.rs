@@ -9,8 +9,11 @@ use crate::domain::Money;
 use crate::domain::payment::{AttemptResult, Report};
 use crate::provider::{Intent, ProviderError};
 
-/// The most refunds of one payment that are looked at; each is a promise of its own.
-const MOST: usize = 100;
+/// Refunds in a page of the list: the most that Stripe gives.
+const PAGE: usize = 100;
+
+/// The most pages that are read; each refund is a promise of its own, or the repetition of one that failed, which is made once a day.
+const MOST_PAGES: usize = 50;
 
 /// All refunds of one intent.
 struct Refunds(Vec<Refund>);
@@ -33,11 +36,8 @@ impl Stripe {
         let mut refunds = self.refunds(&id).await?;
         let missing = amounts::to_stripe(total) - refunds.sum(true);
         if missing > 0 {
-            let made = self.send(intent.payment, &id, &refunds, missing, total).await?;
-            if !made.counts() {
-                return Err(ProviderError::Refused("the refund failed".to_owned()));
-            }
-            refunds.0.push(made);
+            // One that fails at once is reported like one that fails later: it is made again after a while.
+            refunds.0.push(self.send(intent.payment, &id, &refunds, missing, total).await?);
         }
         Ok(Report { attempt: 0, result: refunds.result(&amounts::currency(total)) })
     }
@@ -55,18 +55,25 @@ impl Stripe {
         self.client.post_once("/v1/refunds", &form, &key, Keep::Successes).await
     }
 
-    /// What has become of an intent's refunds so far.
-    pub(super) async fn refunded(&self, intent: &str, currency: &str) -> Result<AttemptResult, ProviderError> {
-        Ok(self.refunds(intent).await?.result(currency))
+    /// What has become of an intent's refunds so far, if there is any.
+    pub(super) async fn refunded(&self, intent: &str, currency: &str) -> Result<Option<AttemptResult>, ProviderError> {
+        let refunds = self.refunds(intent).await?;
+        Ok((!refunds.0.is_empty()).then(|| refunds.result(currency)))
     }
 
     async fn refunds(&self, intent: &str) -> Result<Refunds, ProviderError> {
-        let query = vec![("payment_intent", intent.to_owned()), ("limit", MOST.to_string())];
-        let refunds: List<Refund> = self.client.get("/v1/refunds", &query).await?;
-        if refunds.has_more {
-            // Deciding on a part of them could send too much back.
-            return Err(ProviderError::Refused(format!("more than {MOST} refunds of one payment")));
+        let mut all: Vec<Refund> = Vec::new();
+        for _ in 0..MOST_PAGES {
+            let mut query = vec![("payment_intent", intent.to_owned()), ("limit", PAGE.to_string())];
+            query.extend(all.last().map(|last| ("starting_after", last.id.clone())));
+            let page: List<Refund> = self.client.get("/v1/refunds", &query).await?;
+            let is_last = !page.has_more || page.data.is_empty();
+            all.extend(page.data);
+            if is_last {
+                return Ok(Refunds(all));
+            }
         }
-        Ok(Refunds(refunds.data))
+        // Deciding on a part of them could send too much back.
+        Err(ProviderError::Refused(format!("more than {} refunds of one payment", PAGE * MOST_PAGES)))
     }
 }

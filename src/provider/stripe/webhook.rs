@@ -71,14 +71,15 @@ impl Stripe {
             None => self.payment_of(Some(&intent)).await?,
         };
         let Some(payment) = payment else { return Ok(None) };
-        match self.refunded(&intent, currency).await {
-            Ok(result) => Ok(Some((payment, Report { attempt: 0, result }))),
-            Err(ProviderError::Unreachable(reason)) => Err(WebhookError::Unreachable(reason)),
-            Err(ProviderError::Refused(reason)) => {
+        // A refusal is a key that may not read refunds, say: somebody must see to it, and Stripe tells it again for three days.
+        let refunded = self.refunded(&intent, currency).await.map_err(|error| match error {
+            ProviderError::Unreachable(reason) => WebhookError::Unreachable(reason),
+            ProviderError::Refused(reason) => {
                 tracing::error!(%payment, reason, "refunds of a payment cannot be read");
-                Ok(None)
+                WebhookError::Unreachable(reason)
             }
-        }
+        })?;
+        Ok(refunded.map(|result| (payment, Report { attempt: 0, result })))
     }
 
     async fn of_dispute(&self, dispute: Dispute) -> Result<Option<(PaymentId, Report)>, WebhookError> {

@@ -26,7 +26,10 @@ const TICK: Duration = Duration::from_millis(250);
 const SLICE: Duration = Duration::from_millis(5);
 
 /// Homes that are compared with pages at once, counted for each page: about a slice.
-const COMPARED_AT_ONCE: usize = 20_000;
+const COMPARED_AT_ONCE: usize = 5_000;
+
+/// Beyond so many homes every page is evaluated again instead: that is as much work as some hundred comparisons of each.
+const COMPARED_AT_MOST: usize = 250;
 
 /// Watchers who are told at once.
 const TOLD_AT_ONCE: usize = 64;
@@ -82,7 +85,12 @@ impl Search {
     /// Compares what has changed with what is watched.
     async fn find_doubted(self: &Arc<Self>) {
         let changed = self.watches.take_changed();
-        for homes in changed.chunks((COMPARED_AT_ONCE / (self.watches.wide() + 1)).max(1)) {
+        if changed.len() > COMPARED_AT_MOST {
+            // They are in the index: what is found from here on is newer than what was found before.
+            drop(self.index_mut());
+            return self.watches.doubt_all();
+        }
+        for homes in changed.chunks((COMPARED_AT_ONCE / (self.watches.pages() + 1)).max(1)) {
             let (search, homes) = (Arc::clone(self), homes.to_vec());
             aside(move || search.doubt(&homes)).await;
         }

@@ -128,9 +128,15 @@ impl Watches {
         desk.doubted.extend(desk.views.dated());
     }
 
-    /// How many pages are asked about each change.
-    pub(super) fn wide(&self) -> usize {
-        self.desk().views.wide()
+    /// Doubts every page.
+    pub(super) fn doubt_all(&self) {
+        let desk = &mut *self.desk();
+        desk.doubted.extend(desk.views.ids());
+    }
+
+    /// How many pages a change may have to be compared with.
+    pub(super) fn pages(&self) -> usize {
+        self.desk().views.len()
     }
 
     /// The pages that are to be evaluated or told.

@@ -193,6 +193,9 @@ async fn a_refund_that_failed_later_is_made_again_and_not_answered_with_the_old_
         assert_eq!(bench.refund(5_000).await, Ok(of(0, AttemptResult::Refunded { total_minor: 5_000, failed_minor })));
         bench.server.account(Account::fail_refund);
     }
+    bench.server.account(|account| account.next_refund_fails = true);
+    let at_once = AttemptResult::Refunded { total_minor: 0, failed_minor: 20_000 };
+    assert_eq!(bench.refund(5_000).await, Ok(of(0, at_once)), "told as what it is: it is not sent again at once");
     bench.refund(5_000).await.unwrap();
     assert_eq!(bench.server.account(|account| account.kept()), 18_000);
 }
@@ -291,6 +294,12 @@ async fn a_look_up_tells_the_last_thing_that_happened() {
     assert_eq!(look().await, Some(Succeeded));
     bench.refund(5_000).await.unwrap();
     assert_eq!(look().await, Some(AttemptResult::Refunded { total_minor: 5_000, failed_minor: 0 }));
+    bench.server.account(Account::fail_refund);
+    assert_eq!(
+        look().await,
+        Some(AttemptResult::Refunded { total_minor: 0, failed_minor: 5_000 }),
+        "though the charge has nothing refunded"
+    );
     for (status, state) in [("needs_response", DisputeState::Open), ("lost", DisputeState::Lost)] {
         bench.server.account(|account| account.dispute(status, "charge.dispute.updated"));
         assert_eq!(look().await, Some(AttemptResult::Disputed(Dispute { amount_minor: 23_000, state })), "{status}");

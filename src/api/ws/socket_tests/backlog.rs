@@ -59,6 +59,28 @@ async fn a_replay_waits_for_a_client_that_reads_slowly_instead_of_closing_it() {
 }
 
 #[tokio::test]
+async fn p8_a_revocation_drops_what_waits_also_on_a_connection_that_is_closing_already() {
+    let server = Server::start().await;
+    let (mut client, connection) = server.connect().await;
+    let mut sent = 0;
+    while !connection.is_crowded() {
+        assert!(connection.send(text_frame(&"x".repeat(8000))));
+        sent += 1;
+    }
+    connection.close(CloseCode::TooManyConnections);
+    connection.close(CloseCode::Revoked);
+    let mut told = 0;
+    while let Some((first, payload)) = client.frame().await {
+        if first == 0x80 | CLOSE {
+            assert_eq!(payload[..2], CloseCode::TooManyConnections.number().to_be_bytes(), "the first code counts");
+            break;
+        }
+        told += 1;
+    }
+    assert!(told < sent, "{told} of {sent}");
+}
+
+#[tokio::test]
 async fn what_waited_for_room_is_told_before_what_comes_later_and_not_after_a_close() {
     for closes in [false, true] {
         let server = Server::start().await;

@@ -32,6 +32,8 @@ pub(crate) struct Account {
     /// By connected account.
     pub(crate) accounts: HashMap<String, i64>,
     pub(crate) events: Vec<Value>,
+    /// The bank of the next refund does not take it.
+    pub(crate) next_refund_fails: bool,
     /// Refunds are made, but not listed yet.
     pub(crate) lists_no_refunds: bool,
     refunds: Vec<(String, Value)>,
@@ -76,7 +78,8 @@ fn parameters(operation: &str) -> &'static [&'static str] {
         "cancel" => &["cancellation_reason"],
         "search" => &["query"],
         "retrieve" => &["expand[]"],
-        "list_refunds" | "list_disputes" => &["payment_intent", "limit"],
+        "list_refunds" => &["payment_intent", "limit", "starting_after"],
+        "list_disputes" => &["payment_intent", "limit"],
         "refund" => &["payment_intent", "amount"],
         "transfer" => &["amount", "currency", "destination", "transfer_group"],
         "list_transfers" => &["transfer_group", "limit"],
@@ -178,9 +181,7 @@ impl Account {
             "create" => self.create(asked, minor("amount").unwrap()),
             "search" => list(self.intents.iter().filter(|intent| intent.is_found(asked)).map(Intent::json).collect()),
             "list_refunds" if self.lists_no_refunds => list(Vec::new()),
-            "list_refunds" => {
-                list(self.refunds.iter().filter(|(of, _)| asked.get("payment_intent") == Some(of)).map(|(_, it)| it.clone()).collect())
-            }
+            "list_refunds" => self.page_of_refunds(asked),
             "refund" => self.refund(asked, minor("amount").unwrap()),
             "list_disputes" => list(self.disputes.clone()),
             "list_transfers" => {
@@ -303,9 +304,21 @@ impl Account {
         let charge = intent.charge(false);
         let refund = json!({"id": format!("re_{}", self.refunds.len() + 1), "object": "refund", "amount": amount, "currency": intent.currency,
             "status": "succeeded", "payment_intent": of, "metadata": metadata(asked).collect::<Map<_, _>>()});
-        self.tell("charge.refunded", charge);
         self.refunds.push((of, refund.clone()));
+        if std::mem::take(&mut self.next_refund_fails) {
+            self.fail_refund();
+            return (200, self.refunds.last().unwrap().1.clone());
+        }
+        self.tell("charge.refunded", charge);
         (200, refund)
+    }
+
+    /// Two at a time, so that a few are more than a page.
+    fn page_of_refunds(&self, asked: &Asked) -> Done {
+        let all: Vec<&Value> = self.refunds.iter().filter(|(of, _)| asked.get("payment_intent") == Some(of)).map(|(_, it)| it).collect();
+        let begun = asked.get("starting_after").map_or(0, |last| all.iter().position(|refund| refund["id"] == last).unwrap() + 1);
+        let page: Vec<&Value> = all[begun..].iter().copied().take(2).collect();
+        (200, json!({"object": "list", "data": page, "has_more": all.len() > begun + page.len()}))
     }
 
     /// The bank of the last refund sends it back.
