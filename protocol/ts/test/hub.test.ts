@@ -61,7 +61,7 @@ describe('a client of a real hub', { skip: NO_PROGRAM }, () => {
     nobody.close();
     await eventually('one viewer', () => viewers.at(-1) === 1);
 
-    const { booking } = await booked(asGuest, 80);
+    const { booking } = await booked(asGuest, 240);
     const written: string[] = [];
     asHost.on('typing', (typing) => void written.push(typing.booking));
     await assert.rejects(asGuest.command('typing', { booking: booking.id }), { code: 'invalid_state' });
