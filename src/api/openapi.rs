@@ -242,9 +242,12 @@ fn header_parameter(name: &str, about: &str) -> Parameter {
 }
 
 fn key_parameter() -> Parameter {
-    // Visible ASCII: other bytes are refused, since not every client and proxy keeps them.
-    let schema =
-        ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(MAX_KEY_BYTES)).pattern(Some("^[!-~]+$"));
+    // Visible ASCII, and spaces between: other bytes are refused, since not every client and proxy keeps them.
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(MAX_KEY_BYTES))
+        .pattern(Some("^[!-~]([ -~]*[!-~])?$"));
     let parameter = ParameterBuilder::new().name("Idempotency-Key").parameter_in(ParameterIn::Header).required(Required::True);
     let about = "Of your choice, one for each intention: saying it twice does it once.";
     parameter.description(Some(about)).schema(Some(schema.build())).build()
