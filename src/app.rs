@@ -4,6 +4,7 @@ pub mod admin;
 mod keys;
 mod lock;
 mod payments;
+mod peers;
 mod pushing;
 mod settings;
 #[cfg(test)]
@@ -27,7 +28,8 @@ use tokio_util::task::TaskTracker;
 
 use self::keys::ring::TokenKeys;
 use self::lock::FolderLock;
-use self::pushing::{MAX_BATCHES_UNDER_WAY, Outlet, fence, push_events, tell_viewers, to_hub};
+use self::peers::Follower;
+use self::pushing::{MAX_BATCHES_UNDER_WAY, Outlet, Published, fence, push_events, tell_viewers, to_hub};
 use self::settings::{allowances, database_config, leases, registrations_per_hour, ws_limits};
 use self::vital::Vital;
 use crate::api::body::UploadRoom;
@@ -40,7 +42,7 @@ use crate::clock::Clock;
 use crate::config::ServeArgs;
 use crate::domain::Timestamp;
 use crate::domain::retention::Periods;
-use crate::hub::bus::LocalBus;
+use crate::hub::bus::{Bus, LocalBus, RedisBus};
 use crate::hub::{self, EventSource, Hub, HubLimits, SourceError};
 use crate::provider::PaymentProvider;
 use crate::provider::mail::{self, FileMailer, Mailer, SmtpMailer};
@@ -57,6 +59,7 @@ use crate::service::mails::Mails;
 use crate::service::messages::Messages;
 use crate::service::notifications::Notifications;
 use crate::service::payments::Payments;
+use crate::service::peers::Peers;
 use crate::service::photos::Photos;
 use crate::service::quota::LeaseQuota;
 use crate::service::retention::Retention;
@@ -116,26 +119,28 @@ impl App {
     /// # Errors
     /// If the data folder, the database or the address cannot be used; with the reason.
     pub async fn start(args: &ServeArgs, clock: Arc<dyn Clock>, metrics: Option<PrometheusHandle>) -> anyhow::Result<Self> {
-        anyhow::ensure!(args.redis.is_none(), "--redis is not supported yet: this version runs on one node");
         let origins = Origins::new(&args.cors_origins).map_err(anyhow::Error::msg).context("--cors-origins")?;
+        check_nodes(args)?;
         let listener = server::listen(args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
         let address = listener.local_addr()?;
         std::fs::create_dir_all(&args.data.folder)
             .with_context(|| format!("cannot create the data folder {}", args.data.folder.display()))?;
         let lock = FolderLock::take(&args.data.folder)?;
         let (outlet, events) = mpsc::channel(MAX_BATCHES_UNDER_WAY);
-        let fence = fence(outlet.downgrade());
+        let (fence, weak_outlet) = (fence(outlet.downgrade()), outlet.downgrade());
         let store =
             Arc::new(Store::open(&database_config(&args.data, args.min_free_bytes), Arc::clone(&clock), Arc::new(Outlet(outlet))).await?);
+        let peers = Arc::new(Peers::new(Arc::clone(&store)));
+        // Before anything is read into memory: what comes later is news.
+        let log_ends = peers.ends().await.context("cannot read the logs of other nodes")?;
         let source = Arc::new(EventTable(Arc::clone(&store)));
         let hub = Arc::new(Hub::new(source, HubLimits::default(), tokio::runtime::Handle::current()));
-        let bus = LocalBus::new(Arc::clone(&hub));
         let payments::Chosen { provider, sandbox } = payments::provider(&args.payments, &args.data, &clock)?;
         let edge_cell: Arc<OnceLock<Arc<Edge>>> = Arc::default();
         let token_keys = TokenKeys::open(args.token_secret.as_deref(), &args.data.folder, clock.as_ref())?;
         let accounts =
             token_keys.for_accounts(&args.data.folder, public_url(args, address), registrations_per_hour(args), clock.as_ref())?;
-        let parts = Parts::new(args, &store, &clock, provider, Arc::clone(&edge_cell), accounts, fence)?;
+        let parts = Parts::new(args, &store, &peers, &clock, provider, Arc::clone(&edge_cell), accounts, fence)?;
         let edge = Arc::new(Edge::new(
             Arc::clone(&parts.services),
             Arc::clone(&hub),
@@ -144,10 +149,11 @@ impl App {
             args.trusted_proxies.clone(),
         ));
         let _ = edge_cell.set(Arc::clone(&edge));
-        let database = Arc::clone(store.database());
+        let (database, watched) = (Arc::clone(store.database()), (Arc::clone(&peers), Arc::clone(&store)));
         let context = Arc::new(Context {
             clock: Arc::clone(&clock),
             has_room: Box::new(move || database.has_room()),
+            hears_database: Box::new(move || !watched.0.is_blind() && !watched.1.is_away()),
             ready: AtomicBool::new(false),
             metrics,
             limits: Limits::new(allowances(args)),
@@ -169,7 +175,10 @@ impl App {
             _lock: lock,
             jobs: None,
         };
-        app.keep("pushing events", push_events(events, bus, Arc::clone(&parts.services)));
+        let bus = app.bus(args, &hub, &parts.availability)?;
+        app.keep("pushing events", push_events(events, bus, Arc::clone(&hub), Arc::clone(&parts.services)));
+        parts.services.search.followed(&log_ends.iter().map(|(node, number)| (*node, *number)).collect::<Vec<_>>());
+        app.keep("following other nodes", peers.follow(log_ends, Arc::new(parts.follower(&hub, weak_outlet))));
         app.keep_services();
         if let Some(sandbox) = sandbox {
             app.keep("sandbox provider", sandbox.deliver(format!("http://{}/webhooks/payments/", reachable(address))));
@@ -181,6 +190,23 @@ impl App {
         app.keep("sweep", sweep(parts, Arc::clone(&hub), Arc::clone(&edge), clock, Arc::clone(&app.context)));
         app.serve(listener, edge, &origins, args);
         Ok(app)
+    }
+
+    /// The way to those who watch: on this node, and on all others if there is a Redis.
+    fn bus(&mut self, args: &ServeArgs, hub: &Arc<Hub>, availability: &Arc<Availability>) -> anyhow::Result<Arc<dyn Bus>> {
+        let Some(url) = &args.redis else { return Ok(Arc::new(LocalBus::new(Arc::clone(hub)))) };
+        let node = crate::digest::hex(&self.store.position().0);
+        let availability = Arc::clone(availability);
+        let hear = move |events: &[hub::StoredEvent]| {
+            for event in events {
+                if let Topic::Property(property) = event.topic {
+                    availability.hear_of(property, event.seq);
+                }
+            }
+        };
+        let (bus, carried) = RedisBus::open(url, self.store.epoch(), node, Arc::clone(hub), Box::new(hear)).context("--redis")?;
+        self.keep("carrying events over Redis", carried);
+        Ok(Arc::new(bus))
     }
 
     fn keep_services(&mut self) {
@@ -248,17 +274,34 @@ impl App {
     }
 }
 
+/// Many nodes need what they share.
+fn check_nodes(args: &ServeArgs) -> anyhow::Result<()> {
+    let is_shared = args.data.database.as_ref().is_some_and(|url| url.starts_with("ws://") || url.starts_with("wss://"));
+    anyhow::ensure!(is_shared || args.redis.is_none(), "--redis is for many nodes, and those share a SurrealDB server: give --database ws://HOST:PORT too");
+    if is_shared && args.token_secret.is_none() {
+        tracing::warn!("no --token-secret: other nodes at this database do not take the tokens that this one gives out");
+    }
+    Ok(())
+}
+
 /// Services and what sweeps reach behind them.
 struct Parts {
     services: Arc<Services>,
     availability: Arc<Availability>,
+    keys: Arc<Keys>,
     quota: Arc<LeaseQuota>,
 }
 
 impl Parts {
+    fn follower(&self, hub: &Arc<Hub>, outlet: mpsc::WeakSender<Published>) -> Follower {
+        let Self { services, availability, keys, .. } = self;
+        Follower { services: Arc::clone(services), availability: Arc::clone(availability), keys: Arc::clone(keys), hub: Arc::clone(hub), outlet }
+    }
+
     fn new(
         args: &ServeArgs,
         store: &Arc<Store>,
+        peers: &Arc<Peers>,
         clock: &Arc<dyn Clock>,
         provider: Arc<dyn PaymentProvider>,
         edge: Arc<OnceLock<Arc<Edge>>>,
@@ -271,7 +314,7 @@ impl Parts {
         let notifications = Arc::new(Notifications::new(store(), clock()));
         let availability = Availability::new(store(), clock(), leases, Arc::clone(&deadlines), Arc::clone(&notifications));
         let availability = Arc::new(availability);
-        let keys = Arc::new(Keys::new(store()));
+        let keys = Arc::new(Keys::new(store(), Arc::clone(peers)));
         let decisions = Arc::new(Decisions::new(Arc::clone(&availability), store(), Arc::clone(&keys), clock()));
         let quota = LeaseQuota::new(args.max_active_holds);
         let close_sockets = move |session: SessionId| {
@@ -285,7 +328,7 @@ impl Parts {
         let payments = Arc::new(Payments::new(store(), Arc::clone(&keys), Arc::clone(&decisions), provider, Arc::clone(&quota), clock()));
         let services = Services {
             photos: Photos::new(
-                PhotoFiles::open(&args.data.folder.join("photos"))?,
+                PhotoFiles::open(&args.photos.clone().unwrap_or_else(|| args.data.folder.join("photos")))?,
                 store(),
                 Arc::clone(&keys),
                 Arc::clone(&decisions),
@@ -317,7 +360,7 @@ impl Parts {
             payments,
             jobs: Jobs::new(store(), clock()),
             mails: Mails::new(mailer(args)?, clock()),
-            messages: Messages::new(Arc::clone(&availability), store(), keys, clock()),
+            messages: Messages::new(Arc::clone(&availability), store(), Arc::clone(&keys), clock()),
             notifications,
             retention: Retention::new(store(), clock(), Periods::of_days(args.retention_days, args.audit_days)),
             search: Arc::new(Search::new(store(), clock(), args.data.folder.join("search.checkpoint"), fence)),
@@ -326,7 +369,7 @@ impl Parts {
         };
         let let_go = move |host, departure| Box::pin(Arc::clone(&listings).let_go(host, departure)) as BoxFuture<'static, _>;
         services.accounts.on_leaving(Box::new(let_go));
-        Ok(Self { services: Arc::new(services), availability, quota })
+        Ok(Self { services: Arc::new(services), availability, keys, quota })
     }
 
     /// Reads what is kept in memory, and adds what must be there.

@@ -113,9 +113,13 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub data: DataArgs,
 
-    /// Redis, for many nodes (not supported yet: the hub refuses to start with it)
-    #[arg(long, env = "LATCHKEY_REDIS", value_name = "URL")]
+    /// Redis that many nodes tell each other of events by, redis://HOST:PORT; without it they read each other's logs twice a second
+    #[arg(long, env = "LATCHKEY_REDIS", value_name = "URL", hide_env_values = true)]
     pub redis: Option<String>,
+
+    /// Folder of the photos, which many nodes share [default: photos in the data folder]
+    #[arg(long, env = "LATCHKEY_PHOTOS", value_name = "DIR")]
+    pub photos: Option<PathBuf>,
 
     /// How long a hold lasts, and each extension of it, in seconds
     #[arg(long, env = "LATCHKEY_HOLD_SECONDS", value_name = "N", default_value = "600", value_parser = clap::value_parser!(u32).range(1..=86_400))]

@@ -9,8 +9,9 @@ use latchkey_protocol::Topic;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::hub;
-use crate::hub::bus::{Bus as _, LocalBus};
+use crate::hub::bus::Bus;
 use crate::service::Services;
+use crate::service::peers::News;
 use crate::service::search::Fence;
 use crate::store::{EventSink, StoredEvent};
 
@@ -28,6 +29,8 @@ pub(super) struct Outlet(pub(super) mpsc::Sender<Published>);
 pub(super) enum Published {
     /// Events of one batch.
     Events(Vec<StoredEvent>),
+    /// What other nodes have committed.
+    News(Box<News>),
     /// To be answered when everything before has been pushed.
     Fence(oneshot::Sender<()>),
 }
@@ -45,25 +48,44 @@ pub(super) fn to_hub(event: StoredEvent) -> hub::StoredEvent {
     hub::StoredEvent { topic: event.topic, seq: event.seq, kind: event.kind, at: event.at, data: event.data }
 }
 
-pub(super) async fn push_events(mut published: mpsc::Receiver<Published>, bus: LocalBus, services: Arc<Services>) {
+pub(super) async fn push_events(mut published: mpsc::Receiver<Published>, bus: Arc<dyn Bus>, hub: Arc<hub::Hub>, services: Arc<Services>) {
     while let Some(published) = published.recv().await {
         match published {
             Published::Events(batch) => {
                 for event in batch {
-                    services.search.apply(&event);
-                    // Its nights are no part of the document.
-                    if let (Topic::Property(property), true) = (event.topic, event.kind != "availability.changed") {
-                        services.listings.forget(property).await;
-                    }
+                    take_in(&services, &event).await;
                     bus.publish(&[to_hub(event)]);
                     // Thousands of writes may have been made without a pause.
                     tokio::task::yield_now().await;
                 }
             }
+            Published::News(news) => push_news(*news, &hub, &services).await,
             // Nobody may be waiting any more.
             Published::Fence(reached) => drop(reached.send(())),
         }
     }
+}
+
+/// What is kept in memory of homes follows their events.
+async fn take_in(services: &Services, event: &StoredEvent) {
+    services.search.apply(event);
+    // Its nights are no part of the document.
+    if let (Topic::Property(property), true) = (event.topic, event.kind != "availability.changed") {
+        services.listings.forget(property).await;
+    }
+}
+
+/// Other nodes' events, which the bus may have brought already; who watches an inbox or a booking has what is missing read.
+async fn push_news(news: News, hub: &hub::Hub, services: &Services) {
+    for event in news.events {
+        take_in(services, &event).await;
+        hub.publish(&[to_hub(event)]);
+        tokio::task::yield_now().await;
+    }
+    for (topic, seq) in news.heads {
+        hub.hear_of(topic, seq);
+    }
+    services.search.followed(&news.positions);
 }
 
 /// Waits until everything that has been published so far has been pushed.

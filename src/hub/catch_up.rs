@@ -93,7 +93,7 @@ impl Inner {
     /// Forgets a feed that cannot go on; the next one who asks starts a new one.
     fn lose(&self, feed: &Arc<Feed>) {
         let abandoned = feed.state().lose();
-        self.feeds.remove_if(&feed.topic, |_, known| Arc::ptr_eq(known, feed));
+        self.forget(feed.topic, |known| Arc::ptr_eq(known, feed));
         for subscriber in abandoned {
             subscriber.lost(feed.topic);
         }

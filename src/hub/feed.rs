@@ -191,6 +191,11 @@ impl FeedState {
         self.phase == Phase::Live && self.fill_if_behind()
     }
 
+    /// Learns that `seq` is committed, and does nothing about it: see [`super::Hub::withhold`].
+    pub(super) fn note(&mut self, seq: Seq) {
+        self.newest = self.newest.max(seq);
+    }
+
     /// The next range that a fill must read, or nothing if there is none left.
     pub(super) fn next_gap(&mut self) -> Option<(Seq, Seq)> {
         if self.phase != Phase::Filling {

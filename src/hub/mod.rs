@@ -8,6 +8,7 @@ pub mod bus;
 mod catch_up;
 mod feed;
 pub mod frame;
+pub mod interest;
 mod pages;
 mod presence;
 pub mod source;
@@ -17,6 +18,7 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -25,6 +27,7 @@ use tokio::runtime::Handle;
 
 use self::feed::{Entry, Feed, FeedLimits};
 pub use self::frame::EventFrame;
+use self::interest::Interest;
 use self::presence::Presence;
 pub use self::source::{EventSource, SourceError, StoredEvent};
 pub use self::subscriber::{Standing, Subscriber, SubscriberId, Viewer};
@@ -113,6 +116,9 @@ struct Inner {
     limits: HubLimits,
     /// Who looks at which homes has changed.
     presence: Presence,
+    interest: Interest,
+    /// Nothing private is delivered.
+    is_withheld: AtomicBool,
     /// Where gaps are read; publishers may live on threads of another runtime.
     runtime: Handle,
 }
@@ -127,7 +133,7 @@ impl Hub {
     /// An empty hub that reads what it misses from `source`, in tasks on `runtime`.
     #[must_use]
     pub fn new(source: Arc<dyn EventSource>, limits: HubLimits, runtime: Handle) -> Self {
-        Self { inner: Arc::new(Inner { feeds: DashMap::new(), source, limits, presence: Presence::default(), runtime }) }
+        Self { inner: Arc::new(Inner { feeds: DashMap::new(), source, limits, presence: Presence::default(), interest: Interest::default(), is_withheld: AtomicBool::new(false), runtime }) }
     }
 
     /// Pushes committed events to those who watch. Events of one topic come in commit order; repeats and gaps are borne.
@@ -136,11 +142,41 @@ impl Hub {
     pub fn publish(&self, events: &[StoredEvent]) {
         for event in events {
             let Some(feed) = self.inner.known(event.topic) else { continue };
+            if self.inner.withholds(event.topic) {
+                feed.state().note(event.seq);
+                continue;
+            }
             let entry = Entry::of(event);
             let is_behind = feed.state().publish(event.seq, &entry);
             if entry.ends_for(Standing::Public) {
                 self.inner.presence.note(event.topic);
             }
+            if is_behind {
+                self.inner.start_fill(&feed);
+            }
+        }
+    }
+
+    /// Learns that an event was committed elsewhere: whoever watches its topic is given it, and all before it that is missing, from the source.
+    pub fn hear_of(&self, topic: Topic, seq: Seq) {
+        let Some(feed) = self.inner.known(topic) else { return };
+        let is_behind = feed.state().hear_of(seq);
+        if is_behind {
+            self.inner.start_fill(&feed);
+        }
+    }
+
+    /// Whether private topics are withheld: nothing of them is delivered, and nobody is attached to one, until they are not. What was published
+    /// meanwhile is delivered then. For a node that cannot know whether those who watch still may (P8).
+    pub fn withhold(&self, is_withheld: bool) {
+        let was_withheld = self.inner.is_withheld.swap(is_withheld, Ordering::AcqRel);
+        if !was_withheld || is_withheld {
+            return;
+        }
+        // Copied out: a fill looks its feed up in the map.
+        let feeds: Vec<Arc<Feed>> = self.inner.feeds.iter().map(|feed| Arc::clone(&feed)).collect();
+        for feed in feeds {
+            let is_behind = feed.state().hear_of(0);
             if is_behind {
                 self.inner.start_fill(&feed);
             }
@@ -163,11 +199,14 @@ impl Hub {
         after: Seq,
         standing: Standing,
     ) -> Result<Attached, AttachError> {
+        if self.inner.withholds(topic) {
+            return Err(AttachError::Source(SourceError("this node does not hear of the others".to_owned())));
+        }
         let feed = self.inner.feed(topic)?;
         let loaded = self.inner.load(&feed).await;
         if loaded == Err(AttachError::Unknown) {
             // Nobody can be attached to it. Whoever else waits for its head holds it, asks again, and forgets it in turn.
-            self.inner.feeds.remove_if(&topic, |_, known| Arc::ptr_eq(known, &feed) && Arc::strong_count(known) == 2);
+            self.inner.forget(topic, |known| Arc::ptr_eq(known, &feed) && Arc::strong_count(known) == 2);
         }
         loaded?;
         let attached = self.inner.bring_up(&feed, subscriber, after, standing).await?;
@@ -199,11 +238,21 @@ impl Hub {
     pub fn sweep(&self, now: EpochMs) {
         let idle_ms = self.inner.limits.feed_idle_ms;
         // Under the map's lock nobody can obtain a feed, and a count of one says that nobody holds it.
-        self.inner.feeds.retain(|_, feed| {
+        self.inner.feeds.retain(|topic, feed| {
             feed.pages.forget();
-            Arc::strong_count(feed) > 1 || !feed.is_idle(now, idle_ms)
+            let stays = Arc::strong_count(feed) > 1 || !feed.is_idle(now, idle_ms);
+            if !stays {
+                self.inner.interest.remove(*topic);
+            }
+            stays
         });
         metrics::gauge!("latchkey_hub_feeds").set(self.feeds() as f64);
+    }
+
+    /// What it has feeds for.
+    #[must_use]
+    pub fn interest(&self) -> &Interest {
+        &self.inner.interest
     }
 
     /// How many topics have a feed.
@@ -214,6 +263,10 @@ impl Hub {
 }
 
 impl Inner {
+    fn withholds(&self, topic: Topic) -> bool {
+        !matches!(topic, Topic::Property(_)) && self.is_withheld.load(Ordering::Acquire)
+    }
+
     fn known(&self, topic: Topic) -> Option<Arc<Feed>> {
         self.feeds.get(&topic).map(|feed| Arc::clone(&feed))
     }
@@ -228,6 +281,17 @@ impl Inner {
             return Err(AttachError::Full);
         }
         let limits = FeedLimits { ring_frames: self.limits.ring_frames, ring_bytes: self.limits.ring_bytes };
-        Ok(Arc::clone(&self.feeds.entry(topic).or_insert_with(|| Arc::new(Feed::new(topic, limits)))))
+        let install = || {
+            self.interest.add(topic);
+            Arc::new(Feed::new(topic, limits))
+        };
+        Ok(Arc::clone(&self.feeds.entry(topic).or_insert_with(install)))
+    }
+
+    /// Removes a feed, if it is the one that is meant.
+    fn forget(&self, topic: Topic, is_meant: impl FnOnce(&Arc<Feed>) -> bool) {
+        if self.feeds.remove_if(&topic, |_, known| is_meant(known)).is_some() {
+            self.interest.remove(topic);
+        }
     }
 }

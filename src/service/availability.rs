@@ -6,7 +6,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -18,7 +18,7 @@ use super::expiry::Deadlines;
 use super::notifications::Notifications;
 use crate::clock::Clock;
 use crate::domain::calendar::Leases;
-use crate::domain::{Calendar, Changes, Date, PropertyId, Timestamp};
+use crate::domain::{Calendar, Changes, Date, PropertyId, Seq, Timestamp};
 use crate::store::{CommitError, Contended, Idempotency, Lane, Store};
 
 /// Commands that may wait for one property; a further one is told `busy`.
@@ -39,6 +39,8 @@ const DAYS_BACK: i32 = 370;
 
 struct Slot {
     calendar: Arc<Mutex<Option<Calendar>>>,
+    /// The newest event of the home's topic that was heard of from another node: an older calendar is loaded again.
+    needed: AtomicU64,
     waiters: AtomicUsize,
     readers: AtomicUsize,
     used_at: AtomicI64,
@@ -90,7 +92,7 @@ impl Availability {
     /// `NotFound`; `Busy` after a bounded wait or behind too many others.
     pub async fn claim(&self, property: PropertyId) -> Result<PropertyClaim, ServiceError> {
         let slot = self.slot(property);
-        self.enter(property, &slot.calendar, &slot.waiters, MAX_WAITERS).await
+        self.enter(property, &slot, &slot.waiters, MAX_WAITERS).await
     }
 
     /// Looks at a property's calendar as of its last committed change: what is under way is waited for.
@@ -99,14 +101,14 @@ impl Availability {
     /// As [`Self::claim`].
     pub async fn look<T>(&self, property: PropertyId, look: impl FnOnce(&Calendar) -> T) -> Result<T, ServiceError> {
         let slot = self.slot(property);
-        let claim = self.enter(property, &slot.calendar, &slot.readers, MAX_WAITING_READERS).await?;
+        let claim = self.enter(property, &slot, &slot.readers, MAX_WAITING_READERS).await?;
         Ok(look(claim.calendar()))
     }
 
     async fn enter(
         &self,
         property: PropertyId,
-        calendar: &Arc<Mutex<Option<Calendar>>>,
+        slot: &Slot,
         waiters: &AtomicUsize,
         max_waiters: usize,
     ) -> Result<PropertyClaim, ServiceError> {
@@ -115,10 +117,13 @@ impl Availability {
         if waiting_before >= max_waiters {
             return Err(ServiceError::Busy);
         }
-        let lock = Arc::clone(calendar).lock_owned();
+        let lock = Arc::clone(&slot.calendar).lock_owned();
         let mut guard = tokio::time::timeout(MAX_WAIT, lock).await.map_err(|_| ServiceError::Busy)?;
         drop(waiting);
-        if guard.is_none() {
+        let needed = slot.needed.load(Ordering::Acquire);
+        if guard.as_ref().is_none_or(|calendar| calendar.seq() < needed) {
+            // Out of its place first: a failed load leaves none rather than an old one.
+            *guard = None;
             *guard = Some(self.load(property).await?);
         }
         let (store, deadlines) = (Arc::clone(&self.store), Arc::clone(&self.deadlines));
@@ -129,6 +134,7 @@ impl Availability {
         let entry = self.slots.entry(property).or_insert_with(|| {
             Arc::new(Slot {
                 calendar: Arc::new(Mutex::new(None)),
+                needed: AtomicU64::new(0),
                 waiters: AtomicUsize::new(0),
                 readers: AtomicUsize::new(0),
                 used_at: AtomicI64::new(0),
@@ -148,6 +154,14 @@ impl Availability {
             return Err(ServiceError::NotFound("property"));
         };
         Ok(Calendar::restore(state.listing, self.leases, state.seq, state.nights, state.claims))
+    }
+
+    /// Learns that another node has appended an event to a home's topic: whoever looks at its calendar from now on, or decides on it, sees that.
+    pub fn hear_of(&self, property: PropertyId, seq: Seq) {
+        // Under the map's entry lock; a slot that comes later loads what is there then.
+        if let Some(slot) = self.slots.get(&property) {
+            slot.needed.fetch_max(seq, Ordering::AcqRel);
+        }
     }
 
     /// Drops calendars that nobody has used for a while and nobody holds.

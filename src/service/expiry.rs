@@ -1,22 +1,26 @@
 //! Leases that run out (P6): the timer that ends them when nobody comes.
 //!
 //! Deadlines are kept in order and looked at a few times a second by the injected clock; they are rebuilt from the database at start, and
-//! now and then, so that leases of other nodes, or of this one before a crash, end as well. Ending twice is harmless: the append decides.
+//! now and then, so that leases of this node before a crash end as well. Those of other nodes are heard of from their logs, and ended here if
+//! their nodes do not (`elsewhere`). Ending twice is harmless: the append decides.
+
+mod elsewhere;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use self::elsewhere::Elsewhere;
 use super::ServiceError;
 use super::availability::Availability;
 use super::quota::LeaseQuota;
 use crate::clock::Clock;
 use crate::domain::calendar::Leases;
-use crate::domain::{PropertyId, Timestamp};
+use crate::domain::{ClaimId, PropertyId, Timestamp};
 use crate::entropy;
-use crate::store::{CommitError, Contended, Lane, Store};
+use crate::store::{CommitError, Contended, Lane, Lease, Store};
 
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -29,6 +33,9 @@ const AT_ONCE: usize = 64;
 
 /// A property whose leases could not be ended is tried again after this long and up to as long again, in milliseconds.
 const RETRY_MS: u64 = 1_000;
+
+/// Of several nodes that find a lease which none has ended, each looks at it at another instant within so many milliseconds.
+const MAX_PAUSE_MS: u64 = 2_000;
 
 /// Properties and the instants at which a lease of theirs ends.
 #[derive(Default)]
@@ -47,7 +54,7 @@ impl Deadlines {
         due.into_iter().map(|(_, property)| property).collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<(Timestamp, PropertyId)>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<(Timestamp, PropertyId)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -60,6 +67,9 @@ pub struct Expiry {
     clock: Arc<dyn Clock>,
     quota: Arc<LeaseQuota>,
     under_way: Arc<Semaphore>,
+    elsewhere: Mutex<Elsewhere>,
+    /// How much later than others this node looks at a lease that none has ended, in milliseconds.
+    pause_ms: i64,
     longest_lease_ms: i64,
 }
 
@@ -76,7 +86,9 @@ impl Expiry {
     ) -> Self {
         // A booking's id is that of its hold, which may be as old as the longest hold; paid for, a request waits for its answer.
         let longest_lease_ms = leases.hold_longest_ms + leases.payment_ms + leases.request_ms;
-        Self { deadlines, availability, store, clock, quota, under_way: Arc::new(Semaphore::new(AT_ONCE)), longest_lease_ms }
+        let pause_ms = i64::try_from(entropy::jitter(MAX_PAUSE_MS)).unwrap_or(0);
+        let (under_way, elsewhere) = (Arc::new(Semaphore::new(AT_ONCE)), Mutex::default());
+        Self { deadlines, availability, store, clock, quota, under_way, elsewhere, pause_ms, longest_lease_ms }
     }
 
     /// Ends leases when their time comes, until dropped.
@@ -85,7 +97,10 @@ impl Expiry {
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
-            for property in self.deadlines.take_due(Timestamp::from_epoch_ms(self.clock.now())) {
+            let now = Timestamp::from_epoch_ms(self.clock.now());
+            let mut due = self.deadlines.take_due(now);
+            due.append(&mut self.elsewhere().take_due(now));
+            for property in due {
                 let Ok(permit) = Arc::clone(&self.under_way).acquire_owned().await else { return };
                 let expiry = Arc::clone(&self);
                 tokio::spawn(async move {
@@ -107,7 +122,7 @@ impl Expiry {
             // Twice the longest life: a lease is ended late when its node was down.
             let oldest = Timestamp::from_epoch_ms(self.clock.now()).plus_ms(-2 * self.longest_lease_ms);
             match self.store.leases(oldest).await {
-                Ok(leases) => leases.iter().for_each(|lease| self.deadlines.add(lease.property, lease.until)),
+                Ok(leases) => leases.iter().for_each(|lease| self.look_after(lease)),
                 Err(error) => tracing::warn!(%error, "leases could not be read"),
             }
         }
@@ -119,13 +134,36 @@ impl Expiry {
     /// If the database cannot be read.
     pub async fn restore(&self) -> Result<(), ServiceError> {
         for lease in self.store.leases(self.store.oldest_lease().await?).await? {
-            self.deadlines.add(lease.property, lease.until);
+            self.look_after(&lease);
             // A request is no hoarding: its money is set aside.
             if lease.is_unpaid {
                 self.quota.restore(&lease);
             }
         }
         Ok(())
+    }
+
+    /// Another node has taken or lengthened a lease, or ended one.
+    pub fn hear_of(&self, claim: ClaimId, property: PropertyId, until: Option<Timestamp>) {
+        let mut elsewhere = self.elsewhere();
+        match until {
+            Some(until) => elsewhere.begin(claim, property, until, self.pause_ms),
+            None => elsewhere.end(claim),
+        }
+        metrics::gauge!("latchkey_leases_elsewhere").set(elsewhere.len() as f64);
+    }
+
+    /// A lease that was found in the database: this node's, if there is no other.
+    fn look_after(&self, lease: &Lease) {
+        if self.store.is_alone() {
+            self.deadlines.add(lease.property, lease.until);
+        } else {
+            self.elsewhere().begin(lease.claim, lease.property, lease.until, self.pause_ms);
+        }
+    }
+
+    fn elsewhere(&self) -> MutexGuard<'_, Elsewhere> {
+        self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn end_overdue(&self, property: PropertyId) -> Result<(), ServiceError> {

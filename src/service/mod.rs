@@ -18,6 +18,7 @@ pub mod mails;
 pub mod messages;
 pub mod notifications;
 pub mod payments;
+pub mod peers;
 pub mod photos;
 pub mod quota;
 pub mod retention;

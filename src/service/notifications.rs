@@ -42,6 +42,11 @@ impl Notifications {
         Self { store, clock, preferences: Cache::new("preferences", CACHED_PREFERENCES) }
     }
 
+    /// Another node has changed what a user wants to be told of.
+    pub async fn preferences_changed_elsewhere(&self, user: UserId) {
+        self.preferences.forget(user).await;
+    }
+
     /// What is committed of a decision: everything, with notifications and mails as those want them whom they are for.
     ///
     /// # Errors

@@ -54,8 +54,10 @@ struct Stale {
     homes: HashMap<PropertyId, Seq>,
     /// No event is folded in yet; every home that one names is read again.
     is_building: bool,
-    /// How far the logs of earlier processes are contained.
+    /// How far the logs of other processes were contained at the start.
     positions: BTreeMap<NodeId, i64>,
+    /// How far they have been followed since.
+    followed: BTreeMap<NodeId, i64>,
 }
 
 /// The search.
@@ -90,7 +92,7 @@ impl Search {
             index: Arc::new(RwLock::new(Index::new(today))),
             version: AtomicU64::new(0),
             watches: Arc::default(),
-            stale: Mutex::new(Stale { homes: HashMap::new(), is_building: true, positions: BTreeMap::new() }),
+            stale: Mutex::new(Stale { homes: HashMap::new(), is_building: true, positions: BTreeMap::new(), followed: BTreeMap::new() }),
             work: Notify::new(),
             is_ready: AtomicBool::new(false),
             has_changed: AtomicBool::new(false),
@@ -148,6 +150,11 @@ impl Search {
         stale.need(property, event.seq);
         drop(stale);
         self.work.notify_one();
+    }
+
+    /// Every event of these logs up to here has been given to [`Self::apply`], or had happened before this process began to read.
+    pub fn followed(&self, positions: &[(NodeId, i64)]) {
+        self.stale().followed.extend(positions.iter().copied());
     }
 
     /// Builds the index, then keeps it current, until the process ends.

@@ -12,6 +12,7 @@ use surrealdb::types::{Array, RecordId, SurrealValue, ToSql, Uuid, Value, Variab
 
 use super::change_set::{ChangeSet, StoredEvent};
 use super::database::row;
+use super::notice::Notice;
 use super::rows::{
     BlockRow, BookingRow, HoldRow, JobRow, ListingRow, NightRow, PaymentRow, PhotoOwnerRow, ReviewRow, array_record, event_record, int,
     job_record, key_record, ledger_row, night_record, outlived_record, record, review_record,
@@ -21,6 +22,9 @@ use crate::domain::retention::Outlived;
 
 /// A topic's hint is rewritten when its head passes a multiple of this.
 pub(super) const HINT_EVERY: u64 = 64;
+
+/// A shared log's hint is rewritten by every batch whose number is a multiple of this.
+const LOG_HINT_EVERY: i64 = 64;
 
 /// A transaction, ready to run.
 #[derive(Debug, Clone)]
@@ -40,6 +44,8 @@ pub(super) struct Transaction {
 pub(super) struct BatchName {
     pub(super) node: Uuid,
     pub(super) number: i64,
+    /// Whether other nodes may read of it.
+    pub(super) is_shared: bool,
 }
 
 impl BatchName {
@@ -71,6 +77,8 @@ struct Rows {
     topics: Vec<Value>,
     keys: Vec<Value>,
     webhooks: Vec<Value>,
+    notices: Vec<Value>,
+    log_hint: Option<BatchName>,
     jobs: Vec<Value>,
     ensured: Vec<Value>,
     /// Topics and the first event of each that stays.
@@ -103,12 +111,17 @@ pub(super) fn transaction(name: BatchName, now: EpochMs, ahead_ms: i64, sets: &[
     for event in events.iter().flatten() {
         rows.append(event);
     }
+    if name.is_shared {
+        rows.notices = sets.iter().flat_map(|set| Notice::of(&set.writes)).map(Notice::to_value).collect();
+        rows.log_hint = (name.number % LOG_HINT_EVERY == 0).then_some(name);
+    }
     let commit = row([
         ("id", name.record().into_value()),
         ("at", now.into_value()),
         ("topics", Value::Array(Array::from(std::mem::take(&mut rows.topics)))),
         ("keys", some_of(std::mem::take(&mut rows.keys))),
         ("webhooks", some_of(std::mem::take(&mut rows.webhooks))),
+        ("notices", some_of(std::mem::take(&mut rows.notices))),
     ]);
     rows.insert("commit", commit);
     rows.into_transaction(ahead_ms)
@@ -262,6 +275,11 @@ impl Rows {
             let hints: Vec<Value> = self.hints.into_iter().map(|(topic, seq)| hint_row(topic, seq)).collect();
             variables.insert("hints", hints);
             push(&mut text, "INSERT INTO topic $hints ON DUPLICATE KEY UPDATE seq = $input.seq RETURN NONE");
+        }
+        if let Some(BatchName { node, number, .. }) = self.log_hint {
+            variables.insert("node", node);
+            variables.insert("number", number);
+            push(&mut text, "UPDATE type::record('node', $node) SET last = $number RETURN NONE");
         }
         text.push_str("COMMIT");
         Transaction { text, variables, commit_index: statements, twin }

@@ -7,7 +7,8 @@
 mod resolve;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use latchkey_protocol::Seq;
@@ -42,7 +43,7 @@ pub trait Transact: Send + Sync + 'static {
 pub enum Storage {
     /// By stopping the process: reopening the folder recovers what was committed.
     Embedded,
-    /// By sending the identical batch again until the server answers; after half a minute as for an embedded one.
+    /// By sending the identical batch again until the server answers; other processes may be at it.
     Remote,
 }
 
@@ -66,15 +67,20 @@ pub struct CommitterLimits {
     pub batch_records: usize,
     /// Stands between the committer and the database; tests make commits fail here.
     pub transact: Option<Arc<dyn Transact>>,
+    /// What the database is taken for; tests take an embedded one for a server.
+    pub storage: Option<Storage>,
     /// Called when an outcome is unknown and stays so, or when the committer itself fails; the default stops the process.
     pub on_unknown: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 impl Default for CommitterLimits {
     fn default() -> Self {
-        Self { queue: 4_096, reserved: 512, batch_records: 500, transact: None, on_unknown: Arc::new(stop_process) }
+        Self { queue: 4_096, reserved: 512, batch_records: 500, transact: None, storage: None, on_unknown: Arc::new(stop_process) }
     }
 }
+
+/// How long a caller waits for a server.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
 /// Exit status after an unknown outcome (EX_IOERR of sysexits.h): a supervisor starts the process again, which recovers.
 const EXIT_UNKNOWN_OUTCOME: i32 = 74;
@@ -105,6 +111,9 @@ pub(super) struct Committer {
     node: Uuid,
     jobs: Arc<Notify>,
     flight: watch::Receiver<Flight>,
+    /// A batch was sent to a server that does not answer.
+    is_away: Arc<AtomicBool>,
+    storage: Storage,
     done: watch::Receiver<bool>,
     stop: watch::Sender<bool>,
 }
@@ -124,6 +133,7 @@ struct Worker {
     /// Told of jobs that wait.
     jobs: Arc<Notify>,
     room: Room,
+    is_away: Arc<AtomicBool>,
 }
 
 /// Whether there was room on the disk when last looked.
@@ -149,7 +159,7 @@ impl Committer {
         let (stop, stopping) = watch::channel(false);
         let (finished, done) = watch::channel(false);
         let (normal, reserved) = (Arc::new(Semaphore::new(limits.queue)), Arc::new(Semaphore::new(limits.reserved)));
-        let jobs: Arc<Notify> = Arc::default();
+        let (jobs, is_away) = (Arc::<Notify>::default(), Arc::<AtomicBool>::default());
         let worker = Worker {
             transact: limits.transact.clone().unwrap_or_else(|| Arc::clone(&database) as Arc<dyn Transact>),
             database: Arc::clone(&database),
@@ -163,6 +173,7 @@ impl Committer {
             flight,
             jobs: Arc::clone(&jobs),
             room: Room { checked: None, enough: true },
+            is_away: Arc::clone(&is_away),
         };
         let (runtime, on_unknown) = (database.runtime().clone(), Arc::clone(&worker.limits.on_unknown));
         let task = runtime.spawn(worker.run(requests, stopping));
@@ -172,7 +183,7 @@ impl Committer {
             }
             let _ = finished.send(true);
         });
-        Ok(Self { queue, normal, reserved, node, jobs, flight: in_flight, done, stop })
+        Ok(Self { queue, normal, reserved, node, jobs, flight: in_flight, is_away, storage, done, stop })
     }
 
     pub(super) async fn commit(&self, set: ChangeSet, lane: Lane) -> Result<(), CommitError> {
@@ -186,14 +197,31 @@ impl Committer {
             Lane::Normal => &self.normal,
             Lane::Reserved => &self.reserved,
         };
+        if self.is_away() {
+            return Err(CommitError::Unavailable("the database does not answer"));
+        }
         let permit = Arc::clone(lane).try_acquire_owned().map_err(|_| CommitError::Busy)?;
         let (reply, answer) = oneshot::channel();
         // The permits bound the queue, so there is room for whoever has one.
         self.queue.send(Request { set, reply, _permit: permit }).await.map_err(|_| CommitError::Unavailable("stopping"))?;
-        answer.await.unwrap_or(Err(CommitError::Unknown))
+        let answer = match self.storage {
+            Storage::Embedded => answer.await,
+            // It is committed when the server is there again, or refused then, being late. Who asked is told that nobody knows yet.
+            Storage::Remote => tokio::time::timeout(ANSWER_WITHIN, answer).await.unwrap_or(Ok(Err(CommitError::Unknown))),
+        };
+        answer.unwrap_or(Err(CommitError::Unknown))
+    }
+
+    /// Whether a batch was sent to a server that does not answer: nothing else is taken until it does.
+    pub(super) fn is_away(&self) -> bool {
+        self.is_away.load(Ordering::Acquire)
     }
 
     pub(super) async fn settled(&self) {
+        // A server shows what is on disk.
+        if self.storage == Storage::Remote {
+            return;
+        }
         let mut flight = self.flight.clone();
         let begun = flight.borrow_and_update().begun;
         // An error means that the committer is gone, and nothing is in flight.

@@ -25,6 +25,12 @@ const WORKERS: usize = 2;
 /// SurrealDB's query executor recurses; its documentation asks for this much.
 const STACK_BYTES: usize = 10 * 1024 * 1024;
 
+/// How long a server is waited for: one that was paused, or is behind a network that swallows everything, says nothing.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// The same, for what reads a whole table or defines one.
+const SCAN_WITHIN: Duration = Duration::from_mins(10);
+
 /// Where the data is.
 #[derive(Debug, Clone)]
 pub struct DatabaseConfig {
@@ -129,19 +135,32 @@ impl Database {
         }
     }
 
-    /// Runs a text of statements to its end, on the database's threads: dropping the returned future aborts nothing.
+    /// Runs a text of statements to its end, on the database's threads: dropping the returned future aborts nothing. A server that does not
+    /// answer in time is given up.
     pub(super) async fn query(&self, text: impl Into<String>, variables: Variables) -> Result<Answers, StoreError> {
-        let (handle, text) = (self.handle(), text.into());
+        self.ask(text.into(), variables, ANSWER_WITHIN).await
+    }
+
+    /// The same, for what may take long: a scan of a table, a definition.
+    pub(super) async fn query_patiently(&self, text: impl Into<String>, variables: Variables) -> Result<Answers, StoreError> {
+        self.ask(text.into(), variables, SCAN_WITHIN).await
+    }
+
+    async fn ask(&self, text: String, variables: Variables, within: Duration) -> Result<Answers, StoreError> {
+        let handle = self.handle();
         count_read(&text);
-        let answers = self.on_runtime.spawn(async move { run(&handle, text, variables).await }).await;
+        let answers = self.on_runtime.spawn(async move { run(&handle, text, variables, within).await }).await;
         Ok(answers.map_err(|error| StoreError::Unavailable(error.to_string()))??)
     }
 
     /// Runs one statement and converts its answer.
     pub(super) async fn read<T: SurrealValue>(&self, text: &str, variables: Variables) -> Result<T, StoreError> {
-        let mut answers = self.query(text, variables).await?.check()?;
-        let value: Value = answers.take(0)?;
-        T::from_value(value).map_err(|error| StoreError::Corrupt(error.to_string()))
+        only(self.query(text, variables).await?)
+    }
+
+    /// The same, of a statement that reads a whole table.
+    pub(super) async fn scan<T: SurrealValue>(&self, text: &str, variables: Variables) -> Result<T, StoreError> {
+        only(self.query_patiently(text, variables).await?)
     }
 
     /// Whether there is room to write, by the configured margin.
@@ -196,7 +215,7 @@ impl Transact for Database {
     ) -> futures_util::future::BoxFuture<'_, Result<Vec<(usize, SurrealError)>, SurrealError>> {
         let handle = self.handle();
         let task = self.on_runtime.spawn(async move {
-            let mut answers = run(&handle, text, variables).await?;
+            let mut answers = run(&handle, text, variables, ANSWER_WITHIN).await?;
             let mut errors: Vec<_> = answers.take_errors().into_iter().collect();
             errors.sort_unstable_by_key(|(index, _)| *index);
             Ok(errors)
@@ -205,11 +224,20 @@ impl Transact for Database {
     }
 }
 
-async fn run(handle: &Handle, text: String, variables: Variables) -> Result<Answers, SurrealError> {
+async fn run(handle: &Handle, text: String, variables: Variables, within: Duration) -> Result<Answers, SurrealError> {
     match handle {
         Handle::Embedded(client, _) => client.query(text).bind(variables).await,
-        Handle::Remote(client) => client.query(text).bind(variables).await,
+        Handle::Remote(client) => {
+            let answer = client.query(text).bind(variables).into_future();
+            let late = |_| SurrealError::internal(format!("no answer within {} s", within.as_secs()));
+            tokio::time::timeout(within, answer).await.map_err(late)?
+        }
     }
+}
+
+fn only<T: SurrealValue>(answers: Answers) -> Result<T, StoreError> {
+    let value: Value = answers.check()?.take(0)?;
+    T::from_value(value).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
 async fn connect(config: &DatabaseConfig) -> Result<Handle, SurrealError> {

@@ -13,6 +13,7 @@ mod error;
 mod heads;
 mod idempotency;
 mod meter;
+mod notice;
 mod photos;
 mod read;
 mod rows;
@@ -27,8 +28,9 @@ pub use committer::{CommitterLimits, EventSink, Lane, Storage, Transact};
 pub use database::{Database, DatabaseConfig, MemoryCaps};
 pub use error::{CommitError, Contended, Outcome, StoreError, classify};
 pub use idempotency::{FirstUse, Idempotency, KeyFound};
+pub use notice::Notice;
 pub use photos::PhotoFiles;
-pub use read::{Aged, BookingFilter, CalendarState, Found, InboxState, Lease, LoggedBatch, Person, ReviewSubject, SearchHome};
+pub use read::{Aged, BookingFilter, CalendarState, Found, InboxState, Lease, LoggedBatch, Person, ReviewSubject, SearchHome, Tail};
 
 use crate::clock::Clock;
 use crate::domain::retention::NodeId;
@@ -37,6 +39,7 @@ use crate::domain::retention::NodeId;
 pub struct Store {
     database: Arc<Database>,
     committer: committer::Committer,
+    storage: Storage,
     epoch: String,
 }
 
@@ -62,8 +65,9 @@ impl Store {
         limits: CommitterLimits,
     ) -> Result<Self, StoreError> {
         let epoch = schema::apply(&database, clock.as_ref()).await?;
-        let committer = committer::Committer::start(Arc::clone(&database), database.storage(), clock, sink, limits).await?;
-        Ok(Self { database, committer, epoch })
+        let storage = limits.storage.unwrap_or_else(|| database.storage());
+        let committer = committer::Committer::start(Arc::clone(&database), storage, clock, sink, limits).await?;
+        Ok(Self { database, committer, storage, epoch })
     }
 
     /// Names this database's history; a restore changes it.
@@ -87,8 +91,14 @@ impl Store {
         self.committer.commit(set, lane).await
     }
 
+    /// Whether a batch was sent to a server that does not answer; commits are refused until it does.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        self.committer.is_away()
+    }
+
     /// Waits until what is visible now is also on disk: the embedded engine shows a commit before its fsync, so a read that
-    /// is served to a client waits for the batch in flight.
+    /// is served to a client waits for the batch in flight. Of a server nothing is waited for.
     pub async fn settled(&self) {
         self.committer.settled().await;
     }

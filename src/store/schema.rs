@@ -1,10 +1,13 @@
 //! Applying `schema.surql`, and the way from one version of it to the next.
 
-use surrealdb::types::SurrealValue;
+use std::time::Duration;
 
-use super::database::{Database, variables};
+use surrealdb::types::{RecordId, SurrealValue, Value};
+
+use super::database::{Database, row, variables};
 use super::error::StoreError;
 use crate::clock::Clock;
+use crate::digest::{hex, sha256};
 use crate::entropy;
 
 /// The version that `schema.surql` describes. A change of it that needs data rewritten raises this and adds a step to
@@ -62,10 +65,27 @@ const ERASED_WITHOUT_ADDRESSES: &str = "
 
 const SCHEMA: &str = include_str!("../../schema.surql");
 
+/// How often it is tried: other nodes may start at the same moment, and of two that define the same one loses.
+const MAX_TRIES: u32 = 8;
+
 /// Brings the database to this program's version and gives its epoch.
 pub(super) async fn apply(database: &Database, clock: &dyn Clock) -> Result<String, StoreError> {
+    let mut tries = 1;
+    loop {
+        match apply_once(database, clock).await {
+            Err(StoreError::Unavailable(reason)) if tries < MAX_TRIES => {
+                tracing::debug!(reason, tries, "the schema could not be applied");
+                tokio::time::sleep(Duration::from_millis(entropy::jitter(50 << tries))).await;
+                tries += 1;
+            }
+            done => return done,
+        }
+    }
+}
+
+async fn apply_once(database: &Database, clock: &dyn Clock) -> Result<String, StoreError> {
     database
-        .query("DEFINE TABLE IF NOT EXISTS meta SCHEMAFULL; DEFINE FIELD IF NOT EXISTS value ON meta TYPE int | string", variables([]))
+        .query_patiently("DEFINE TABLE IF NOT EXISTS meta SCHEMAFULL; DEFINE FIELD IF NOT EXISTS value ON meta TYPE int | string", variables([]))
         .await?
         .check()?;
     let found: Option<i64> = database.read("RETURN (SELECT VALUE value FROM ONLY meta:schema)", variables([])).await?;
@@ -77,15 +97,20 @@ pub(super) async fn apply(database: &Database, clock: &dyn Clock) -> Result<Stri
     if found != Some(VERSION) {
         tracing::info!(version = VERSION, "the database is new");
     }
-    database.query(SCHEMA, variables([])).await?.check()?;
+    // Not again what is there already: other nodes are at work on it.
+    let (digest, applied): (String, Option<String>) =
+        (hex(&sha256(SCHEMA.as_bytes())), database.read("RETURN (SELECT VALUE value FROM ONLY meta:applied)", variables([])).await?);
+    if applied.as_ref() != Some(&digest) {
+        database.query_patiently(SCHEMA, variables([])).await?.check()?;
+    }
     let epoch = uuid::Uuid::from_bytes(entropy::fresh_id(clock.now())).to_string();
-    let text = "BEGIN; INSERT IGNORE INTO meta $rows; UPDATE meta:schema SET value = $version; COMMIT; RETURN (SELECT VALUE value FROM ONLY meta:epoch)";
-    let rows = vec![
-        super::database::row([("id", surrealdb::types::RecordId::new("meta", "schema").into_value()), ("value", VERSION.into_value())]),
-        super::database::row([("id", surrealdb::types::RecordId::new("meta", "epoch").into_value()), ("value", epoch.into_value())]),
-    ];
-    let mut answers = database.query(text, variables([("rows", rows.into_value()), ("version", VERSION.into_value())])).await?.check()?;
-    let epoch: Option<String> = answers.take(4)?;
+    let text = "BEGIN; INSERT IGNORE INTO meta $rows; UPDATE meta:schema SET value = $version WHERE value != $version; \
+        UPDATE meta:applied SET value = $digest WHERE value != $digest; COMMIT; RETURN (SELECT VALUE value FROM ONLY meta:epoch)";
+    let meta = |name: &str, value: Value| row([("id", RecordId::new("meta", name).into_value()), ("value", value)]);
+    let rows = vec![meta("schema", VERSION.into_value()), meta("epoch", epoch.into_value()), meta("applied", digest.as_str().into_value())];
+    let bound = variables([("rows", rows.into_value()), ("version", VERSION.into_value()), ("digest", digest.into_value())]);
+    let mut answers = database.query_patiently(text, bound).await?.check()?;
+    let epoch: Option<String> = answers.take(5)?;
     epoch.ok_or_else(|| StoreError::Corrupt("meta:epoch is missing".to_owned()))
 }
 
@@ -94,7 +119,7 @@ async fn migrate(database: &Database, found: i64) -> Result<(), StoreError> {
     for (index, step) in MIGRATIONS.iter().enumerate().skip(done) {
         tracing::info!(from = index + 1, to = index + 2, "migrating the database");
         let text = format!("BEGIN; {step}; UPDATE meta:schema SET value = {}; COMMIT", index + 2);
-        database.query(text, variables([])).await?.check()?;
+        database.query_patiently(text, variables([])).await?.check()?;
     }
     Ok(())
 }

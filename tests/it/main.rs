@@ -10,6 +10,7 @@ mod architecture;
 mod blocks;
 mod calendar_rules;
 mod caps;
+mod cluster;
 mod documents;
 mod durability;
 mod encodings;

@@ -36,6 +36,9 @@ pub(super) async fn readyz(ask: Ask) -> Handled {
     if !(ask.context.has_room)() {
         return no("no room on the disk\n");
     }
+    if !(ask.context.hears_database)() {
+        return no("the database does not answer\n");
+    }
     Ok("ready\n".into_response())
 }
 

@@ -46,6 +46,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// For `/readyz`: whether there is room to write. Asked of whoever stores, whom this edge does not know.
     pub has_room: Box<dyn Fn() -> bool + Send + Sync>,
+    /// For `/readyz`: whether the database answers.
+    pub hears_database: Box<dyn Fn() -> bool + Send + Sync>,
     /// False while the process starts and while it drains.
     pub ready: AtomicBool,
     /// Renders `/metrics`, if metrics are recorded.

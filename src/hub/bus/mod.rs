@@ -3,8 +3,10 @@
 //! A bus may lose, repeat or reorder events: feeds drop what they have and fetch what they miss, so a bus only saves time.
 
 mod local;
+mod redis;
 
 pub use local::LocalBus;
+pub use redis::{OnEvents, RedisBus};
 
 use super::source::StoredEvent;
 

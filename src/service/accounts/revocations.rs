@@ -5,7 +5,11 @@ use latchkey_protocol::{EpochMs, SessionId};
 
 use super::Accounts;
 use crate::domain::Timestamp;
+use crate::service::tokens::ACCESS_TTL_MS;
 use crate::service::{Caller, ServiceError};
+
+/// How far the clocks of two nodes may be apart, in milliseconds.
+const CLOCKS_APART_MS: i64 = 60_000;
 
 /// Told of sessions that end before their time, so that their sockets are closed.
 pub type OnRevoked = Box<dyn Fn(SessionId) + Send + Sync>;
@@ -46,6 +50,12 @@ impl Accounts {
             return Err(ServiceError::Unauthenticated("the session has ended"));
         }
         Ok(caller)
+    }
+
+    /// A session was ended by another node: no token of it is honoured here any more, and its sockets are closed.
+    pub fn ended_elsewhere(&self, session: SessionId) {
+        // As long as the token that was given out last, perhaps a moment ago, perhaps by a clock that goes ahead of this one.
+        self.revocations.end(&[session], self.now().plus_ms(ACCESS_TTL_MS + CLOCKS_APART_MS));
     }
 
     /// Reads the sessions that have been revoked, at start.

@@ -35,6 +35,10 @@ impl Search {
         let head = {
             let stale = self.stale();
             let mut positions = stale.positions.clone();
+            for (node, followed) in &stale.followed {
+                let contained = positions.entry(*node).or_insert(*followed);
+                *contained = (*contained).max(*followed);
+            }
             positions.insert(node, batch);
             Head {
                 epoch: self.store.epoch().to_owned(),

@@ -139,8 +139,9 @@ impl Search {
 
     /// Reads every home.
     async fn read_all(&self) -> Result<(), StoreError> {
-        let (own, _) = self.store.position();
-        let ended: Vec<_> = self.store.nodes().await?.into_iter().filter(|node| *node != own).map(|node| (node, ENDED)).collect();
+        // Logs that may go on are followed from before this; the others are contained as a whole.
+        let gone = self.store.nodes().await?.into_iter().filter(|node| self.store.is_gone(*node));
+        let ended: Vec<_> = gone.map(|node| (node, ENDED)).collect();
         *self.index_mut() = Index::new(self.now().utc_date());
         let mut properties = self.store.published_ids().await?;
         properties.sort_unstable();

@@ -5,6 +5,7 @@
 //! embedded process and resends an identical batch to a server. An evicted command goes back to its service task, which
 //! decides again; never here.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Request, Storage, Worker};
@@ -18,8 +19,8 @@ use surrealdb::types::SurrealValue;
 /// How often a batch is tried again over heads or conflicts before its sets are told that somebody else was first.
 const MAX_TRIES: u32 = 8;
 
-/// How often an identical batch is sent again to a server, over about half a minute.
-const MAX_RESENDS: u32 = 10;
+/// The longest pause before a batch is sent again to a server, in milliseconds.
+const MAX_RESEND_PAUSE_MS: u64 = 1_000;
 
 impl Worker {
     /// Commits a batch, answering every request in it.
@@ -38,7 +39,7 @@ impl Worker {
                     continue;
                 }
             };
-            let name = BatchName { node: self.node, number: self.next_number };
+            let name = BatchName { node: self.node, number: self.next_number, is_shared: self.storage == Storage::Remote };
             self.next_number += 1;
             self.flight.send_modify(|flight| flight.begun = name.number);
             let outcome = self.attempt(name, &batch, &events).await;
@@ -69,28 +70,34 @@ impl Worker {
         }
     }
 
-    /// Sends an identical batch again until it is known whether it is there: its `commit` record says so.
+    /// Sends an identical batch again until it is known whether it is there: its `commit` record says so. However long that takes, nothing else is
+    /// committed by this node meanwhile, and what is new is refused.
     async fn resend(&self, name: BatchName, transaction: &Transaction, reason: String) -> Outcome {
-        tracing::warn!(reason, batch = name.number, "a commit's outcome is unknown: sending it again");
-        for attempt in 0..MAX_RESENDS {
-            tokio::time::sleep(Duration::from_millis(100 << attempt.min(6))).await;
-            match self.is_logged(name).await {
-                Ok(true) => return Outcome::Committed,
-                Ok(false) => {}
-                Err(_) => continue,
-            }
-            match self.send(transaction).await {
-                Outcome::Unknown(_) => {}
-                Outcome::Committed => return Outcome::Committed,
-                // It failed, perhaps because the first sending has arrived after all: only the commit log knows.
-                known => match self.is_logged(name).await {
-                    Ok(true) => return Outcome::Committed,
-                    Ok(false) => return known,
-                    Err(_) => {}
-                },
+        tracing::warn!(reason, batch = name.number, "a commit's outcome is unknown: sending it again until it is known");
+        let mut pause_ms = 50;
+        loop {
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            pause_ms = MAX_RESEND_PAUSE_MS.min(pause_ms * 2);
+            let outcome = self.send_again(name, transaction).await;
+            self.is_away.store(outcome.is_none(), Ordering::Release);
+            if let Some(outcome) = outcome {
+                tracing::info!(batch = name.number, outcome = label(&outcome), "the commit's outcome is known");
+                return outcome;
             }
         }
-        Outcome::Unknown(reason)
+    }
+
+    /// What became of the batch, if the server says.
+    async fn send_again(&self, name: BatchName, transaction: &Transaction) -> Option<Outcome> {
+        if self.is_logged(name).await.ok()? {
+            return Some(Outcome::Committed);
+        }
+        match self.send(transaction).await {
+            Outcome::Unknown(_) => None,
+            Outcome::Committed => Some(Outcome::Committed),
+            // It failed, perhaps because an earlier sending has arrived after all: only the commit log knows.
+            known => self.is_logged(name).await.ok().map(|is_logged| if is_logged { Outcome::Committed } else { known }),
+        }
     }
 
     async fn is_logged(&self, name: BatchName) -> Result<bool, StoreError> {

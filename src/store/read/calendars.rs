@@ -118,7 +118,7 @@ impl Store {
              SELECT id, property, guest, until, state FROM booking:{0}.. WHERE state IN ['pending_payment', 'requested']",
             from.to_sql()
         );
-        let mut answers = self.database().query(text, variables([])).await?.check()?;
+        let mut answers = self.database().query_patiently(text, variables([])).await?.check()?;
         let holds: Vec<LeaseRow> = answers.take(0)?;
         let bookings: Vec<LeaseRow> = answers.take(1)?;
         let lease = |row: LeaseRow| {

@@ -22,7 +22,7 @@ impl Store {
     /// As any read.
     pub async fn published_ids(&self) -> Result<Vec<PropertyId>, StoreError> {
         let text = "SELECT VALUE id FROM property WHERE state = NONE OR state = 'published'";
-        let rows: Vec<RecordId> = self.database().read(text, variables([])).await?;
+        let rows: Vec<RecordId> = self.database().scan(text, variables([])).await?;
         rows.iter().map(id_of).collect()
     }
 

@@ -6,6 +6,7 @@ mod calendars;
 mod events;
 pub(super) mod jobs;
 mod listings;
+mod log;
 mod notifications;
 mod retention;
 mod reviews;
@@ -19,7 +20,8 @@ use super::{Store, StoreError};
 pub use accounts::Person;
 pub use bookings::{BookingFilter, InboxState};
 pub use calendars::{CalendarState, Lease};
-pub use retention::{Aged, Found, LoggedBatch};
+pub use log::{LoggedBatch, Tail};
+pub use retention::{Aged, Found};
 pub use reviews::ReviewSubject;
 pub use search::SearchHome;
 

@@ -3,37 +3,12 @@
 use surrealdb::types::{RecordId, RecordIdKey, SurrealValue, ToSql, Value};
 
 use super::calendars::first_id_of;
-use crate::domain::retention::{NodeId, Outlived};
+use super::log::parse_topic;
+use crate::domain::retention::Outlived;
 use crate::domain::{Seq, Timestamp, Topic, UserId};
 use crate::store::database::variables;
-use crate::store::rows::{StoredId as _, id_of, narrow, node_uuid, number_of};
-use crate::store::{Storage, Store, StoreError};
-
-/// Numbers of one read of a log. They have gaps: a batch that failed has one too.
-const LOG_CHUNK: i64 = 128;
-
-/// A batch in the log, and what it inserted that is deleted by age.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoggedBatch {
-    /// Its number.
-    pub number: i64,
-    /// When it was committed.
-    pub at: Timestamp,
-    /// Its events.
-    pub events: Vec<(Topic, Seq)>,
-    /// Its idempotency keys, with their scopes.
-    pub keys: Vec<(String, String)>,
-    /// Its webhooks, by the provider's id.
-    pub webhooks: Vec<String>,
-}
-
-impl LoggedBatch {
-    /// How many records it names, itself included.
-    #[must_use]
-    pub fn record_count(&self) -> usize {
-        1 + self.events.len() + self.keys.len() + self.webhooks.len()
-    }
-}
+use crate::store::rows::{StoredId as _, id_of, narrow};
+use crate::store::{Store, StoreError};
 
 /// Records found in a window.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,15 +31,6 @@ pub enum Aged {
 }
 
 #[derive(SurrealValue)]
-struct CommitRow {
-    id: RecordId,
-    at: i64,
-    topics: Vec<(String, i64)>,
-    keys: Option<Vec<(String, String)>>,
-    webhooks: Option<Vec<String>>,
-}
-
-#[derive(SurrealValue)]
 struct HeadRow {
     topic: String,
     head: i64,
@@ -75,80 +41,7 @@ struct KeyRow {
     id: RecordId,
 }
 
-impl TryFrom<CommitRow> for LoggedBatch {
-    type Error = StoreError;
-
-    fn try_from(row: CommitRow) -> Result<Self, StoreError> {
-        let events = row.topics.iter().map(|(topic, seq)| Ok((parse_topic(topic)?, narrow(*seq, "commit.topics")?)));
-        Ok(Self {
-            number: number_of(&row.id)?,
-            at: Timestamp::from_epoch_ms(row.at),
-            events: events.collect::<Result<_, StoreError>>()?,
-            keys: row.keys.unwrap_or_default(),
-            webhooks: row.webhooks.unwrap_or_default(),
-        })
-    }
-}
-
-fn parse_topic(topic: &str) -> Result<Topic, StoreError> {
-    topic.parse().map_err(|_| StoreError::Corrupt(format!("topic {topic}")))
-}
-
 impl Store {
-    /// Every process that has written here and whose log may not be gone.
-    ///
-    /// # Errors
-    /// As any read.
-    pub async fn nodes(&self) -> Result<Vec<NodeId>, StoreError> {
-        let rows: Vec<RecordId> = self.database().read("SELECT VALUE id FROM node", variables([])).await?;
-        rows.iter()
-            .map(|row| match &row.key {
-                RecordIdKey::Uuid(uuid) => Ok(*uuid::Uuid::from(*uuid).as_bytes()),
-                _ => Err(StoreError::Corrupt("node without a UUID".to_owned())),
-            })
-            .collect()
-    }
-
-    /// Whether no process goes on with that log: an embedded database has one process, this one.
-    #[must_use]
-    pub fn is_gone(&self, node: NodeId) -> bool {
-        self.is_alone() && node != self.committer.node()
-    }
-
-    /// Whether no other process can be at this database.
-    #[must_use]
-    pub fn is_alone(&self) -> bool {
-        self.database.storage() == Storage::Embedded
-    }
-
-    /// The next batches in a process's log, from the number `from` on, in order. Empty: there are none.
-    ///
-    /// # Errors
-    /// As any read.
-    pub async fn log(&self, node: NodeId, from: i64) -> Result<Vec<LoggedBatch>, StoreError> {
-        let rows = self.log_range(node, from).await?;
-        if !rows.is_empty() {
-            return rows.into_iter().map(LoggedBatch::try_from).collect();
-        }
-        // The end of the log, or a gap that is longer than a range: only then is it read without a bound.
-        let whose = variables([("node", node_uuid(node).into_value()), ("from", from.into_value())]);
-        let next: Option<RecordId> = self
-            .database()
-            .read("RETURN (SELECT VALUE id FROM commit:[$node, $from]..=[$node, 9223372036854775807] LIMIT 1)[0]", whose)
-            .await?;
-        let Some(next) = next else { return Ok(Vec::new()) };
-        self.log_range(node, number_of(&next)?).await?.into_iter().map(LoggedBatch::try_from).collect()
-    }
-
-    async fn log_range(&self, node: NodeId, from: i64) -> Result<Vec<CommitRow>, StoreError> {
-        let bounds = variables([
-            ("node", node_uuid(node).into_value()),
-            ("from", from.into_value()),
-            ("to", from.saturating_add(LOG_CHUNK).into_value()),
-        ]);
-        self.database().read("SELECT * FROM commit:[$node, $from]..[$node, $to]", bounds).await
-    }
-
     /// The heads of these topics, in one read.
     ///
     /// # Errors

@@ -110,7 +110,7 @@ impl Store {
     /// # Errors
     /// As any read.
     pub async fn block_ids(&self) -> Result<HashSet<ClaimId>, StoreError> {
-        let rows: Vec<RecordId> = self.database().read("SELECT VALUE id FROM block", variables([])).await?;
+        let rows: Vec<RecordId> = self.database().scan("SELECT VALUE id FROM block", variables([])).await?;
         rows.iter().map(id_of).collect()
     }
 }

@@ -69,7 +69,7 @@ async fn faulty(engine: &str, gate: Option<Arc<tokio::sync::Semaphore>>, storage
     let clock = Arc::clone(&plain.clock) as Arc<dyn Clock>;
     let epoch = plain.store.epoch().to_owned();
     let committer = committer::Committer::start(Arc::clone(&database), storage, clock, sink, limits).await.unwrap();
-    let store = Arc::new(Store { database, committer, epoch });
+    let store = Arc::new(Store { database, committer, storage, epoch });
     (Bench { store, ..plain }, faulty, stops)
 }
 

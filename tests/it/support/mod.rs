@@ -2,6 +2,7 @@
 //!
 //! Nothing here sleeps for a fixed time: every wait is for a frame, an answer or a condition, with [`PATIENCE`] as its bound.
 
+pub(crate) mod cluster;
 pub(crate) mod events;
 pub(crate) mod guest;
 pub(crate) mod hub;
@@ -11,6 +12,7 @@ pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod rest;
 pub(crate) mod seed;
+pub(crate) mod server;
 pub(crate) mod socket;
 pub(crate) mod stripe;
 pub(crate) mod watcher;
@@ -23,6 +25,7 @@ use latchkey::clock::{Clock as _, SystemClock};
 use latchkey_protocol::client::HoldDates;
 use latchkey_protocol::{Date, ErrorCode, PropertyId, WireError};
 
+pub(crate) use cluster::Cluster;
 pub(crate) use guest::Guest;
 pub(crate) use hub::Hub;
 pub(crate) use process::HubProcess;

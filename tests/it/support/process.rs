@@ -67,10 +67,14 @@ impl HubProcess {
         self.child.kill().await.unwrap();
     }
 
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// SIGTERM.
     pub(crate) async fn terminate(&self) {
-        let id = self.child.id().expect("it runs").to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+        super::server::send(self.id(), "-TERM").await;
     }
 
     pub(crate) async fn exit(mut self) -> ExitStatus {

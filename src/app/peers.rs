@@ -1,0 +1,54 @@
+//! What this node does about other nodes' news: each part is told what concerns it.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use latchkey_protocol::Topic;
+use tokio::sync::mpsc;
+
+use super::pushing::Published;
+use crate::hub::Hub;
+use crate::service::Services;
+use crate::service::availability::Availability;
+use crate::service::idempotency::Keys;
+use crate::service::peers::{News, Outlook};
+use crate::store::Notice;
+
+/// Tells the parts.
+pub(super) struct Follower {
+    pub(super) services: Arc<Services>,
+    pub(super) availability: Arc<Availability>,
+    pub(super) keys: Arc<Keys>,
+    pub(super) hub: Arc<Hub>,
+    pub(super) outlet: mpsc::WeakSender<Published>,
+}
+
+impl Outlook for Follower {
+    fn take(&self, news: News) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            // First whose sessions are over, then what they would have been shown (P8).
+            for notice in &news.notices {
+                match *notice {
+                    Notice::SessionEnded(session) => self.services.accounts.ended_elsewhere(session),
+                    Notice::Lease { claim, property, until } => self.services.expiry.hear_of(claim, property, until),
+                    Notice::Preferences(user) => self.services.notifications.preferences_changed_elsewhere(user).await,
+                }
+            }
+            for (scope, key) in &news.keys {
+                self.keys.committed_elsewhere(scope, key).await;
+            }
+            for (topic, seq) in &news.heads {
+                if let Topic::Property(property) = topic {
+                    self.availability.hear_of(*property, *seq);
+                }
+            }
+            let Some(outlet) = self.outlet.upgrade() else { return };
+            // Closed only when the process ends.
+            let _ = outlet.send(Published::News(Box::new(news))).await;
+        })
+    }
+
+    fn is_blind(&self, is_blind: bool) {
+        self.hub.withhold(is_blind);
+    }
+}

@@ -1,0 +1,90 @@
+//! Many hubs over one SurrealDB server, with or without a Redis: all of them processes.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::server::{Server, send};
+use super::{Client, Guest, HubProcess};
+
+const SECRET: &str = "a-token-secret-that-only-these-tests-know";
+
+/// A cluster.
+pub(crate) struct Cluster {
+    pub(crate) database: Server,
+    pub(crate) redis: Option<Server>,
+    pub(crate) nodes: Vec<HubProcess>,
+    folders: Vec<TempDir>,
+    options: String,
+}
+
+impl Cluster {
+    /// So many nodes that tell each other by Redis.
+    pub(crate) async fn with_redis(nodes: usize, options: &str) -> Self {
+        Self::start(nodes, Some(Server::redis().await), options).await
+    }
+
+    /// So many nodes that only read each other's logs.
+    pub(crate) async fn without_redis(nodes: usize, options: &str) -> Self {
+        Self::start(nodes, None, options).await
+    }
+
+    async fn start(nodes: usize, redis: Option<Server>, options: &str) -> Self {
+        let database = Server::surreal().await;
+        let mut shared = format!("--database ws://{} --database-user root --database-password root --token-secret {SECRET}", database.address);
+        if let Some(redis) = &redis {
+            shared.push_str(&format!(" --redis redis://{}", redis.address));
+        }
+        let folders: Vec<TempDir> = (0..nodes).map(|_| tempfile::tempdir().unwrap()).collect();
+        let options = format!("{shared} --max-active-holds 1000 {options}");
+        // All at once: they meet an empty database.
+        let starts = folders.iter().map(|folder| HubProcess::start(folder.path(), &options));
+        let nodes = futures_util::future::join_all(starts).await;
+        Self { database, redis, nodes, folders, options }
+    }
+
+    pub(crate) fn address(&self, node: usize) -> SocketAddr {
+        self.nodes[node].address
+    }
+
+    /// Somebody at that node.
+    pub(crate) async fn guest(&self, node: usize, name: &str) -> Guest {
+        self.nodes[node].guest(name).await
+    }
+
+    /// The same session, from now on at that node.
+    pub(crate) async fn move_to(&self, node: usize, guest: &mut Guest) {
+        guest.reconnect(self.address(node)).await;
+    }
+
+    pub(crate) async fn anonymous(&self, node: usize) -> Client {
+        Client::open(self.address(node)).await
+    }
+
+    /// `kill -9`; its place in the list goes to the last one.
+    pub(crate) async fn kill(&mut self, node: usize) {
+        self.nodes.swap_remove(node).kill().await;
+        self.folders.swap_remove(node);
+    }
+
+    /// One more node.
+    pub(crate) async fn add(&mut self) {
+        let folder = tempfile::tempdir().unwrap();
+        self.nodes.push(HubProcess::start(folder.path(), &self.options).await);
+        self.folders.push(folder);
+    }
+
+    /// Stops a node in the middle of whatever it does.
+    pub(crate) async fn pause(&self, node: usize) {
+        send(self.nodes[node].id(), "-STOP").await;
+    }
+
+    pub(crate) async fn go_on(&self, node: usize) {
+        send(self.nodes[node].id(), "-CONT").await;
+    }
+
+    pub(crate) fn folder(&self, node: usize) -> &Path {
+        self.folders[node].path()
+    }
+}
