@@ -1,6 +1,7 @@
 //! The one way in which a user's command becomes a change: claim, decide, commit, under a key.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,13 +13,22 @@ use crate::clock::Clock;
 use crate::domain::booking::Deal;
 use crate::domain::calendar::Reviewed;
 use crate::domain::{BookingId, Calendar, Claim, Decision, PropertyId, Refusal, Timestamp, Write};
+use crate::entropy;
 use crate::store::{CommitError, Contended, Lane, Store};
 
-/// How often a command is decided again because another writer was first.
-const MAX_DECISIONS: u32 = 5;
+/// How often something is decided again because another writer was first: with several nodes at one home, that is often so.
+pub(super) const MAX_DECISIONS: u32 = 20;
 
-/// How often it is decided again what follows from something that happened: it will not be said again so soon.
-const MAX_RECORDINGS: u32 = 8;
+/// The longest pause before that, in milliseconds.
+const MAX_PAUSE_MS: u64 = 64;
+
+/// Waits before something is decided again, at random: of several nodes that collided each goes on at another moment.
+pub(super) async fn pause(attempt: u32) {
+    if attempt > 0 {
+        let pause_ms = entropy::jitter(MAX_PAUSE_MS.min(1 << attempt.min(10)));
+        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+    }
+}
 
 /// Decides users' commands on these calendars.
 pub struct Decisions {
@@ -44,7 +54,8 @@ impl Decisions {
         T: Serialize + DeserializeOwned,
         F: Fn(&Calendar, Timestamp) -> Result<Decision<T>, Refusal>,
     {
-        for _ in 0..MAX_DECISIONS {
+        for attempt in 0..MAX_DECISIONS {
+            pause(attempt).await;
             let claim = self.availability.claim(property).await?;
             let now = self.now();
             let decided = decide(claim.calendar(), now);
@@ -65,7 +76,8 @@ impl Decisions {
         T: Serialize + DeserializeOwned,
         F: Fn(&Calendar, Option<Deal>, Timestamp) -> Result<Decision<T>, Refusal>,
     {
-        for _ in 0..MAX_DECISIONS {
+        for attempt in 0..MAX_DECISIONS {
+            pause(attempt).await;
             let (claim, ended) = self.claim_booking(booking).await?;
             let now = self.now();
             let decided = decide(claim.calendar(), ended, now);
@@ -85,7 +97,8 @@ impl Decisions {
         T: Serialize + DeserializeOwned,
         F: Fn(&Calendar, Reviewed, Timestamp) -> Result<Decision<T>, Refusal>,
     {
-        for _ in 0..MAX_DECISIONS {
+        for attempt in 0..MAX_DECISIONS {
+            pause(attempt).await;
             let (claim, reviewed) = self.claim_reviews(booking).await?;
             let now = self.now();
             let decided = decide(claim.calendar(), reviewed, now);
@@ -104,7 +117,8 @@ impl Decisions {
     where
         F: Fn(&Calendar, Reviewed, Timestamp) -> Result<Decision<T>, Refusal>,
     {
-        for _ in 0..MAX_DECISIONS {
+        for attempt in 0..MAX_DECISIONS {
+            pause(attempt).await;
             let (claim, reviewed) = self.claim_reviews(booking).await?;
             let decision = decide(claim.calendar(), reviewed, self.now())?;
             if let Some(outcome) = commit(claim, decision, lane).await? {
@@ -151,7 +165,8 @@ impl Decisions {
     where
         F: Fn(&Calendar, Option<Deal>, Timestamp) -> Result<Decision<T>, Refusal>,
     {
-        for _ in 0..MAX_RECORDINGS {
+        for attempt in 0..MAX_DECISIONS {
+            pause(attempt).await;
             let (claim, ended) = self.claim_booking(booking).await?;
             let now = self.now();
             let mut decision = decide(claim.calendar(), ended, now)?;
@@ -202,7 +217,8 @@ impl Decisions {
     where
         F: Fn(&Calendar, Timestamp) -> Result<Decision<T>, Refusal>,
     {
-        for _ in 0..MAX_DECISIONS {
+        for attempt in 0..MAX_DECISIONS {
+            pause(attempt).await;
             if let Some(outcome) = self.decide_once(property, &decide).await? {
                 return Ok(outcome);
             }

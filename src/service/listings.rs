@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::accounts::Departure;
 use super::availability::Availability;
 use super::cache::Cache;
-use super::decisions::Decisions;
+use super::decisions::{Decisions, MAX_DECISIONS, pause};
 use super::freshness::at_least;
 use super::idempotency::{IdempotencyKey, Keys};
 use super::roles::Roles;
@@ -32,9 +32,6 @@ use crate::store::{ChangeSet, CommitError, Contended, Lane, Store};
 
 /// Homes kept in memory for reading, in bytes.
 const CACHED_BYTES: u64 = 64 * 1024 * 1024;
-
-/// How often a home is put on sale again because its host's account was changed meanwhile.
-const MAX_TRIES: u32 = 8;
 
 /// Hosts who put homes on sale at once; more share a turn by chance.
 const TURNS: usize = 64;
@@ -102,7 +99,8 @@ impl Listings {
         };
         let event = TopicEvent { topic: Topic::Property(id), seq: Some(1), at: now, event: Event::PropertyListed { property: id } };
         let _turn = self.turn(caller.user).await;
-        for _ in 0..MAX_TRIES {
+        for attempt in 0..MAX_DECISIONS {
+            pause(attempt).await;
             let as_host = self.as_host(caller.user).await?;
             // After that: whoever lists another home meanwhile changes the account, and both look again.
             if let Err(full) = may_list_another(self.store.count_listings(caller.user).await?) {
@@ -212,7 +210,8 @@ impl Listings {
         let own = self.availability.look(property, |calendar| calendar.own_listing(caller.user).map(|_| ())).await?;
         own.map_err(ServiceError::Refused).map_err(of_property)?;
         let _turn = self.turn(caller.user).await;
-        for _ in 0..MAX_TRIES {
+        for attempt in 0..MAX_DECISIONS {
+            pause(attempt).await;
             let as_host = self.as_host(caller.user).await?;
             let decide = |calendar: &Calendar, now| {
                 let mut decision = calendar.publish(caller.user, now)?;

@@ -14,8 +14,9 @@ use surrealdb_engine_local::Datastore;
 use tokio::runtime::Runtime;
 
 use super::committer::{Storage, Transact};
-use super::error::StoreError;
+use super::error::{StoreError, is_conflict};
 use super::meter::count_read;
+use crate::entropy;
 
 const NAMESPACE: &str = "latchkey";
 
@@ -30,6 +31,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// The same, for what reads a whole table or defines one.
 const SCAN_WITHIN: Duration = Duration::from_mins(10);
+
+/// How often a start is tried that collides with another node's.
+pub(super) const MAX_TRIES: u32 = 8;
 
 /// Where the data is.
 #[derive(Debug, Clone)]
@@ -253,7 +257,15 @@ async fn connect(config: &DatabaseConfig) -> Result<Handle, SurrealError> {
     if let Some((username, password)) = config.credentials.clone() {
         client.signin(Root { username, password }).await?;
     }
-    client.use_ns(NAMESPACE).use_db(config.name.as_str()).await?;
+    let mut tries = 1;
+    // Namespace and database are made on first use, and of several nodes that start at once all but one fail with that.
+    while let Err(error) = client.use_ns(NAMESPACE).use_db(config.name.as_str()).await {
+        if tries == MAX_TRIES || !is_conflict(&error) {
+            return Err(error);
+        }
+        tries += 1;
+        tokio::time::sleep(Duration::from_millis(entropy::jitter(50 << tries))).await;
+    }
     Ok(Handle::Remote(client))
 }
 

@@ -117,7 +117,7 @@ pub fn classify(errors: &[(usize, SurrealError)], commit: usize) -> Outcome {
 }
 
 /// Whether the error says that a concurrent transaction was first (surrealdb#7428: there is no `is_retryable`).
-fn is_conflict(error: &SurrealError) -> bool {
+pub(super) fn is_conflict(error: &SurrealError) -> bool {
     matches!(error.query_details(), Some(QueryError::TransactionConflict))
         || error.message().contains("This transaction can be retried")
         || error.message().contains("Transaction retry required")

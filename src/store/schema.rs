@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use surrealdb::types::{RecordId, SurrealValue, Value};
 
-use super::database::{Database, row, variables};
+use super::database::{Database, MAX_TRIES, row, variables};
 use super::error::StoreError;
 use crate::clock::Clock;
 use crate::digest::{hex, sha256};
@@ -65,10 +65,8 @@ const ERASED_WITHOUT_ADDRESSES: &str = "
 
 const SCHEMA: &str = include_str!("../../schema.surql");
 
-/// How often it is tried: other nodes may start at the same moment, and of two that define the same one loses.
-const MAX_TRIES: u32 = 8;
-
-/// Brings the database to this program's version and gives its epoch.
+/// Brings the database to this program's version and gives its epoch. Other nodes may start at the same moment, and of two that define the same
+/// one loses, and tries again.
 pub(super) async fn apply(database: &Database, clock: &dyn Clock) -> Result<String, StoreError> {
     let mut tries = 1;
     loop {
@@ -97,21 +95,28 @@ async fn apply_once(database: &Database, clock: &dyn Clock) -> Result<String, St
     if found != Some(VERSION) {
         tracing::info!(version = VERSION, "the database is new");
     }
+    let digest = hex(&sha256(SCHEMA.as_bytes()));
+    let applied: Option<String> = database.read("RETURN (SELECT VALUE value FROM ONLY meta:applied)", variables([])).await?;
     // Not again what is there already: other nodes are at work on it.
-    let (digest, applied): (String, Option<String>) =
-        (hex(&sha256(SCHEMA.as_bytes())), database.read("RETURN (SELECT VALUE value FROM ONLY meta:applied)", variables([])).await?);
     if applied.as_ref() != Some(&digest) {
-        database.query_patiently(SCHEMA, variables([])).await?.check()?;
+        define(database, clock, digest).await?;
     }
+    let epoch: Option<String> = database.read("RETURN (SELECT VALUE value FROM ONLY meta:epoch)", variables([])).await?;
+    epoch.ok_or_else(|| StoreError::Corrupt("meta:epoch is missing".to_owned()))
+}
+
+/// All of it or nothing, so that of two who do it at once the second finds it done.
+async fn define(database: &Database, clock: &dyn Clock, digest: String) -> Result<(), StoreError> {
     let epoch = uuid::Uuid::from_bytes(entropy::fresh_id(clock.now())).to_string();
-    let text = "BEGIN; INSERT IGNORE INTO meta $rows; UPDATE meta:schema SET value = $version WHERE value != $version; \
-        UPDATE meta:applied SET value = $digest WHERE value != $digest; COMMIT; RETURN (SELECT VALUE value FROM ONLY meta:epoch)";
+    let text = format!(
+        "BEGIN; {SCHEMA}; INSERT IGNORE INTO meta $rows RETURN NONE; UPDATE meta:schema SET value = $version RETURN NONE; \
+        UPDATE meta:applied SET value = $digest RETURN NONE; COMMIT"
+    );
     let meta = |name: &str, value: Value| row([("id", RecordId::new("meta", name).into_value()), ("value", value)]);
     let rows = vec![meta("schema", VERSION.into_value()), meta("epoch", epoch.into_value()), meta("applied", digest.as_str().into_value())];
     let bound = variables([("rows", rows.into_value()), ("version", VERSION.into_value()), ("digest", digest.into_value())]);
-    let mut answers = database.query_patiently(text, bound).await?.check()?;
-    let epoch: Option<String> = answers.take(5)?;
-    epoch.ok_or_else(|| StoreError::Corrupt("meta:epoch is missing".to_owned()))
+    database.query_patiently(text, bound).await?.check()?;
+    Ok(())
 }
 
 async fn migrate(database: &Database, found: i64) -> Result<(), StoreError> {

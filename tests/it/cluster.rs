@@ -164,7 +164,7 @@ async fn p4_an_inbox_and_a_booking_are_followed_at_any_node_and_resumed_at_anoth
     let cancelled = ada.cancel(&booking).await.unwrap();
     let mut moved = Guest::log_in(cluster.address(0), &host.email).await;
     moved.follow_inbox().await;
-    moved.hears("booking.withdrawn").await;
+    moved.hears("booking.cancelled").await;
     let (here, there) = (host.live.events(host.inbox()), moved.live.events(host.inbox()));
     assert_eq!(here.iter().map(|event| event.seq).collect::<Vec<_>>(), there.iter().map(|event| event.seq).take(here.len()).collect::<Vec<_>>());
     cluster.move_to(1, &mut moved).await;
