@@ -314,8 +314,8 @@ impl Parts {
         let notifications = Arc::new(Notifications::new(store(), clock()));
         let availability = Availability::new(store(), clock(), leases, Arc::clone(&deadlines), Arc::clone(&notifications));
         let availability = Arc::new(availability);
-        let keys = Arc::new(Keys::new(store(), Arc::clone(peers)));
-        let decisions = Arc::new(Decisions::new(Arc::clone(&availability), store(), Arc::clone(&keys), clock()));
+        let keys = Arc::new(Keys::new(store()));
+        let decisions = Arc::new(Decisions::new(Arc::clone(&availability), store(), Arc::clone(&keys), Arc::clone(peers), clock()));
         let quota = LeaseQuota::new(args.max_active_holds);
         let close_sockets = move |session: SessionId| {
             if let Some(edge) = edge.get() {

@@ -164,6 +164,12 @@ impl Availability {
         }
     }
 
+    /// Whether a home's topic is known to have gone on after an event, by another node.
+    #[must_use]
+    pub fn is_behind(&self, property: PropertyId, seq: Seq) -> bool {
+        self.slots.get(&property).is_some_and(|slot| slot.needed.load(Ordering::Acquire) > seq)
+    }
+
     /// Drops calendars that nobody has used for a while and nobody holds.
     pub fn sweep(&self) {
         let idle_since = self.clock.now() - IDLE_MS;
@@ -175,6 +181,12 @@ impl Availability {
 }
 
 impl PropertyClaim {
+    /// On which home.
+    #[must_use]
+    pub const fn property(&self) -> PropertyId {
+        self.property
+    }
+
     /// The calendar, as of its last committed change.
     ///
     /// # Panics

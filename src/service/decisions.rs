@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::ServiceError;
 use super::availability::{Availability, PropertyClaim};
 use super::idempotency::{Keys, Use};
+use super::peers::Peers;
 use crate::clock::Clock;
 use crate::domain::booking::Deal;
 use crate::domain::calendar::Reviewed;
@@ -35,14 +36,15 @@ pub struct Decisions {
     availability: Arc<Availability>,
     store: Arc<Store>,
     keys: Arc<Keys>,
+    peers: Arc<Peers>,
     clock: Arc<dyn Clock>,
 }
 
 impl Decisions {
     /// On these calendars, under these keys.
     #[must_use]
-    pub fn new(availability: Arc<Availability>, store: Arc<Store>, keys: Arc<Keys>, clock: Arc<dyn Clock>) -> Self {
-        Self { availability, store, keys, clock }
+    pub fn new(availability: Arc<Availability>, store: Arc<Store>, keys: Arc<Keys>, peers: Arc<Peers>, clock: Arc<dyn Clock>) -> Self {
+        Self { availability, store, keys, peers, clock }
     }
 
     /// Claims, decides and commits, again if another writer was first; the same key gives the first answer.
@@ -120,12 +122,26 @@ impl Decisions {
         for attempt in 0..MAX_DECISIONS {
             pause(attempt).await;
             let (claim, reviewed) = self.claim_reviews(booking).await?;
-            let decision = decide(claim.calendar(), reviewed, self.now())?;
+            let decision = match decide(claim.calendar(), reviewed, self.now()) {
+                Ok(decision) => decision,
+                Err(_) if self.is_outdated(claim).await? => continue,
+                Err(refusal) => return Err(refusal.into()),
+            };
             if let Some(outcome) = commit(claim, decision, lane).await? {
                 return Ok(outcome);
             }
         }
         Err(ServiceError::Busy)
+    }
+
+    /// Whether another node had changed the home before this was asked, and this one did not know. A refusal may not rest on that: what stood in the
+    /// way may be gone. A change may, for its own append fails then.
+    async fn is_outdated(&self, claim: PropertyClaim) -> Result<bool, ServiceError> {
+        let (property, seq) = (claim.property(), claim.calendar().seq());
+        // Others may decide meanwhile.
+        drop(claim);
+        self.peers.catch_up().await?;
+        Ok(self.availability.is_behind(property, seq))
     }
 
     /// Commits what was decided under a key, or gives the first answer; nothing if it is to be decided again on what is true now: another
@@ -139,10 +155,8 @@ impl Decisions {
     ) -> Result<Option<T>, ServiceError> {
         let Decision { outcome, changes } = match decided {
             Ok(decision) => decision,
-            Err(refusal) => {
-                drop(claim);
-                return self.keys.or_first_answer(used, refusal.into()).await.map(Some);
-            }
+            Err(_) if self.is_outdated(claim).await? => return Ok(None),
+            Err(refusal) => return self.keys.or_first_answer(used, refusal.into()).await.map(Some),
         };
         let idempotency = used.record(&outcome, now)?;
         let (keys, own) = (Arc::clone(&self.keys), Arc::clone(used));
@@ -169,7 +183,11 @@ impl Decisions {
             pause(attempt).await;
             let (claim, ended) = self.claim_booking(booking).await?;
             let now = self.now();
-            let mut decision = decide(claim.calendar(), ended, now)?;
+            let mut decision = match decide(claim.calendar(), ended, now) {
+                Ok(decision) => decision,
+                Err(_) if self.is_outdated(claim).await? => continue,
+                Err(refusal) => return Err(refusal.into()),
+            };
             if let Some(event_id) = webhook {
                 decision.changes.writes.push(Write::SeeWebhook { event_id: event_id.to_owned(), at: now });
             }
@@ -236,7 +254,11 @@ impl Decisions {
         F: Fn(&Calendar, Timestamp) -> Result<Decision<T>, Refusal>,
     {
         let claim = self.availability.claim(property).await?;
-        let decision = decide(claim.calendar(), self.now())?;
+        let decision = match decide(claim.calendar(), self.now()) {
+            Ok(decision) => decision,
+            Err(_) if self.is_outdated(claim).await? => return Ok(None),
+            Err(refusal) => return Err(refusal.into()),
+        };
         commit(claim, decision, Lane::Normal).await
     }
 }

@@ -21,7 +21,6 @@ use tokio::sync::watch;
 
 use self::known::KnownKeys;
 use super::ServiceError;
-use super::peers::Peers;
 use crate::digest::{hex, sha256};
 use crate::domain::{Refusal, Timestamp};
 use crate::store::{FirstUse, Idempotency, KeyFound, Store};
@@ -55,7 +54,6 @@ type InUse = DashMap<(String, String), watch::Receiver<()>>;
 /// The keys that are being used now, on this node.
 pub struct Keys {
     store: Arc<Store>,
-    peers: Arc<Peers>,
     in_use: Arc<InUse>,
     known: KnownKeys,
 }
@@ -90,8 +88,8 @@ impl Use {
 impl Keys {
     /// No key in use.
     #[must_use]
-    pub fn new(store: Arc<Store>, peers: Arc<Peers>) -> Self {
-        Self { store, peers, in_use: Arc::default(), known: KnownKeys::new() }
+    pub fn new(store: Arc<Store>) -> Self {
+        Self { store, in_use: Arc::default(), known: KnownKeys::new() }
     }
 
     /// Registers the use of a key for a command with this body, after waiting for a twin.
@@ -136,7 +134,8 @@ impl Keys {
         }
     }
 
-    /// What to say instead of `refused`: the first use's answer, if that is what stands in the way.
+    /// What to say instead of `refused`: the first use's answer, if that is what stands in the way. With other nodes, their logs must have been read
+    /// after the refusal was decided.
     ///
     /// # Errors
     /// `refused` itself, or `KeyReused`.
@@ -144,7 +143,7 @@ impl Keys {
         let may_be_own_success = match refused {
             // Now the nights are others', but they may have been the caller's before.
             ServiceError::Refused(Refusal::DatesUnavailable { others_only: true, .. }) if used.command == HOLD => {
-                self.is_known(used).await?
+                self.known.contain(&self.store, used.user, &used.used).await?
             }
             _ => may_be_own_success(&refused),
         };
@@ -152,18 +151,6 @@ impl Keys {
             return Err(refused);
         }
         self.first_answer(used).await?.ok_or(refused)
-    }
-
-    /// Whether the key may have been used: on another node perhaps a moment ago.
-    async fn is_known(&self, used: &Use) -> Result<bool, ServiceError> {
-        if self.known.contain(&self.store, used.user, &used.used).await? {
-            return Ok(true);
-        }
-        if self.store.is_alone() {
-            return Ok(false);
-        }
-        self.peers.catch_up().await?;
-        Ok(self.known.contain(&self.store, used.user, &used.used).await?)
     }
 
     /// Another node has committed the use of a key.

@@ -1,6 +1,9 @@
 //! Many nodes over one database: every promise holds across them, with Redis and without it.
 
 mod faults;
+mod follower;
+mod history;
+mod schedules;
 
 use std::collections::BTreeMap;
 

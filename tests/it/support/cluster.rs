@@ -1,7 +1,6 @@
 //! Many hubs over one SurrealDB server, with or without a Redis: all of them processes.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use tempfile::TempDir;
 
@@ -68,6 +67,14 @@ impl Cluster {
         self.folders.swap_remove(node);
     }
 
+    /// SIGTERM, and gone when this returns; its place goes to the last one.
+    pub(crate) async fn stop(&mut self, node: usize) {
+        let stopping = self.nodes.swap_remove(node);
+        stopping.terminate().await;
+        assert!(stopping.exit().await.success(), "a node that was told to stop fails");
+        self.folders.swap_remove(node);
+    }
+
     /// One more node.
     pub(crate) async fn add(&mut self) {
         let folder = tempfile::tempdir().unwrap();
@@ -82,9 +89,5 @@ impl Cluster {
 
     pub(crate) async fn go_on(&self, node: usize) {
         send(self.nodes[node].id(), "-CONT").await;
-    }
-
-    pub(crate) fn folder(&self, node: usize) -> &Path {
-        self.folders[node].path()
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
@@ -74,6 +75,17 @@ impl Server {
 
     pub(crate) async fn go_on(&self) {
         self.signal("-CONT").await;
+    }
+
+    /// Has a Redis hang up on everybody.
+    pub(crate) async fn cut_clients(&self) {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        for kind in ["pubsub", "normal"] {
+            stream.write_all(format!("CLIENT KILL TYPE {kind} SKIPME yes\r\n").as_bytes()).await.unwrap();
+        }
+        let mut answer = [0; 16];
+        assert!(stream.read(&mut answer).await.unwrap() > 0);
+        assert_eq!(answer[0], b':', "how many it were");
     }
 
     async fn signal(&self, signal: &str) {
