@@ -30,6 +30,40 @@ pub enum Command {
     /// Look after the keys that access tokens are signed with
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Run several hubs over one SurrealDB server on this machine, to try what many nodes are like
+    Cluster(ClusterArgs),
+}
+
+/// Options of `latchkey cluster`.
+#[derive(Debug, Clone, Args)]
+pub struct ClusterArgs {
+    /// How many hubs
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub nodes: u16,
+
+    /// Address of the door, which gives each connection to the next hub
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+
+    /// Folder of everything: the database, and a folder of each hub
+    #[arg(long, value_name = "DIR", default_value = "cluster")]
+    pub data: PathBuf,
+
+    /// The SurrealDB server's program [default: surreal-server beside this one, or surreal]
+    #[arg(long, value_name = "PROGRAM")]
+    pub surreal: Option<PathBuf>,
+
+    /// Redis's program; without one the hubs read each other's logs
+    #[arg(long, value_name = "PROGRAM", default_value = "redis-server")]
+    pub redis_server: PathBuf,
+
+    /// No Redis
+    #[arg(long)]
+    pub no_redis: bool,
+
+    /// Options of `latchkey serve` for every hub, after `--`, such as `-- --demo`
+    #[arg(last = true, value_name = "OPTION")]
+    pub options: Vec<String>,
 }
 
 /// What `latchkey admin` can do.

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use latchkey::app::{App, admin};
 use latchkey::clock::{Clock, OffsetClock, SystemClock};
+use latchkey::cluster;
 use latchkey::config::{Cli, Command, ServeArgs};
 use latchkey::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,6 +23,10 @@ fn main() -> anyhow::Result<()> {
         Command::Serve(args) => runtime.block_on(serve(&args)),
         Command::Admin(command) => say(runtime.block_on(admin::run_admin(&command, Arc::new(SystemClock)))),
         Command::Keys(command) => say(admin::run_keys(&command, &SystemClock)),
+        Command::Cluster(args) => runtime.block_on(async {
+            telemetry::start_logging(false);
+            cluster::run(&args, stop_signal()?).await
+        }),
     }
 }
 
@@ -37,6 +42,18 @@ fn clock(args: &ServeArgs) -> Arc<dyn Clock> {
     if args.demo_hours_ahead == 0 { Arc::new(SystemClock) } else { Arc::new(ahead) }
 }
 
+/// Resolves at SIGTERM or Ctrl-C, and says which it was.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+            _ = interrupt.recv() => tracing::info!("interrupted: draining"),
+        }
+    })
+}
+
 async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     telemetry::start_logging(args.log_json);
     let metrics = telemetry::start_metrics()?;
@@ -47,19 +64,11 @@ async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
             upkeep.run_upkeep();
         }
     });
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let stopped = stop_signal()?;
     let app = App::start(args, clock(args), Some(metrics)).await?;
     println!("latchkey listens on http://{0} and ws://{0}/ws; http://{0}/docs/ shows what it answers", app.address);
     let has_failed = tokio::select! {
-        _ = terminate.recv() => {
-            tracing::info!("SIGTERM: draining");
-            false
-        }
-        result = tokio::signal::ctrl_c() => {
-            result.context("cannot listen for Ctrl-C")?;
-            tracing::info!("interrupted: draining");
-            false
-        }
+        () = stopped => false,
         () = app.failed() => true,
     };
     app.shut_down().await;

@@ -10,7 +10,7 @@ use super::keys;
 use crate::clock::Clock;
 use crate::config::{DataArgs, PaymentArgs, ProviderName, Secret, StripeArgs};
 use crate::provider::PaymentProvider;
-use crate::provider::sandbox::Sandbox;
+use crate::provider::sandbox::{Journal, Sandbox};
 use crate::provider::stripe::{ApiKey, HandList, Payouts, Settings, Stripe};
 use crate::provider::webhook::WebhookSecret;
 
@@ -26,8 +26,11 @@ pub(super) fn provider(args: &PaymentArgs, data: &DataArgs, clock: &Arc<dyn Cloc
         ProviderName::Sandbox => {
             let configured = args.webhook_secret.as_ref().map(|secret| secret.0.as_str());
             let secret = WebhookSecret::new(&keys::secret(configured, &data.folder, "webhook.key")?);
-            let sandbox = Sandbox::open(Some(&data.folder.join("sandbox-provider.jsonl")), Arc::clone(clock), secret)
-                .context("cannot open the sandbox provider's journal")?;
+            let journal = match &args.sandbox_journal {
+                Some(shared) => Journal::Shared(shared.clone()),
+                None => Journal::Own(data.folder.join("sandbox-provider.jsonl")),
+            };
+            let sandbox = Sandbox::open(&journal, Arc::clone(clock), secret).context("cannot open the sandbox provider's journal")?;
             Ok(Chosen { provider: Arc::clone(&sandbox) as _, sandbox: Some(sandbox) })
         }
         ProviderName::Stripe => Ok(Chosen { provider: Arc::new(stripe(&args.stripe, data, clock)?), sandbox: None }),

@@ -41,6 +41,10 @@ pub struct PaymentArgs {
     #[arg(long, env = "LATCHKEY_WEBHOOK_SECRET", value_name = "TEXT", hide_env_values = true)]
     pub webhook_secret: Option<Secret>,
 
+    /// Journal of the sandbox, which many nodes on one machine can share [default: one in the data folder]
+    #[arg(long, env = "LATCHKEY_SANDBOX_JOURNAL", value_name = "FILE")]
+    pub sandbox_journal: Option<PathBuf>,
+
     /// With Stripe.
     #[command(flatten)]
     pub stripe: StripeArgs,

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Which of our modules each part of `src` may name, besides itself: downward only, and never sideways.
-const MAY_IMPORT: [(&str, &[&str]); 17] = [
-    ("main", &["app", "clock", "config", "telemetry"]),
+const MAY_IMPORT: [(&str, &[&str]); 18] = [
+    ("main", &["app", "clock", "cluster", "config", "telemetry"]),
     ("app", &["api", "clock", "config", "demo", "digest", "domain", "durable", "entropy", "hub", "job", "provider", "service", "store"]),
+    ("cluster", &["config", "digest", "durable", "entropy"]),
     ("demo", &["service"]),
     ("job", &["service", "domain", "clock", "entropy"]),
     ("api", &["service", "hub", "provider", "clock", "digest"]),
     ("service", &["store", "hub", "provider", "search", "domain", "clock", "digest", "durable", "entropy"]),
     ("search", &["domain"]),
-    ("store", &["domain", "clock", "durable", "entropy"]),
+    ("store", &["domain", "clock", "digest", "durable", "entropy"]),
     ("hub", &["clock"]),
     ("provider", &["domain", "clock", "digest", "durable"]),
     ("domain", &[]),

@@ -1,5 +1,6 @@
 //! Many nodes over one database: every promise holds across them, with Redis and without it.
 
+mod door;
 mod faults;
 mod follower;
 mod history;

@@ -1,7 +1,7 @@
 //! The sandbox's books and their journal: what was answered, what was moved, and the webhooks that are still to be delivered.
 //!
 //! Each change is a line, written before it counts; opening the journal folds the lines again and starts it anew without those that
-//! do not matter any more.
+//! do not matter any more. One that several processes share is not started anew: each folds in what the others have written before it acts.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{SandboxEvent, What};
 use super::intent::{Attempt, Intent};
+use super::journal::{Journal, Lines};
 use crate::durable::{BY_UMASK, write_whole};
 
 /// A line of the journal.
@@ -50,19 +51,42 @@ pub(super) struct Books {
     pub(super) intents: HashMap<PaymentId, Intent>,
     pub(super) payouts: HashMap<(BookingId, u32), i64>,
     pub(super) due: Vec<Due>,
-    journal: Option<std::fs::File>,
+    journal: Option<Lines>,
 }
 
 impl Books {
-    pub(super) fn open(journal: Option<&Path>) -> std::io::Result<Self> {
+    pub(super) fn open(journal: &Journal) -> std::io::Result<Self> {
         let mut books = Self::default();
-        let Some(path) = journal else { return Ok(books) };
-        if let Ok(text) = std::fs::read_to_string(path) {
-            // The last line may have been cut by a crash: what is not whole was not answered.
-            text.lines().filter_map(|line| serde_json::from_str(line).ok()).for_each(|entry| books.fold(entry));
+        match journal {
+            Journal::Own(path) => {
+                books.fold_all(&std::fs::read_to_string(path).unwrap_or_default());
+                books.rewrite(path)?;
+                books.journal = Some(Lines::own(path)?);
+            }
+            Journal::Shared(path) => books.journal = Some(Lines::shared(path)?),
         }
-        books.journal = Some(books.rewrite(path)?);
         Ok(books)
+    }
+
+    /// Learns what other processes have written, and keeps them from writing until [`Self::leave`].
+    pub(super) fn enter(&mut self) {
+        match self.journal.as_mut().map(Lines::enter) {
+            Some(Ok(text)) => self.fold_all(&text),
+            Some(Err(error)) => tracing::error!(%error, "the sandbox cannot read its journal"),
+            None => {}
+        }
+    }
+
+    /// Lets others write.
+    pub(super) fn leave(&self) {
+        if let Some(journal) = &self.journal {
+            journal.leave();
+        }
+    }
+
+    fn fold_all(&mut self, text: &str) {
+        // A line may have been cut by a crash: what is not whole was not answered.
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).for_each(|entry| self.fold(entry));
     }
 
     /// Writes a change, and makes it.
@@ -95,9 +119,8 @@ impl Books {
     }
 
     /// Starts a journal of what still matters: what was delivered is left out, and no line is cut.
-    fn rewrite(&self, path: &Path) -> std::io::Result<std::fs::File> {
-        write_whole(path, BY_UMASK, |file| self.entries().try_for_each(|entry| writeln!(file, "{}", serde_json::to_string(&entry)?)))?;
-        std::fs::OpenOptions::new().append(true).open(path)
+    fn rewrite(&self, path: &Path) -> std::io::Result<()> {
+        write_whole(path, BY_UMASK, |file| self.entries().try_for_each(|entry| writeln!(file, "{}", serde_json::to_string(&entry)?)))
     }
 
     fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
@@ -119,7 +142,7 @@ impl Books {
     pub(super) fn write(&mut self, entry: &Entry) {
         let Some(journal) = &mut self.journal else { return };
         let line = serde_json::to_string(entry).unwrap_or_default() + "\n";
-        if let Err(error) = journal.write_all(line.as_bytes()) {
+        if let Err(error) = journal.append(&line) {
             tracing::error!(%error, "the sandbox cannot write its journal");
         }
     }

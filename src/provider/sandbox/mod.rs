@@ -7,11 +7,12 @@
 mod books;
 mod event;
 mod intent;
+mod journal;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +26,7 @@ use latchkey_protocol::{EpochMs, PaymentId};
 use tokio::sync::Notify;
 
 use self::books::{Books, Due, Entry};
+pub use self::journal::Journal;
 pub use self::event::{SIGNATURE_HEADER, SandboxEvent, Verdict, What};
 use super::webhook::{WebhookError, WebhookEvent, WebhookSecret};
 use super::{Charge, Intent, PayOut, PaymentProvider, ProviderError};
@@ -50,11 +52,11 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Opens the sandbox's books: in `journal`, or only in memory.
+    /// Opens the sandbox's books.
     ///
     /// # Errors
     /// If the journal cannot be read or written.
-    pub fn open(journal: Option<&Path>, clock: Arc<dyn Clock>, secret: WebhookSecret) -> std::io::Result<Arc<Self>> {
+    pub fn open(journal: &Journal, clock: Arc<dyn Clock>, secret: WebhookSecret) -> std::io::Result<Arc<Self>> {
         Ok(Arc::new(Self { books: Mutex::new(Books::open(journal)?), clock, secret, wake: Notify::new() }))
     }
 
@@ -113,9 +115,34 @@ impl Sandbox {
         answer
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Books> {
+    fn lock(&self) -> Opened<'_> {
         // A panic while the books were open leaves them readable.
-        self.books.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+        books.enter();
+        Opened(books)
+    }
+}
+
+/// The books, while nobody else writes in them: no other task, and no other process that shares them.
+struct Opened<'a>(MutexGuard<'a, Books>);
+
+impl Deref for Opened<'_> {
+    type Target = Books;
+
+    fn deref(&self) -> &Books {
+        &self.0
+    }
+}
+
+impl DerefMut for Opened<'_> {
+    fn deref_mut(&mut self) -> &mut Books {
+        &mut self.0
+    }
+}
+
+impl Drop for Opened<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }
 

@@ -60,8 +60,8 @@ impl Bench {
     }
 }
 
-fn opened(clock: &Arc<OffsetClock>, journal: &Path) -> Arc<Sandbox> {
-    Sandbox::open(Some(&journal.join("sandbox.jsonl")), Arc::clone(clock) as _, WebhookSecret::new(b"s")).unwrap()
+fn opened(clock: &Arc<OffsetClock>, journal: &std::path::Path) -> Arc<Sandbox> {
+    Sandbox::open(&Journal::Own(journal.join("sandbox.jsonl")), Arc::clone(clock) as _, WebhookSecret::new(b"s")).unwrap()
 }
 
 #[tokio::test]
@@ -98,6 +98,23 @@ async fn p7_the_answer_of_an_attempt_is_given_again_after_a_crash_whatever_is_as
         assert_eq!(bench.sandbox.charge(charge("pm_card_visa", 1)).await, first, "{method}");
         assert_eq!(bench.called_back().len(), 1, "{method}: what was not delivered is delivered later, and once");
     }
+}
+
+#[tokio::test]
+async fn p7_processes_that_share_a_journal_know_each_others_payments() {
+    let (clock, folder) = (Arc::<OffsetClock>::default(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("shared.jsonl");
+    let open = || Sandbox::open(&Journal::Shared(file.clone()), Arc::clone(&clock) as _, WebhookSecret::new(b"s")).unwrap();
+    let (one, other) = (open(), open());
+    let first = one.charge(charge("pm_card_visa", 1)).await;
+    assert_eq!(other.charge(charge("pm_card_declined", 1)).await, first, "the same attempt");
+    // One was killed in the middle of a line.
+    std::io::Write::write_all(&mut std::fs::OpenOptions::new().append(true).open(&file).unwrap(), b"{\"Captured\":{\"paym").unwrap();
+    assert_eq!(other.capture(intent()).await, Ok(of(1, AttemptResult::Succeeded)));
+    assert_eq!(one.look_up(intent(), 1).await.unwrap(), Some(of(1, AttemptResult::Succeeded)));
+    let called_back = |sandbox: &Sandbox| sandbox.take_due().into_iter().map(|due| due.event.id).collect::<Vec<_>>();
+    assert_eq!(called_back(&one), called_back(&other), "either may call back: it is taken once");
+    assert_eq!(open().look_up(intent(), 1).await.unwrap(), Some(of(1, AttemptResult::Succeeded)));
 }
 
 #[tokio::test]

@@ -99,7 +99,7 @@ pub(crate) async fn send(process: u32, signal: &str) {
 }
 
 /// Another program of this workspace.
-fn beside_the_hub(name: &str) -> PathBuf {
+pub(crate) fn beside_the_hub(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_latchkey")).with_file_name(name)
 }
 

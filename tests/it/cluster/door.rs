@@ -1,0 +1,52 @@
+//! `latchkey cluster`: what people try.
+
+use std::process::Stdio;
+
+use latchkey_protocol::view::{BookingState, PaymentState};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Command;
+
+use super::stay;
+use crate::support::hub::list_home;
+use crate::support::server::{beside_the_hub, send};
+use crate::support::{Guest, eventually, within};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_is_one_command_and_a_stay_is_booked_and_paid_at_whichever_node_the_door_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let surreal = beside_the_hub("surreal-server").display().to_string();
+    let data = folder.path().join("cluster").display().to_string();
+    let words = ["cluster", "--nodes", "2", "--listen", "127.0.0.1:0", "--data", &data, "--surreal", &surreal, "--", "--min-free-bytes", "0"];
+    let mut command = Command::new(beside_the_hub("latchkey"));
+    command.args(words).env("RUST_LOG", "warn").kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut cluster = command.spawn().unwrap();
+    let mut lines = BufReader::new(cluster.stdout.take().unwrap()).lines();
+    let (mut first_node, mut address) = (None, None);
+    while address.is_none() {
+        let line = within("the cluster to listen", lines.next_line()).await.unwrap().expect("it ended before it listened");
+        let words: Vec<&str> = line.split(' ').collect();
+        match words.as_slice() {
+            ["node", "1", "is", "process", id, ..] => first_node = id.parse().ok(),
+            ["latchkey", "listens", "on", url, ..] => address = url.strip_prefix("http://").and_then(|address| address.parse().ok()),
+            _ => {}
+        }
+    }
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    let (first_node, address) = (first_node.unwrap(), address.unwrap());
+    let host = Guest::join(address, "helga").await;
+    let home = list_home(&host).await;
+    let ada = Guest::join(address, "ada").await;
+    let booking = ada.hold_and_book(&home, stay(3)).await;
+    ada.pay(&booking, "pm_card_visa").await.unwrap();
+    // By a job that either node may run.
+    let is_paid = || async { (ada.payment(booking.id).await.state == PaymentState::Succeeded).then_some(()) };
+    eventually("the money to be taken", is_paid).await;
+    assert_eq!(ada.booking(booking.id).await.state, BookingState::Confirmed);
+    send(first_node, "-KILL").await;
+    for name in ["bob", "cleo"] {
+        let guest = Guest::join(address, name).await;
+        guest.hold(&home, stay(if name == "bob" { 10 } else { 20 })).await.unwrap();
+    }
+    send(cluster.id().unwrap(), "-TERM").await;
+    assert!(within("the cluster to end", cluster.wait()).await.unwrap().success());
+}
