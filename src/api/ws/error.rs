@@ -5,15 +5,6 @@ use latchkey_protocol::{ErrorCode, WireError};
 
 use crate::hub::AttachError;
 
-/// Data that cannot be read.
-pub(super) fn invalid(field: Option<&str>, message: impl Into<String>) -> WireError {
-    let error = WireError::new(ErrorCode::Invalid, message);
-    match field {
-        Some(field) => error.with("field", field),
-        None => error,
-    }
-}
-
 /// A command that needs to know who asks.
 pub(super) fn unauthenticated(command: Command) -> WireError {
     WireError::new(ErrorCode::Unauthenticated, format!("authenticate before `{}`", command.as_str()))

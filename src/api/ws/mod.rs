@@ -13,7 +13,6 @@ mod encoding;
 mod error;
 mod event_stream;
 mod outbox;
-mod parse;
 mod positions;
 mod rate;
 mod registry;
@@ -23,7 +22,6 @@ mod socket;
 #[cfg(test)]
 mod socket_tests;
 mod terms;
-mod unpack;
 mod upgrade;
 mod watch;
 mod wire;

@@ -12,17 +12,17 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use latchkey_protocol::client::{Authenticate, BookingRef, Command, Resume, Subscribe, Unsubscribe, UnwatchSearch};
+use latchkey_protocol::read::{self, NoData, RawEnvelope, Request};
 use latchkey_protocol::server::{Authenticated, Heartbeat, Hello, Pong, Typing};
 use latchkey_protocol::{BookingId, CloseCode, EpochMs, Topic, WireError};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::connection::Connection;
-use super::parse::{self, RawEnvelope};
 use super::rate::{Rate, Verdict};
 use super::socket::Handler;
 use super::terms::Limit;
 use super::watch::{Outcome, Watch};
-use super::{Edge, error, unpack};
+use super::{Edge, error};
 use crate::hub::{EventFrame, Subscriber as _};
 use crate::service::Caller;
 use crate::service::search::Watching;
@@ -33,9 +33,8 @@ const WATCH_PRICE: NonZeroU32 = NonZeroU32::new(9).expect("nine is not zero");
 /// How often the other side is told at most that somebody is writing, in milliseconds.
 const TYPING_EVERY_MS: EpochMs = 3_000;
 
-/// `{}`: the body of a reply that says nothing more, and the data of a command that needs none.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// `{}`: the body of a reply that says nothing more.
+#[derive(Debug, Serialize)]
 struct Nothing {}
 
 /// One connection's side of the conversation.
@@ -93,32 +92,23 @@ impl Session {
     /// Does a command or has it done. An error is the caller's to send; a success is sent by whoever does it.
     fn run(&mut self, command: Command, envelope: &RawEnvelope<'_>) -> Result<(), WireError> {
         let id = envelope.id;
-        match command {
-            Command::Ping => {
-                parse::data::<Nothing>(envelope.data)?;
-                self.reply(id, &Pong { now: self.edge.terms.clock.now() });
-            }
-            Command::Authenticate => {
-                let Authenticate { token } = parse::data(envelope.data)?;
-                self.authenticate(id, &token);
-            }
-            Command::Refresh => {
-                let Authenticate { token } = parse::data(envelope.data)?;
+        self.admit(command, envelope.key.as_deref())?;
+        match read::request(command, envelope.data)? {
+            Request::Ping(NoData {}) => self.reply(id, &Pong { now: self.edge.terms.clock.now() }),
+            Request::Authenticate(Authenticate { token }) => self.authenticate(id, &token),
+            Request::Refresh(Authenticate { token }) => {
                 self.connection.caller().ok_or_else(|| error::unauthenticated(command))?;
                 self.authenticate(id, &token);
             }
-            Command::Subscribe => {
-                let Subscribe { topic } = parse::data(envelope.data)?;
+            Request::Subscribe(Subscribe { topic }) => {
                 let is_new = !self.enter([topic].iter())?.is_empty();
                 self.running = Some(Box::pin(self.watch(id).subscribe(topic, is_new)));
             }
-            Command::Unsubscribe => {
-                let Unsubscribe { topic } = parse::data(envelope.data)?;
+            Request::Unsubscribe(Unsubscribe { topic }) => {
                 self.leave(topic);
                 self.reply(id, &Nothing {});
             }
-            Command::Resume => {
-                let Resume { epoch, topics } = parse::data(envelope.data)?;
+            Request::Resume(Resume { epoch, topics }) => {
                 // Each further topic is as much work as a message of its own.
                 if let Some(more) = u32::try_from(topics.len()).ok().and_then(|count| NonZeroU32::new(count.saturating_sub(1))) {
                     self.charge(more)?;
@@ -129,8 +119,7 @@ impl Session {
                 }
                 self.running = Some(Box::pin(self.watch(id).resume(epoch, topics)));
             }
-            Command::WatchSearch => {
-                let ask = parse::data(envelope.data)?;
+            Request::WatchSearch(ask) => {
                 self.charge(WATCH_PRICE)?;
                 let limit = self.edge.terms.limits.max_searches;
                 if self.searches.len() >= limit {
@@ -140,27 +129,25 @@ impl Session {
                 self.last_search += 1;
                 self.running = Some(Box::pin(self.watch(id).search(self.last_search, ask)));
             }
-            Command::UnwatchSearch => {
-                let UnwatchSearch { watch } = parse::data(envelope.data)?;
+            Request::UnwatchSearch(UnwatchSearch { watch }) => {
                 self.searches.retain(|(number, _)| *number != watch);
                 self.note_watching();
                 self.reply(id, &Nothing {});
             }
-            Command::Typing => {
-                let BookingRef { booking } = parse::data(envelope.data)?;
+            Request::Typing(BookingRef { booking }) => {
                 self.type_in(booking)?;
                 self.reply(id, &Nothing {});
             }
-            Command::Quote
-            | Command::Hold
-            | Command::ExtendHold
-            | Command::ReleaseHold
-            | Command::Book
-            | Command::Pay
-            | Command::Cancel
-            | Command::SendMessage
-            | Command::ReadMessages
-            | Command::ReadNotifications => self.dispatch(command, envelope)?,
+            request @ (Request::Quote(_)
+            | Request::Hold(_)
+            | Request::ExtendHold(_)
+            | Request::ReleaseHold(_)
+            | Request::Book(_)
+            | Request::Pay(_)
+            | Request::Cancel(_)
+            | Request::SendMessage(_)
+            | Request::ReadMessages(_)
+            | Request::ReadNotifications(_)) => self.dispatch(command, envelope, request)?,
         }
         Ok(())
     }
@@ -277,14 +264,14 @@ impl Session {
 impl Handler for Session {
     fn message(&mut self, text: &str) {
         let charged = self.charge(NonZeroU32::MIN);
-        let envelope = match parse::envelope(text) {
+        let envelope = match read::envelope(text) {
             Ok(envelope) => envelope,
             Err(bad) => {
                 self.connection.refuse(bad.id, bad.error);
                 return;
             }
         };
-        let done = parse::command(&envelope.cmd).and_then(|command| {
+        let done = read::command(&envelope.cmd).and_then(|command| {
             charged?;
             metrics::counter!("latchkey_ws_commands_total", "command" => command.as_str()).increment(1);
             self.run(command, &envelope)
@@ -298,7 +285,7 @@ impl Handler for Session {
     }
 
     fn packed(&mut self, message: &[u8]) {
-        match unpack::to_json(message) {
+        match read::to_json(message) {
             Ok(text) => self.message(&text),
             Err(error) => {
                 // As for text that is no envelope: too much of it is remembered.
