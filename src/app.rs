@@ -136,11 +136,13 @@ impl App {
         let accounts =
             token_keys.for_accounts(&args.data.folder, public_url(args, address), registrations_per_hour(args), clock.as_ref())?;
         let parts = Parts::new(args, &store, &clock, provider, Arc::clone(&edge_cell), accounts, fence)?;
+        let limits = Arc::new(Limits::new(allowances(args)));
         let edge = Arc::new(Edge::new(
             Arc::clone(&parts.services),
             Arc::clone(&hub),
             Arc::clone(&clock),
             ws_limits(args),
+            Arc::clone(&limits),
             args.trusted_proxies.clone(),
         ));
         let _ = edge_cell.set(Arc::clone(&edge));
@@ -150,7 +152,7 @@ impl App {
             has_room: Box::new(move || database.has_room()),
             ready: AtomicBool::new(false),
             metrics,
-            limits: Limits::new(allowances(args)),
+            limits,
             uploads: UploadRoom::default(),
             trusted_proxies: args.trusted_proxies.clone(),
             live: Arc::clone(&edge),

@@ -60,6 +60,7 @@ pub(super) fn ws_limits(args: &ServeArgs) -> WsLimits {
     WsLimits {
         max_per_user: at_most(args.max_live_per_user, 50),
         max_per_address: at_most(args.max_live_per_address, 1_000),
+        max_searches_per_customer: at_most(args.max_searches_per_customer, 200),
         messages_per_user: args.messages_per_user.unwrap_or_else(|| args.messages_per_second.saturating_mul(times)),
         messages_per_second: args.messages_per_second,
         message_burst: args.messages_per_second.saturating_mul(2),

@@ -36,6 +36,12 @@ pub(super) fn too_many_searches(limit: usize) -> WireError {
     WireError::new(ErrorCode::TooManySubscriptions, "unwatch a search first").with("limit", limit as u64)
 }
 
+/// More searches than one customer may watch.
+pub(super) fn too_many_searches_of_customer(limit: usize) -> WireError {
+    WireError::new(ErrorCode::TooManySubscriptions, "you watch as many searches as you may on all connections; unwatch one first")
+        .with("limit", limit as u64)
+}
+
 /// Said about a booking that the connection does not follow.
 pub(super) fn not_followed() -> WireError {
     WireError::new(ErrorCode::InvalidState, "subscribe to the booking's topic first").with("state", "not_followed")

@@ -5,6 +5,7 @@
 //! the session is dropped, its topics are detached; domain commands under way go on.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,13 +20,15 @@ use serde::Serialize;
 
 use super::connection::Connection;
 use super::rate::{Rate, Verdict};
+use super::search::Watched;
 use super::socket::Handler;
-use super::terms::Limit;
+use super::terms::{Limit, WsLimits};
 use super::watch::{Outcome, Watch};
 use super::{Edge, error};
+use crate::api::address::{Customer, Share};
+use crate::api::rest;
 use crate::hub::{EventFrame, Subscriber as _};
 use crate::service::Caller;
-use crate::service::search::Watching;
 
 /// What watching a search costs of the rate, besides its message: about as much work as ten of others.
 const WATCH_PRICE: NonZeroU32 = NonZeroU32::new(9).expect("nine is not zero");
@@ -43,8 +46,10 @@ pub(super) struct Session {
     pub(super) connection: Arc<Connection>,
     /// What it follows or is about to follow.
     topics: Vec<Topic>,
-    /// The searches it watches, by the numbers they have here.
-    searches: Vec<(u32, Watching)>,
+    /// The address it comes from, as its customer is known by: IPv4, or an IPv6 /64.
+    address: Option<IpAddr>,
+    /// The searches it watches.
+    searches: Vec<Watched>,
     last_search: u32,
     /// When the other side of a booking was last told that this one is writing.
     typed_at: Vec<(BookingId, EpochMs)>,
@@ -55,7 +60,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Begins the conversation with `hello`.
-    pub(super) fn open(edge: Arc<Edge>, connection: Arc<Connection>) -> Self {
+    pub(super) fn open(edge: Arc<Edge>, connection: Arc<Connection>, address: Option<IpAddr>) -> Self {
         let terms = &edge.terms;
         let hello = Hello {
             epoch: edge.services.topics.epoch().to_owned(),
@@ -64,7 +69,8 @@ impl Session {
         };
         connection.notify("hello", &hello);
         let rate = Rate::new(terms);
-        Self { edge, connection, topics: Vec::new(), searches: Vec::new(), last_search: 0, typed_at: Vec::new(), rate, running: None }
+        let (topics, searches, typed_at) = (Vec::new(), Vec::new(), Vec::new());
+        Self { edge, connection, topics, address, searches, last_search: 0, typed_at, rate, running: None }
     }
 
     /// Charges so many messages to the sender, and to the user they speak for. What is too much for the user is no fault of this
@@ -121,16 +127,12 @@ impl Session {
             }
             Request::WatchSearch(ask) => {
                 self.charge(WATCH_PRICE)?;
-                let limit = self.edge.terms.limits.max_searches;
-                if self.searches.len() >= limit {
-                    Limit::Searches.count();
-                    return Err(error::too_many_searches(limit));
-                }
+                let share = self.share_of_searches()?;
                 self.last_search += 1;
-                self.running = Some(Box::pin(self.watch(id).search(self.last_search, ask)));
+                self.running = Some(Box::pin(self.watch(id).search(self.last_search, share, ask)));
             }
             Request::UnwatchSearch(UnwatchSearch { watch }) => {
-                self.searches.retain(|(number, _)| *number != watch);
+                self.searches.retain(|search| search.number != watch);
                 self.note_watching();
                 self.reply(id, &Nothing {});
             }
@@ -150,6 +152,26 @@ impl Session {
             | Request::ReadNotifications(_)) => self.dispatch(command, envelope, request)?,
         }
         Ok(())
+    }
+
+    /// What one more search takes of what this customer may have: a request, as over REST, and a place among those they watch. Who has said who
+    /// they are since goes on having what they watch as their address.
+    fn share_of_searches(&self) -> Result<Option<Share<Customer>>, WireError> {
+        let user = self.connection.caller().map(|caller| caller.user);
+        if let Some(standing) = self.edge.requests.count(rest::Rate::Usual, user, self.address) {
+            standing.refuse().inspect_err(|_| Limit::Requests.count())?;
+        }
+        let WsLimits { max_searches, max_searches_per_customer, .. } = self.edge.terms.limits;
+        if self.searches.len() >= max_searches {
+            Limit::Searches.count();
+            return Err(error::too_many_searches(max_searches));
+        }
+        let Some(customer) = user.map(Customer::User).or(self.address.map(Customer::Address)) else { return Ok(None) };
+        let share = self.edge.searches.take(customer).ok_or_else(|| {
+            Limit::SearchesPerCustomer.count();
+            error::too_many_searches_of_customer(max_searches_per_customer)
+        })?;
+        Ok(Some(share))
     }
 
     fn reply(&self, id: u64, body: &impl Serialize) {
