@@ -15,6 +15,10 @@ kill-race:
 test:
     cargo test --workspace
 
+# Look for bytes that the reader of clients' messages does not take well (needs cargo-fuzz and a nightly toolchain)
+fuzz seconds="120":
+    cd fuzz && cargo run --example seed && cargo +nightly fuzz run message -- -max_total_time={{seconds}}
+
 # Everything CI checks
 ci:
     .ci/run

@@ -3,6 +3,7 @@
 pub mod admin;
 mod keys;
 mod lock;
+mod parts;
 mod payments;
 mod peers;
 mod pushing;
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::future::BoxFuture;
-use latchkey_protocol::{Seq, SessionId, Topic};
+use latchkey_protocol::{Seq, Topic};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -28,9 +29,9 @@ use tokio_util::task::TaskTracker;
 
 use self::keys::ring::TokenKeys;
 use self::lock::FolderLock;
-use self::peers::Follower;
-use self::pushing::{MAX_BATCHES_UNDER_WAY, Outlet, Published, fence, push_events, tell_viewers, to_hub};
-use self::settings::{allowances, database_config, leases, registrations_per_hour, ws_limits};
+use self::parts::{Ground, Parts};
+use self::pushing::{MAX_BATCHES_UNDER_WAY, Outlet, fence, push_events, tell_viewers, to_hub};
+use self::settings::{allowances, check_nodes, database_config, registrations_per_hour, ws_limits};
 use self::vital::Vital;
 use crate::api::body::UploadRoom;
 use crate::api::layers::{self, Origins};
@@ -41,34 +42,13 @@ use crate::api::ws::{self, Edge};
 use crate::clock::Clock;
 use crate::config::ServeArgs;
 use crate::domain::Timestamp;
-use crate::domain::retention::Periods;
 use crate::hub::bus::{Bus, LocalBus, RedisBus};
 use crate::hub::{self, EventSource, Hub, HubLimits, SourceError};
-use crate::provider::PaymentProvider;
-use crate::provider::mail::{self, FileMailer, Mailer, SmtpMailer};
+use crate::job;
 use crate::service::Services;
-use crate::service::accounts::{Accounts, AccountsConfig};
 use crate::service::availability::Availability;
-use crate::service::bookings::Bookings;
-use crate::service::decisions::Decisions;
-use crate::service::expiry::{Deadlines, Expiry};
-use crate::service::idempotency::Keys;
-use crate::service::jobs::Jobs;
-use crate::service::listings::Listings;
-use crate::service::mails::Mails;
-use crate::service::messages::Messages;
-use crate::service::notifications::Notifications;
-use crate::service::payments::Payments;
 use crate::service::peers::Peers;
-use crate::service::photos::Photos;
-use crate::service::quota::LeaseQuota;
-use crate::service::retention::Retention;
-use crate::service::reviews::Reviews;
-use crate::service::search::{Fence, Search};
-use crate::service::stays::Stays;
-use crate::service::topics::Topics;
-use crate::store::{PhotoFiles, Store};
-use crate::{demo, job};
+use crate::store::Store;
 
 /// How often idle calendars, feeds and limiters are dropped.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
@@ -136,16 +116,26 @@ impl App {
         let source = Arc::new(EventTable(Arc::clone(&store)));
         let hub = Arc::new(Hub::new(source, HubLimits::default(), tokio::runtime::Handle::current()));
         let payments::Chosen { provider, sandbox } = payments::provider(&args.payments, &args.data, &clock)?;
-        let edge_cell: Arc<OnceLock<Arc<Edge>>> = Arc::default();
         let token_keys = TokenKeys::open(args.token_secret.as_deref(), &args.data.folder, clock.as_ref())?;
         let accounts =
             token_keys.for_accounts(&args.data.folder, public_url(args, address), registrations_per_hour(args), clock.as_ref())?;
-        let parts = Parts::new(args, &store, &peers, &clock, provider, Arc::clone(&edge_cell), accounts, fence)?;
+        let (edge_cell, ground_clock) = (Arc::<OnceLock<Arc<Edge>>>::default(), Arc::clone(&clock));
+        let ground = Ground {
+            store: Arc::clone(&store),
+            peers: Arc::clone(&peers),
+            clock: ground_clock,
+            provider,
+            edge: Arc::clone(&edge_cell),
+            fence,
+        };
+        let parts = Parts::new(args, ground, accounts)?;
+        let limits = Arc::new(Limits::new(allowances(args)));
         let edge = Arc::new(Edge::new(
             Arc::clone(&parts.services),
             Arc::clone(&hub),
             Arc::clone(&clock),
             ws_limits(args),
+            Arc::clone(&limits),
             args.trusted_proxies.clone(),
         ));
         let _ = edge_cell.set(Arc::clone(&edge));
@@ -156,7 +146,7 @@ impl App {
             hears_database: Box::new(move || !watched.0.is_blind() && !watched.1.is_away()),
             ready: AtomicBool::new(false),
             metrics,
-            limits: Limits::new(allowances(args)),
+            limits,
             uploads: UploadRoom::default(),
             trusted_proxies: args.trusted_proxies.clone(),
             live: Arc::clone(&edge),
@@ -272,126 +262,6 @@ impl App {
         }
         self.store.close().await;
     }
-}
-
-/// Many nodes need what they share.
-fn check_nodes(args: &ServeArgs) -> anyhow::Result<()> {
-    let is_shared = args.data.database.as_ref().is_some_and(|url| url.starts_with("ws://") || url.starts_with("wss://"));
-    anyhow::ensure!(is_shared || args.redis.is_none(), "--redis is for many nodes, and those share a SurrealDB server: give --database ws://HOST:PORT too");
-    if is_shared && args.token_secret.is_none() {
-        tracing::warn!("no --token-secret: other nodes at this database do not take the tokens that this one gives out");
-    }
-    Ok(())
-}
-
-/// Services and what sweeps reach behind them.
-struct Parts {
-    services: Arc<Services>,
-    availability: Arc<Availability>,
-    keys: Arc<Keys>,
-    quota: Arc<LeaseQuota>,
-}
-
-impl Parts {
-    fn follower(&self, hub: &Arc<Hub>, outlet: mpsc::WeakSender<Published>) -> Follower {
-        let Self { services, availability, keys, .. } = self;
-        Follower { services: Arc::clone(services), availability: Arc::clone(availability), keys: Arc::clone(keys), hub: Arc::clone(hub), outlet }
-    }
-
-    fn new(
-        args: &ServeArgs,
-        store: &Arc<Store>,
-        peers: &Arc<Peers>,
-        clock: &Arc<dyn Clock>,
-        provider: Arc<dyn PaymentProvider>,
-        edge: Arc<OnceLock<Arc<Edge>>>,
-        accounts: AccountsConfig,
-        fence: Fence,
-    ) -> anyhow::Result<Self> {
-        let leases = leases(args);
-        let (store, clock) = (|| Arc::clone(store), || Arc::clone(clock));
-        let deadlines: Arc<Deadlines> = Arc::default();
-        let notifications = Arc::new(Notifications::new(store(), clock()));
-        let availability = Availability::new(store(), clock(), leases, Arc::clone(&deadlines), Arc::clone(&notifications));
-        let availability = Arc::new(availability);
-        let keys = Arc::new(Keys::new(store()));
-        let decisions = Arc::new(Decisions::new(Arc::clone(&availability), store(), Arc::clone(&keys), Arc::clone(peers), clock()));
-        let quota = LeaseQuota::new(args.max_active_holds);
-        let close_sockets = move |session: SessionId| {
-            if let Some(edge) = edge.get() {
-                edge.registry().close_session(session);
-            }
-        };
-        let listings =
-            Listings::new(store(), Arc::clone(&keys), Arc::clone(&decisions), Arc::clone(&availability), clock(), args.service_fee_bp);
-        let listings = Arc::new(listings);
-        let payments = Arc::new(Payments::new(store(), Arc::clone(&keys), Arc::clone(&decisions), provider, Arc::clone(&quota), clock()));
-        let services = Services {
-            photos: Photos::new(
-                PhotoFiles::open(&args.photos.clone().unwrap_or_else(|| args.data.folder.join("photos")))?,
-                store(),
-                Arc::clone(&keys),
-                Arc::clone(&decisions),
-                Arc::clone(&availability),
-                Arc::clone(&listings),
-                clock(),
-            ),
-            accounts: Accounts::new(store(), clock(), accounts, Box::new(close_sockets))?,
-            listings: Arc::clone(&listings),
-            bookings: Bookings::new(
-                Arc::clone(&availability),
-                store(),
-                Arc::clone(&keys),
-                Arc::clone(&decisions),
-                Arc::clone(&quota),
-                clock(),
-                leases,
-            ),
-            reviews: Reviews::new(store(), Arc::clone(&keys), Arc::clone(&decisions), Arc::clone(&listings), clock()),
-            stays: Stays::new(
-                Arc::clone(&availability),
-                store(),
-                Arc::clone(&keys),
-                decisions,
-                Arc::clone(&payments),
-                Arc::clone(&quota),
-                clock(),
-            ),
-            payments,
-            jobs: Jobs::new(store(), clock()),
-            mails: Mails::new(mailer(args)?, clock()),
-            messages: Messages::new(Arc::clone(&availability), store(), Arc::clone(&keys), clock()),
-            notifications,
-            retention: Retention::new(store(), clock(), Periods::of_days(args.retention_days, args.audit_days)),
-            search: Arc::new(Search::new(store(), clock(), args.data.folder.join("search.checkpoint"), fence)),
-            topics: Topics::new(store(), Arc::clone(&availability), clock()),
-            expiry: Arc::new(Expiry::new(deadlines, Arc::clone(&availability), store(), clock(), Arc::clone(&quota), &leases)),
-        };
-        let let_go = move |host, departure| Box::pin(Arc::clone(&listings).let_go(host, departure)) as BoxFuture<'static, _>;
-        services.accounts.on_leaving(Box::new(let_go));
-        Ok(Self { services: Arc::new(services), availability, keys, quota })
-    }
-
-    /// Reads what is kept in memory, and adds what must be there.
-    async fn restore(&self, args: &ServeArgs) -> anyhow::Result<()> {
-        let services = &self.services;
-        if args.demo {
-            demo::seed(services).await.context("cannot add the demo data")?;
-        }
-        services.accounts.restore().await.context("cannot read revoked sessions")?;
-        services.jobs.restore().await.context("cannot add recurring jobs")?;
-        services.expiry.restore().await.context("cannot read live leases")
-    }
-}
-
-/// By a mail server, or as files, so that a newcomer can read what they were sent.
-fn mailer(args: &ServeArgs) -> anyhow::Result<Arc<dyn Mailer>> {
-    let from = mail::parse_sender(&args.mail_from).map_err(anyhow::Error::msg).context("--mail-from")?;
-    if let Some(url) = &args.smtp_url {
-        return Ok(Arc::new(SmtpMailer::new(url, from).map_err(anyhow::Error::msg).context("--smtp-url")?));
-    }
-    let folder = args.data.folder.join("mail");
-    Ok(Arc::new(FileMailer::new(folder.clone(), from).with_context(|| format!("cannot create {}", folder.display()))?))
 }
 
 /// Where clients reach this hub, without a slash at the end.

@@ -89,11 +89,16 @@ async fn start_database(args: &ClusterArgs) -> anyhow::Result<Process> {
     let program = match &args.surreal {
         Some(program) => program.clone(),
         // As this repository builds it; otherwise SurrealDB's own.
-        None => std::env::current_exe().ok().map(|own| own.with_file_name("surreal-server")).filter(|built| built.exists()).unwrap_or_else(|| "surreal".into()),
+        None => std::env::current_exe()
+            .ok()
+            .map(|own| own.with_file_name("surreal-server"))
+            .filter(|built| built.exists())
+            .unwrap_or_else(|| "surreal".into()),
     };
     let address = free_address()?;
     let folder = std::path::absolute(args.data.join("database"))?;
-    let options = ["start", "--bind", &address.to_string(), "--user", DATABASE_USER, "--pass", DATABASE_USER, "--no-banner", "--log", "error"];
+    let options =
+        ["start", "--bind", &address.to_string(), "--user", DATABASE_USER, "--pass", DATABASE_USER, "--no-banner", "--log", "error"];
     let options = options.map(str::to_owned).into_iter().chain([format!("surrealkv://{}", folder.display())]).collect();
     let started = Process::start_server("the SurrealDB server", &program, options, address).await;
     started.context("a cluster needs a SurrealDB server: `cargo build --release -p surreal-server` makes one, or install `surreal` and name it with --surreal")

@@ -184,11 +184,11 @@ pub struct ServeArgs {
     #[arg(long, env = "LATCHKEY_AUTH_PER_MINUTE", value_name = "N")]
     pub auth_per_minute: Option<NonZeroU32>,
 
-    /// REST requests per user and minute [default: 1200, with --demo 120000]
+    /// REST requests per user and minute, and searches that they begin to watch [default: 1200, with --demo 120000]
     #[arg(long, env = "LATCHKEY_REQUESTS_PER_USER", value_name = "N")]
     pub requests_per_user: Option<NonZeroU32>,
 
-    /// REST requests per address and minute from whoever is not logged in [default: 1200, with --demo 120000]
+    /// REST requests per address and minute from whoever is not logged in, and searches that they begin to watch [default: 1200, with --demo 120000]
     #[arg(long, env = "LATCHKEY_REQUESTS_PER_ADDRESS", value_name = "N")]
     pub requests_per_address: Option<NonZeroU32>,
 
@@ -217,6 +217,11 @@ pub struct ServeArgs {
     /// refused [default: 1000, with --demo as many as there are]
     #[arg(long, env = "LATCHKEY_MAX_LIVE_PER_ADDRESS", value_name = "N")]
     pub max_live_per_address: Option<NonZeroUsize>,
+
+    /// Searches that one customer watches at once, on all connections: a user, or an IPv4 address or IPv6 /64 that has not logged in
+    /// [default: 200, with --demo 19000]
+    #[arg(long, env = "LATCHKEY_MAX_SEARCHES_PER_CUSTOMER", value_name = "N")]
+    pub max_searches_per_customer: Option<NonZeroUsize>,
 
     /// TCP connections at once, WebSockets included; below the process's limit of open files
     #[arg(long, env = "LATCHKEY_MAX_CONNECTIONS", value_name = "N", default_value = "19500")]

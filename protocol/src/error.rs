@@ -61,7 +61,7 @@ pub enum ErrorCode {
     TooEarly,
     /// The payment method was declined; `details.reason` is the provider's word.
     PaymentDeclined,
-    /// More subscriptions or watched searches than one connection may have; `details.limit`.
+    /// More subscriptions than one connection may have, or more watched searches than it or its user or address; `details.limit`.
     TooManySubscriptions,
     /// More unanswered commands than one connection may have; `details.limit`.
     TooManyInFlight,
@@ -157,7 +157,9 @@ impl ErrorCode {
             Self::HoldCooldown => "The same nights again too soon; `details.retry_after_ms` says when.",
             Self::TooEarly => "Not before its time; `details.from` says when.",
             Self::PaymentDeclined => "The payment method was declined; `details.reason` is the provider's word.",
-            Self::TooManySubscriptions => "More subscriptions or watched searches than one connection may have; `details.limit`.",
+            Self::TooManySubscriptions => {
+                "More subscriptions than one connection may have, or more watched searches than it or its user or address; `details.limit`."
+            }
             Self::TooManyInFlight => "More unanswered commands than one connection may have; `details.limit`.",
             Self::TooManyConnections => {
                 "More live connections than one network address may have; `details.limit`, and `details.retry_after_ms` says when to try again."

@@ -2,7 +2,7 @@
 //!
 //! The server, the load tester and every other client are written against these types, and nothing else defines the wire.
 //! The crate depends on serde alone, so that a client can use it without pulling in the hub; the hub turns on `openapi`, which describes
-//! the REST types to utoipa. REST answers with the same
+//! the REST types to utoipa, and `read`, which reads what clients send. REST answers with the same
 //! [`view`] types that WebSocket replies and snapshots carry.
 
 pub mod client;
@@ -15,6 +15,8 @@ mod example_tests;
 pub mod id;
 #[cfg(feature = "openapi")]
 mod openapi;
+#[cfg(feature = "read")]
+pub mod read;
 pub mod rest;
 pub mod server;
 pub mod topic;

@@ -1,12 +1,13 @@
-//! Whose address a request comes from, and how many connections each has: one customer must not take every slot.
+//! Whose address a request comes from, and how much each customer has of something, such as connections: one must not take it all.
 
+use std::hash::Hash;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
 use http::HeaderMap;
 use ipnet::IpNet;
+use latchkey_protocol::UserId;
 
 /// Who is behind an address: an IPv4 address, or an IPv6 /64, which is one customer's (RFC 6177).
 pub(super) fn customer(address: IpAddr) -> IpAddr {
@@ -43,48 +44,61 @@ fn address_of(hop: &str) -> Option<IpAddr> {
     hop.parse().ok().or_else(with_port).or_else(bracketed)
 }
 
-/// Connections by customer.
+/// Who is to have their share of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Customer {
+    /// A user, wherever they are.
+    User(UserId),
+    /// Somebody who has not said who they are: their address, as [`customer`] has it.
+    Address(IpAddr),
+}
+
+/// How much of something each customer has.
 #[derive(Debug)]
-pub(super) struct Addresses {
-    counts: DashMap<IpAddr, usize>,
+pub(super) struct Shares<K: Eq + Hash> {
+    counts: DashMap<K, usize>,
     max: usize,
 }
 
-/// One connection of a customer; given back when dropped.
+/// One that a customer has; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
-    addresses: Arc<Addresses>,
-    customer: IpAddr,
+pub(super) struct Share<K: Eq + Hash> {
+    shares: Arc<Shares<K>>,
+    customer: K,
 }
 
-impl Addresses {
-    /// At most `max` connections each.
+impl<K: Eq + Hash + Copy> Shares<K> {
+    /// At most `max` for each.
     pub(super) fn new(max: usize) -> Self {
         Self { counts: DashMap::new(), max }
     }
 
-    /// A place for one more connection from there, if it has one left.
-    pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
-        let customer = customer(address);
+    /// One more for this customer, if there is one left for them.
+    pub(super) fn take(self: &Arc<Self>, customer: K) -> Option<Share<K>> {
         let mut count = self.counts.entry(customer).or_insert(0);
         if *count >= self.max {
             return None;
         }
         *count += 1;
         drop(count);
-        Some(Place { addresses: Arc::clone(self), customer })
+        Some(Share { shares: Arc::clone(self), customer })
     }
 }
 
-impl Drop for Place {
+impl<K: Eq + Hash> Share<K> {
+    /// Whose it is.
+    pub(super) const fn customer(&self) -> &K {
+        &self.customer
+    }
+}
+
+impl<K: Eq + Hash> Drop for Share<K> {
     fn drop(&mut self) {
-        if let Entry::Occupied(mut count) = self.addresses.counts.entry(self.customer) {
-            if *count.get() <= 1 {
-                count.remove();
-            } else {
-                *count.get_mut() -= 1;
-            }
-        }
+        // Counted and forgotten under one lock: of two who come and go at once neither is lost.
+        self.shares.counts.remove_if_mut(&self.customer, |_, count| {
+            *count = count.saturating_sub(1);
+            *count == 0
+        });
     }
 }
 
@@ -134,14 +148,16 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_free_again_when_its_connection_ends() {
-        let addresses = Arc::new(Addresses::new(2));
-        let (one, other) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
-        let places = [addresses.take(one).unwrap(), addresses.take(one).unwrap()];
-        assert!(addresses.take(one).is_none());
-        assert!(addresses.take(other).is_some(), "its neighbours have theirs");
-        drop(places);
-        assert!(addresses.counts.is_empty());
-        assert!(addresses.take(one).is_some());
+    fn a_share_is_free_again_when_it_is_dropped_and_users_are_not_their_addresses() {
+        let shares = Arc::new(Shares::new(2));
+        let [one, other] = ["10.0.0.1", "10.0.0.2"].map(|address| Customer::Address(address.parse().unwrap()));
+        let taken = [shares.take(one).unwrap(), shares.take(one).unwrap()];
+        assert_eq!(taken[0].customer(), &one);
+        assert!(shares.take(one).is_none());
+        assert!(shares.take(other).is_some(), "its neighbours have theirs");
+        assert!(shares.take(Customer::User(UserId::from_bytes([1; 16]))).is_some());
+        drop(taken);
+        assert!(shares.counts.is_empty());
+        assert!(shares.take(one).is_some());
     }
 }

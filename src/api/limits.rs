@@ -16,7 +16,6 @@ use governor::{Quota, RateLimiter};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use latchkey_protocol::UserId;
 
-use super::problem::Problem;
 use super::rest::Rate;
 use crate::service::ServiceError;
 
@@ -114,10 +113,10 @@ impl Limits {
 
 impl Standing {
     /// The refusal of a request that was too many.
-    pub(super) fn refuse(&self) -> Result<(), Problem> {
+    pub(super) fn refuse(&self) -> Result<(), ServiceError> {
         let Some(wait) = self.wait else { return Ok(()) };
         let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        Err(ServiceError::RateLimited { retry_after_ms }.into())
+        Err(ServiceError::RateLimited { retry_after_ms })
     }
 
     /// Writes the header fields.
@@ -171,7 +170,7 @@ mod tests {
         assert_eq!(headers["ratelimit-policy"], "\"user\";q=120;w=60");
         assert_eq!(headers["ratelimit"], "\"user\";r=90;t=15");
         let refused = Standing { policy: "user", per_minute: 1, remaining: 0, wait: Some(Duration::from_secs(7)) }.refuse().unwrap_err();
-        assert_eq!(refused.code(), latchkey_protocol::ErrorCode::RateLimited);
+        assert!(matches!(refused, ServiceError::RateLimited { retry_after_ms: 7_000 }), "{refused:?}");
     }
 
     /// Beyond a hundred thousand callers all of them, known ones too, shared the allowance of one.

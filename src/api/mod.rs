@@ -5,7 +5,6 @@
 mod address;
 pub mod asyncapi;
 pub mod body;
-mod json;
 pub mod layers;
 pub mod limits;
 pub mod openapi;

@@ -7,12 +7,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
-use latchkey_protocol::ErrorCode;
+use latchkey_protocol::{ErrorCode, read};
 use serde::de::DeserializeOwned;
 
 use super::address::{behind, customer};
 use super::body::Received;
-use super::json;
 use super::problem::Problem;
 use super::rest::{Context, Head};
 use crate::service::accounts::Origin;
@@ -140,7 +139,7 @@ impl Ask {
     pub fn query<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         serde_urlencoded::from_str(&self.query).map_err(|error| {
             let message = error.to_string();
-            let field = json::named_field(&message).or_else(|| faulty_parameter::<T>(&self.query)).unwrap_or("query");
+            let field = read::named_field(&message).or_else(|| faulty_parameter::<T>(&self.query)).unwrap_or("query");
             Problem::invalid(field, message.as_str())
         })
     }
@@ -158,7 +157,7 @@ impl Ask {
     /// # Errors
     /// `Malformed` if it is not JSON, `Invalid` if it is of another shape.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        json::object(self.bytes()?).map_err(|fault| {
+        read::object(self.bytes()?).map_err(|fault| {
             if fault.is_malformed {
                 Problem::new(ErrorCode::Malformed, format!("the body is not JSON: {}", fault.message))
             } else {
@@ -200,7 +199,7 @@ const MAX_SUSPECTS: usize = 50;
 fn faulty_parameter<T: DeserializeOwned>(query: &str) -> Option<&str> {
     let is_at_fault = |pair: &str| {
         let fault = serde_urlencoded::from_str::<T>(pair).err().map(|error| error.to_string());
-        fault.is_some_and(|message| json::named_field(&message).is_none())
+        fault.is_some_and(|message| read::named_field(&message).is_none())
     };
     let mut pairs = query.split('&').filter(|pair| !pair.is_empty());
     let culprit = pairs.by_ref().take(MAX_SUSPECTS).find(|pair| is_at_fault(pair))?;

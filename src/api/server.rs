@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
-use super::address::{Addresses, Place};
+use super::address::{Share, Shares, customer};
 use super::layers::HttpService;
 use super::stream::HttpStream;
 use super::ws::Registry;
@@ -85,7 +85,7 @@ pub struct PeerAddr(pub SocketAddr);
 
 /// Request extension: the connection's share of [`ServerLimits::max_connections`]. Whoever takes the connection over keeps it.
 #[derive(Debug, Clone)]
-pub struct ConnectionSlot(#[expect(dead_code, reason = "held, not read")] Arc<(OwnedSemaphorePermit, Place)>);
+pub struct ConnectionSlot(#[expect(dead_code, reason = "held, not read")] Arc<(OwnedSemaphorePermit, Share<IpAddr>)>);
 
 /// A listening socket as this server wants it; port 0 picks a free one.
 ///
@@ -112,7 +112,7 @@ pub async fn serve(
         service,
         limits,
         slots: Arc::new(Semaphore::new(limits.max_connections)),
-        addresses: Arc::new(Addresses::new(limits.max_connections_per_address)),
+        addresses: Arc::new(Shares::new(limits.max_connections_per_address)),
         refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
         ending: CancellationToken::new(),
         connections: TaskTracker::new(),
@@ -149,7 +149,7 @@ struct Server {
     service: HttpService,
     limits: ServerLimits,
     slots: Arc<Semaphore>,
-    addresses: Arc<Addresses>,
+    addresses: Arc<Shares<IpAddr>>,
     refusals: Arc<Semaphore>,
     /// Tells every HTTP connection to finish its request and go.
     ending: CancellationToken,
@@ -172,7 +172,7 @@ impl Server {
     }
 
     fn slot(&self, peer: SocketAddr) -> Option<ConnectionSlot> {
-        let place = self.addresses.take(peer.ip())?;
+        let place = self.addresses.take(customer(peer.ip()))?;
         let permit = Arc::clone(&self.slots).try_acquire_owned().ok()?;
         Some(ConnectionSlot(Arc::new((permit, place))))
     }

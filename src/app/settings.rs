@@ -60,9 +60,23 @@ pub(super) fn ws_limits(args: &ServeArgs) -> WsLimits {
     WsLimits {
         max_per_user: at_most(args.max_live_per_user, 50),
         max_per_address: at_most(args.max_live_per_address, 1_000),
+        max_searches_per_customer: at_most(args.max_searches_per_customer, 200),
         messages_per_user: args.messages_per_user.unwrap_or_else(|| args.messages_per_second.saturating_mul(times)),
         messages_per_second: args.messages_per_second,
         message_burst: args.messages_per_second.saturating_mul(2),
         ..usual
     }
+}
+
+/// Many nodes need what they share.
+pub(super) fn check_nodes(args: &ServeArgs) -> anyhow::Result<()> {
+    let is_shared = args.data.database.as_ref().is_some_and(|url| url.starts_with("ws://") || url.starts_with("wss://"));
+    anyhow::ensure!(
+        is_shared || args.redis.is_none(),
+        "--redis is for many nodes, and those share a SurrealDB server: give --database ws://HOST:PORT too"
+    );
+    if is_shared && args.token_secret.is_none() {
+        tracing::warn!("no --token-secret: other nodes at this database do not take the tokens that this one gives out");
+    }
+    Ok(())
 }

@@ -133,7 +133,17 @@ impl Hub {
     /// An empty hub that reads what it misses from `source`, in tasks on `runtime`.
     #[must_use]
     pub fn new(source: Arc<dyn EventSource>, limits: HubLimits, runtime: Handle) -> Self {
-        Self { inner: Arc::new(Inner { feeds: DashMap::new(), source, limits, presence: Presence::default(), interest: Interest::default(), is_withheld: AtomicBool::new(false), runtime }) }
+        Self {
+            inner: Arc::new(Inner {
+                feeds: DashMap::new(),
+                source,
+                limits,
+                presence: Presence::default(),
+                interest: Interest::default(),
+                is_withheld: AtomicBool::new(false),
+                runtime,
+            }),
+        }
     }
 
     /// Pushes committed events to those who watch. Events of one topic come in commit order; repeats and gaps are borne.

@@ -143,12 +143,7 @@ impl Peers {
     }
 
     /// One read; if it takes longer than until `blind_at`, that is said meanwhile.
-    async fn read_soon(
-        &self,
-        positions: &mut BTreeMap<NodeId, i64>,
-        blind_at: Instant,
-        outlook: &dyn Outlook,
-    ) -> Result<bool, StoreError> {
+    async fn read_soon(&self, positions: &mut BTreeMap<NodeId, i64>, blind_at: Instant, outlook: &dyn Outlook) -> Result<bool, StoreError> {
         let reading = self.read(positions, outlook);
         tokio::pin!(reading);
         tokio::select! {
@@ -199,8 +194,11 @@ impl Peers {
 
     /// Events of homes are for everybody here: the search follows them all. Others are read if somebody watches.
     async fn events_of_homes(&self, ranges: &BTreeMap<Topic, (Seq, Seq)>) -> Result<Vec<StoredEvent>, StoreError> {
-        let homes: Vec<(Topic, Seq, Seq)> =
-            ranges.iter().filter(|(topic, _)| matches!(topic, Topic::Property(_))).map(|(topic, (from, to))| (*topic, *from, *to)).collect();
+        let homes: Vec<(Topic, Seq, Seq)> = ranges
+            .iter()
+            .filter(|(topic, _)| matches!(topic, Topic::Property(_)))
+            .map(|(topic, (from, to))| (*topic, *from, *to))
+            .collect();
         let mut events = Vec::new();
         for ranges in homes.chunks(READ_AT_ONCE) {
             events.extend(self.store.events_of(ranges).await?);

@@ -83,7 +83,10 @@ pub(super) async fn apply(database: &Database, clock: &dyn Clock) -> Result<Stri
 
 async fn apply_once(database: &Database, clock: &dyn Clock) -> Result<String, StoreError> {
     database
-        .query_patiently("DEFINE TABLE IF NOT EXISTS meta SCHEMAFULL; DEFINE FIELD IF NOT EXISTS value ON meta TYPE int | string", variables([]))
+        .query_patiently(
+            "DEFINE TABLE IF NOT EXISTS meta SCHEMAFULL; DEFINE FIELD IF NOT EXISTS value ON meta TYPE int | string",
+            variables([]),
+        )
         .await?
         .check()?;
     let found: Option<i64> = database.read("RETURN (SELECT VALUE value FROM ONLY meta:schema)", variables([])).await?;

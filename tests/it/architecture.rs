@@ -212,7 +212,9 @@ fn without_tests(file: &str, code: &str) -> String {
 #[test]
 fn tidy() {
     let mut faults = Vec::new();
-    for (file, source) in sources(&["src", "protocol/src", "loadtest/src", "loadtest/tests", "tests/it"]) {
+    for (file, source) in
+        sources(&["src", "protocol/src", "loadtest/src", "loadtest/tests", "tests/it", "fuzz/fuzz_targets", "fuzz/examples"])
+    {
         let lines = source.lines().count();
         if lines > MAX_LINES {
             faults.push(format!("{file}: {lines} lines, at most {MAX_LINES}"));

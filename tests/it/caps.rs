@@ -4,15 +4,15 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use futures_util::future::join_all;
 use http::header::{CONNECTION, HeaderName, RETRY_AFTER, UPGRADE};
-use latchkey_protocol::client::{Authenticate, Command};
+use latchkey_protocol::client::{Authenticate, Command, UnwatchSearch, WatchSearch};
 use latchkey_protocol::error::Detail;
-use latchkey_protocol::server::Authenticated;
-use latchkey_protocol::{CloseCode, ErrorCode};
+use latchkey_protocol::server::{Authenticated, SearchWatched};
+use latchkey_protocol::{CloseCode, ErrorCode, WireError};
 use serde_json::json;
 
-use crate::hostile::count;
+use crate::hostile::{count, count_from};
 use crate::support::rest::Answer;
-use crate::support::{Client, Hub, Rest, eventually, nights};
+use crate::support::{Client, Hub, Rest, eventually, nights, refused};
 
 /// Asks for a WebSocket and hangs up if there is one.
 pub(crate) async fn knock(rest: &Rest, forwarded: Option<&str>) -> Answer {
@@ -25,8 +25,12 @@ pub(crate) async fn knock(rest: &Rest, forwarded: Option<&str>) -> Answer {
     ask.send().await
 }
 
+fn metric(limit: &str) -> String {
+    format!("latchkey_ws_limits_total{{limit=\"{limit}\"}} ")
+}
+
 async fn limits_met(hub: &Hub, limit: &str) -> u64 {
-    count(hub, &format!("latchkey_ws_limits_total{{limit=\"{limit}\"}} ")).await
+    count(hub, &metric(limit)).await
 }
 
 #[tokio::test]
@@ -126,6 +130,74 @@ async fn p10_a_user_who_speaks_too_fast_on_all_connections_together_is_slowed_do
     third.authenticate(&ada.tokens.access_token).await.unwrap();
     hub.advance_s(60);
     ada.live.ping().await;
+}
+
+async fn watch(client: &Client) -> Result<SearchWatched, WireError> {
+    client.ask(Command::WatchSearch, None, &WatchSearch::default()).await
+}
+
+/// Two addresses without a token could watch all that a node has room for.
+#[tokio::test]
+async fn p10_a_customer_watches_so_many_searches_on_all_connections_and_their_neighbour_has_as_many() {
+    let hub = Hub::with("--max-searches-per-customer 3 --trusted-proxies 127.0.0.1/32").await;
+    let (one, other) = (Client::forwarded(hub.address, "2001:db8::1").await, Client::forwarded(hub.address, "2001:db8::ffff").await);
+    let first = watch(&one).await.unwrap();
+    watch(&one).await.unwrap();
+    watch(&other).await.unwrap();
+    let before = limits_met(&hub, "searches_per_customer").await;
+    let error = refused(watch(&other).await, ErrorCode::TooManySubscriptions);
+    assert_eq!(error.details["limit"], Detail::Number(3));
+    assert!(limits_met(&hub, "searches_per_customer").await > before);
+    let neighbour = Client::forwarded(hub.address, "2001:db8:0:1::1").await;
+    watch(&neighbour).await.unwrap();
+    // A user has as many, wherever they are; what one watched before one said who one is counts for the address.
+    let ada = hub.guest("ada").await;
+    other.authenticate(&ada.tokens.access_token).await.unwrap();
+    for client in [&ada.live, &ada.live, &other] {
+        watch(client).await.unwrap();
+    }
+    for client in [&ada.live, &other, &one] {
+        refused(watch(client).await, ErrorCode::TooManySubscriptions);
+    }
+    // There is room again where a search is not watched any more, nor its connection there.
+    one.call("search.unwatch", None, &UnwatchSearch { watch: first.watch }).await.unwrap();
+    watch(&one).await.unwrap();
+    refused(watch(&one).await, ErrorCode::TooManySubscriptions);
+    drop(other);
+    for client in [&one, &ada.live] {
+        eventually("room for one more", || async { watch(client).await.ok() }).await;
+        refused(watch(client).await, ErrorCode::TooManySubscriptions);
+    }
+}
+
+#[tokio::test]
+async fn p10_a_search_that_is_begun_to_be_watched_is_one_of_the_requests_of_rest() {
+    let hub = Hub::with("--requests-per-address 3 --requests-per-user 4").await;
+    let (anybody, ada) = (hub.anonymous().await, hub.guest("ada").await);
+    let limited =
+        |error: &WireError| error.code == ErrorCode::RateLimited && matches!(error.details["retry_after_ms"], Detail::Number(1..=20_000));
+    watch(&anybody).await.unwrap();
+    let mut asked = 0;
+    while hub.rest.get("/properties/").send().await.status == 200 {
+        asked += 1;
+    }
+    assert!(asked <= 2, "{asked} besides the search");
+    let neighbour = Rest::from_place(hub.address, IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)));
+    let before = count_from(&neighbour, &metric("requests")).await;
+    let error = watch(&anybody).await.unwrap_err();
+    assert!(limited(&error), "{error:?}");
+    assert!(count_from(&neighbour, &metric("requests")).await > before);
+    // A user's are others than those of their address.
+    let error = loop {
+        match watch(&ada.live).await {
+            Ok(watched) => ada.live.call("search.unwatch", None, &UnwatchSearch { watch: watched.watch }).await.unwrap(),
+            Err(error) => break error,
+        };
+        asked += 1;
+        assert!(asked < 30, "never too many");
+    };
+    assert!(limited(&error), "{error:?}");
+    ada.get("/properties/").send().await.expect_problem(429, ErrorCode::RateLimited);
 }
 
 #[tokio::test]

@@ -126,7 +126,11 @@ async fn p7_a_key_is_used_once_whichever_node_it_is_said_to() {
     ada.release(&first).await.unwrap();
     let other = bob.hold(&home, nights(5, 2)).await.unwrap();
     assert!(other.seq > first.seq && first.seq > taken.seq);
-    assert_eq!(elsewhere.hold_with(&key, &home, nights(5, 2)).await.unwrap(), first, "the first answer, though the nights are another's now");
+    assert_eq!(
+        elsewhere.hold_with(&key, &home, nights(5, 2)).await.unwrap(),
+        first,
+        "the first answer, though the nights are another's now"
+    );
     refused(elsewhere.hold_with(&key, &home, nights(6, 2)).await, ErrorCode::KeyReused);
     cluster.move_to(1, &mut ada).await;
     assert_eq!(ada.hold_with(&key, &home, nights(5, 2)).await.unwrap(), first);
@@ -170,7 +174,10 @@ async fn p4_an_inbox_and_a_booking_are_followed_at_any_node_and_resumed_at_anoth
     moved.follow_inbox().await;
     moved.hears("booking.cancelled").await;
     let (here, there) = (host.live.events(host.inbox()), moved.live.events(host.inbox()));
-    assert_eq!(here.iter().map(|event| event.seq).collect::<Vec<_>>(), there.iter().map(|event| event.seq).take(here.len()).collect::<Vec<_>>());
+    assert_eq!(
+        here.iter().map(|event| event.seq).collect::<Vec<_>>(),
+        there.iter().map(|event| event.seq).take(here.len()).collect::<Vec<_>>()
+    );
     cluster.move_to(1, &mut moved).await;
     assert_eq!(moved.booking(booking.id).await.state, cancelled.state);
 }

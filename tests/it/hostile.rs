@@ -20,7 +20,7 @@ use crate::properties::plain;
 use crate::support::hub::list_home;
 use crate::support::socket::connect;
 use crate::support::watcher::assert_gapless;
-use crate::support::{Client, Guest, Hub, fresh_key, nights, refused, within};
+use crate::support::{Client, Guest, Hub, Rest, fresh_key, nights, refused, within};
 
 #[tokio::test]
 async fn p10_frames_that_break_the_protocol_end_their_own_connection_with_its_code() {
@@ -132,7 +132,12 @@ async fn p10_ten_thousand_subscriptions_on_one_socket_get_two_hundred() {
 
 /// A counter of this process.
 pub(crate) async fn count(hub: &Hub, name: &str) -> u64 {
-    let metrics = hub.rest.get("/metrics").send().await.text();
+    count_from(&hub.rest, name).await
+}
+
+/// The same, asked from elsewhere: to ask is a request like others.
+pub(crate) async fn count_from(rest: &Rest, name: &str) -> u64 {
+    let metrics = rest.get("/metrics").send().await.text();
     let line = metrics.lines().find_map(|line| line.strip_prefix(name));
     line.map_or(0, |count| count.trim().parse().unwrap())
 }

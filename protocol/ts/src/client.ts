@@ -149,7 +149,7 @@ export class LatchkeyClient {
    * Watches a search: its first page now, and what it becomes as nights are taken and freed, prices change and homes come and go, until
    * `close()` of the watch. The page is what `GET /properties/` answers; after a reconnect it is asked for again.
    *
-   * A refusal for good (`invalid`, `too_many_subscriptions`: 10 is the hub's limit) ends the watch.
+   * A refusal for good (`invalid`, `too_many_subscriptions`: 10 of a connection, 200 of a user or address) ends the watch.
    */
   search(query: SearchQuery): SearchWatch {
     const watch = this.#searches.watch(query);

@@ -52,8 +52,8 @@ pub struct Context {
     pub ready: AtomicBool,
     /// Renders `/metrics`, if metrics are recorded.
     pub metrics: Option<PrometheusHandle>,
-    /// How many requests each caller and each address may make.
-    pub limits: Limits,
+    /// How many requests each caller and each address may make; the live side counts its searches here too.
+    pub limits: Arc<Limits>,
     /// How much may be uploaded at once.
     pub uploads: UploadRoom,
     /// Whose `X-Forwarded-For` is believed.

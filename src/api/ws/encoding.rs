@@ -91,3 +91,27 @@ impl<T: Serialize> Serialize for Named<'_, T> {
         object.end()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use latchkey_protocol::server::ServerMessage;
+    use serde_json::{Map, Value};
+
+    use super::*;
+    use crate::api::asyncapi::EXAMPLES;
+
+    #[test]
+    fn what_the_server_says_in_messagepack_reads_as_it_was_meant() {
+        let examples: Map<String, Value> = serde_json::from_str(EXAMPLES).unwrap();
+        let said = examples.into_iter().filter(|(name, _)| !name.starts_with("command."));
+        let mut count = 0;
+        for (name, example) in said {
+            let typed: ServerMessage<Value> = serde_json::from_value(example).unwrap();
+            let packed = Encoding::MessagePack.frame(0, &typed);
+            let read: ServerMessage<Value> = rmp_serde::from_slice(frame::payload(&packed)).unwrap();
+            assert_eq!(read, typed, "{name}");
+            count += 1;
+        }
+        assert!(count > 20, "{count}");
+    }
+}

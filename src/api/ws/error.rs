@@ -5,15 +5,6 @@ use latchkey_protocol::{ErrorCode, WireError};
 
 use crate::hub::AttachError;
 
-/// Data that cannot be read.
-pub(super) fn invalid(field: Option<&str>, message: impl Into<String>) -> WireError {
-    let error = WireError::new(ErrorCode::Invalid, message);
-    match field {
-        Some(field) => error.with("field", field),
-        None => error,
-    }
-}
-
 /// A command that needs to know who asks.
 pub(super) fn unauthenticated(command: Command) -> WireError {
     WireError::new(ErrorCode::Unauthenticated, format!("authenticate before `{}`", command.as_str()))
@@ -43,6 +34,12 @@ pub(super) fn too_many_subscriptions(limit: usize) -> WireError {
 /// More searches than one connection may watch.
 pub(super) fn too_many_searches(limit: usize) -> WireError {
     WireError::new(ErrorCode::TooManySubscriptions, "unwatch a search first").with("limit", limit as u64)
+}
+
+/// More searches than one customer may watch.
+pub(super) fn too_many_searches_of_customer(limit: usize) -> WireError {
+    WireError::new(ErrorCode::TooManySubscriptions, "you watch as many searches as you may on all connections; unwatch one first")
+        .with("limit", limit as u64)
 }
 
 /// Said about a booking that the connection does not follow.

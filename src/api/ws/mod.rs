@@ -13,7 +13,6 @@ mod encoding;
 mod error;
 mod event_stream;
 mod outbox;
-mod parse;
 mod positions;
 mod rate;
 mod registry;
@@ -23,7 +22,6 @@ mod socket;
 #[cfg(test)]
 mod socket_tests;
 mod terms;
-mod unpack;
 mod upgrade;
 mod watch;
 mod wire;
@@ -40,6 +38,8 @@ pub use self::registry::Registry;
 use self::terms::Terms;
 pub use self::terms::WsLimits;
 pub use self::upgrade::route;
+use super::address::{Customer, Shares};
+use super::limits::Limits;
 use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::service::Services;
@@ -55,6 +55,10 @@ pub struct Edge {
     registry: Arc<Registry>,
     /// How fast each user may speak.
     rates: UserRates,
+    /// How many requests each caller and each address may make, here and over REST.
+    requests: Arc<Limits>,
+    /// The searches that each customer watches.
+    searches: Arc<Shares<Customer>>,
     /// Whose `X-Forwarded-For` is believed.
     trusted_proxies: Vec<IpNet>,
 }
@@ -66,13 +70,21 @@ impl fmt::Debug for Edge {
 }
 
 impl Edge {
-    /// A live edge without sockets.
+    /// A live edge without sockets. Its searches count among the `requests` of REST.
     #[must_use]
-    pub fn new(services: Arc<Services>, hub: Arc<Hub>, clock: Arc<dyn Clock>, limits: WsLimits, trusted_proxies: Vec<IpNet>) -> Self {
+    pub fn new(
+        services: Arc<Services>,
+        hub: Arc<Hub>,
+        clock: Arc<dyn Clock>,
+        limits: WsLimits,
+        requests: Arc<Limits>,
+        trusted_proxies: Vec<IpNet>,
+    ) -> Self {
         let terms = Arc::new(Terms::new(limits, clock));
         let registry = Arc::new(Registry::new(Arc::clone(&terms)));
         let rates = UserRates::new(&terms);
-        Self { services, hub, terms, registry, rates, trusted_proxies }
+        let searches = Arc::new(Shares::new(limits.max_searches_per_customer));
+        Self { services, hub, terms, registry, rates, requests, searches, trusted_proxies }
     }
 
     /// Forgets the rates of those who have not been here lately. Called every few seconds.

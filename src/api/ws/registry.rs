@@ -19,7 +19,7 @@ use super::connection::Connection;
 use super::encoding::Encoding;
 use super::terms::{Limit, Terms, WsLimits};
 use super::wire::Writer;
-use crate::api::address::{Addresses, Place};
+use crate::api::address::{Share, Shares, customer};
 use crate::hub::SubscriberId;
 use crate::service::Caller;
 
@@ -30,7 +30,7 @@ pub struct Registry {
     /// Sockets open or being opened.
     taken: AtomicUsize,
     /// The same by address.
-    addresses: Arc<Addresses>,
+    addresses: Arc<Shares<IpAddr>>,
     /// Open sockets by the user they speak for, the oldest first, without those that had to make room.
     users: DashMap<UserId, VecDeque<Arc<Connection>>>,
     last_id: AtomicU64,
@@ -43,8 +43,8 @@ pub struct Registry {
 pub(super) struct Seat {
     registry: Arc<Registry>,
     id: SubscriberId,
-    /// Its place among those of its address.
-    _place: Option<Place>,
+    /// Its place among those of its address, if that is known.
+    place: Option<Share<IpAddr>>,
 }
 
 /// Why there is no seat.
@@ -74,7 +74,7 @@ impl NoSeat {
 impl Registry {
     pub(super) fn new(terms: Arc<Terms>) -> Self {
         Self {
-            addresses: Arc::new(Addresses::new(terms.limits.max_per_address)),
+            addresses: Arc::new(Shares::new(terms.limits.max_per_address)),
             users: DashMap::new(),
             terms,
             sockets: DashMap::new(),
@@ -87,7 +87,7 @@ impl Registry {
 
     /// A seat for one more socket from that address.
     pub(super) fn take_seat(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Seat, NoSeat> {
-        let place = match address.map(|address| self.addresses.take(address)) {
+        let place = match address.map(|address| self.addresses.take(customer(address))) {
             Some(None) => {
                 Limit::ConnectionsPerAddress.count();
                 return Err(NoSeat::AddressFull);
@@ -102,7 +102,7 @@ impl Registry {
             Limit::Connections.count();
             return Err(NoSeat::Full);
         }
-        let seat = Seat { registry: Arc::clone(self), id: self.last_id.fetch_add(1, Ordering::Relaxed) + 1, _place: place };
+        let seat = Seat { registry: Arc::clone(self), id: self.last_id.fetch_add(1, Ordering::Relaxed) + 1, place };
         if self.is_draining.load(Ordering::Acquire) { Err(NoSeat::Full) } else { Ok(seat) }
     }
 
@@ -203,6 +203,11 @@ impl Registry {
 }
 
 impl Seat {
+    /// The address it was taken from: IPv4, or an IPv6 /64.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.place.as_ref().map(|place| *place.customer())
+    }
+
     /// Opens the socket: from here on the registry finds it.
     pub(super) fn sit(&self, writer: Writer, encoding: Encoding) -> Arc<Connection> {
         let terms = &self.registry.terms;

@@ -10,18 +10,28 @@ use latchkey_protocol::server::SearchUpdate;
 
 use super::connection::Connection;
 use super::watch::{Outcome, Watch};
-use crate::service::search::Watcher;
+use crate::api::address::{Customer, Share};
+use crate::service::search::{Watcher, Watching};
+
+/// A search that a connection watches, until it is dropped.
+pub(super) struct Watched {
+    /// What it is called on this connection.
+    pub(super) number: u32,
+    _watching: Watching,
+    /// Its place among those that its customer watches.
+    _share: Option<Share<Customer>>,
+}
 
 impl Watch {
     /// `search.watch`: evaluate, reply, and from then on tell.
-    pub(super) async fn search(self, number: u32, ask: WatchSearch) -> Outcome {
+    pub(super) async fn search(self, number: u32, share: Option<Share<Customer>>, ask: WatchSearch) -> Outcome {
         let watcher: Arc<dyn Watcher> = Arc::<Connection>::clone(&self.connection);
         match self.edge.services.search.watch(ask, number, watcher).await {
             Ok((mut watching, watched)) => {
                 self.room().await;
                 self.connection.reply(self.id, &watched);
                 watching.begin();
-                Outcome { watching: Some((number, watching)), ..Outcome::default() }
+                Outcome { watching: Some(Watched { number, _watching: watching, _share: share }), ..Outcome::default() }
             }
             Err(error) => {
                 self.connection.refuse(Some(self.id), error.into());

@@ -5,6 +5,7 @@
 //! the session is dropped, its topics are detached; domain commands under way go on.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,20 +13,22 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use latchkey_protocol::client::{Authenticate, BookingRef, Command, Resume, Subscribe, Unsubscribe, UnwatchSearch};
+use latchkey_protocol::read::{self, NoData, RawEnvelope, Request};
 use latchkey_protocol::server::{Authenticated, Heartbeat, Hello, Pong, Typing};
 use latchkey_protocol::{BookingId, CloseCode, EpochMs, Topic, WireError};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::connection::Connection;
-use super::parse::{self, RawEnvelope};
 use super::rate::{Rate, Verdict};
+use super::search::Watched;
 use super::socket::Handler;
-use super::terms::Limit;
+use super::terms::{Limit, WsLimits};
 use super::watch::{Outcome, Watch};
-use super::{Edge, error, unpack};
+use super::{Edge, error};
+use crate::api::address::{Customer, Share};
+use crate::api::rest;
 use crate::hub::{EventFrame, Subscriber as _};
 use crate::service::Caller;
-use crate::service::search::Watching;
 
 /// What watching a search costs of the rate, besides its message: about as much work as ten of others.
 const WATCH_PRICE: NonZeroU32 = NonZeroU32::new(9).expect("nine is not zero");
@@ -33,9 +36,8 @@ const WATCH_PRICE: NonZeroU32 = NonZeroU32::new(9).expect("nine is not zero");
 /// How often the other side is told at most that somebody is writing, in milliseconds.
 const TYPING_EVERY_MS: EpochMs = 3_000;
 
-/// `{}`: the body of a reply that says nothing more, and the data of a command that needs none.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// `{}`: the body of a reply that says nothing more.
+#[derive(Debug, Serialize)]
 struct Nothing {}
 
 /// One connection's side of the conversation.
@@ -44,8 +46,10 @@ pub(super) struct Session {
     pub(super) connection: Arc<Connection>,
     /// What it follows or is about to follow.
     topics: Vec<Topic>,
-    /// The searches it watches, by the numbers they have here.
-    searches: Vec<(u32, Watching)>,
+    /// The address it comes from, as its customer is known by: IPv4, or an IPv6 /64.
+    address: Option<IpAddr>,
+    /// The searches it watches.
+    searches: Vec<Watched>,
     last_search: u32,
     /// When the other side of a booking was last told that this one is writing.
     typed_at: Vec<(BookingId, EpochMs)>,
@@ -56,7 +60,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Begins the conversation with `hello`.
-    pub(super) fn open(edge: Arc<Edge>, connection: Arc<Connection>) -> Self {
+    pub(super) fn open(edge: Arc<Edge>, connection: Arc<Connection>, address: Option<IpAddr>) -> Self {
         let terms = &edge.terms;
         let hello = Hello {
             epoch: edge.services.topics.epoch().to_owned(),
@@ -65,7 +69,8 @@ impl Session {
         };
         connection.notify("hello", &hello);
         let rate = Rate::new(terms);
-        Self { edge, connection, topics: Vec::new(), searches: Vec::new(), last_search: 0, typed_at: Vec::new(), rate, running: None }
+        let (topics, searches, typed_at) = (Vec::new(), Vec::new(), Vec::new());
+        Self { edge, connection, topics, address, searches, last_search: 0, typed_at, rate, running: None }
     }
 
     /// Charges so many messages to the sender, and to the user they speak for. What is too much for the user is no fault of this
@@ -93,32 +98,23 @@ impl Session {
     /// Does a command or has it done. An error is the caller's to send; a success is sent by whoever does it.
     fn run(&mut self, command: Command, envelope: &RawEnvelope<'_>) -> Result<(), WireError> {
         let id = envelope.id;
-        match command {
-            Command::Ping => {
-                parse::data::<Nothing>(envelope.data)?;
-                self.reply(id, &Pong { now: self.edge.terms.clock.now() });
-            }
-            Command::Authenticate => {
-                let Authenticate { token } = parse::data(envelope.data)?;
-                self.authenticate(id, &token);
-            }
-            Command::Refresh => {
-                let Authenticate { token } = parse::data(envelope.data)?;
+        self.admit(command, envelope.key.as_deref())?;
+        match read::request(command, envelope.data)? {
+            Request::Ping(NoData {}) => self.reply(id, &Pong { now: self.edge.terms.clock.now() }),
+            Request::Authenticate(Authenticate { token }) => self.authenticate(id, &token),
+            Request::Refresh(Authenticate { token }) => {
                 self.connection.caller().ok_or_else(|| error::unauthenticated(command))?;
                 self.authenticate(id, &token);
             }
-            Command::Subscribe => {
-                let Subscribe { topic } = parse::data(envelope.data)?;
+            Request::Subscribe(Subscribe { topic }) => {
                 let is_new = !self.enter([topic].iter())?.is_empty();
                 self.running = Some(Box::pin(self.watch(id).subscribe(topic, is_new)));
             }
-            Command::Unsubscribe => {
-                let Unsubscribe { topic } = parse::data(envelope.data)?;
+            Request::Unsubscribe(Unsubscribe { topic }) => {
                 self.leave(topic);
                 self.reply(id, &Nothing {});
             }
-            Command::Resume => {
-                let Resume { epoch, topics } = parse::data(envelope.data)?;
+            Request::Resume(Resume { epoch, topics }) => {
                 // Each further topic is as much work as a message of its own.
                 if let Some(more) = u32::try_from(topics.len()).ok().and_then(|count| NonZeroU32::new(count.saturating_sub(1))) {
                     self.charge(more)?;
@@ -129,40 +125,53 @@ impl Session {
                 }
                 self.running = Some(Box::pin(self.watch(id).resume(epoch, topics)));
             }
-            Command::WatchSearch => {
-                let ask = parse::data(envelope.data)?;
+            Request::WatchSearch(ask) => {
                 self.charge(WATCH_PRICE)?;
-                let limit = self.edge.terms.limits.max_searches;
-                if self.searches.len() >= limit {
-                    Limit::Searches.count();
-                    return Err(error::too_many_searches(limit));
-                }
+                let share = self.share_of_searches()?;
                 self.last_search += 1;
-                self.running = Some(Box::pin(self.watch(id).search(self.last_search, ask)));
+                self.running = Some(Box::pin(self.watch(id).search(self.last_search, share, ask)));
             }
-            Command::UnwatchSearch => {
-                let UnwatchSearch { watch } = parse::data(envelope.data)?;
-                self.searches.retain(|(number, _)| *number != watch);
+            Request::UnwatchSearch(UnwatchSearch { watch }) => {
+                self.searches.retain(|search| search.number != watch);
                 self.note_watching();
                 self.reply(id, &Nothing {});
             }
-            Command::Typing => {
-                let BookingRef { booking } = parse::data(envelope.data)?;
+            Request::Typing(BookingRef { booking }) => {
                 self.type_in(booking)?;
                 self.reply(id, &Nothing {});
             }
-            Command::Quote
-            | Command::Hold
-            | Command::ExtendHold
-            | Command::ReleaseHold
-            | Command::Book
-            | Command::Pay
-            | Command::Cancel
-            | Command::SendMessage
-            | Command::ReadMessages
-            | Command::ReadNotifications => self.dispatch(command, envelope)?,
+            request @ (Request::Quote(_)
+            | Request::Hold(_)
+            | Request::ExtendHold(_)
+            | Request::ReleaseHold(_)
+            | Request::Book(_)
+            | Request::Pay(_)
+            | Request::Cancel(_)
+            | Request::SendMessage(_)
+            | Request::ReadMessages(_)
+            | Request::ReadNotifications(_)) => self.dispatch(command, envelope, request)?,
         }
         Ok(())
+    }
+
+    /// What one more search takes of what this customer may have: a request, as over REST, and a place among those they watch. Who has said who
+    /// they are since goes on having what they watch as their address.
+    fn share_of_searches(&self) -> Result<Option<Share<Customer>>, WireError> {
+        let user = self.connection.caller().map(|caller| caller.user);
+        if let Some(standing) = self.edge.requests.count(rest::Rate::Usual, user, self.address) {
+            standing.refuse().inspect_err(|_| Limit::Requests.count())?;
+        }
+        let WsLimits { max_searches, max_searches_per_customer, .. } = self.edge.terms.limits;
+        if self.searches.len() >= max_searches {
+            Limit::Searches.count();
+            return Err(error::too_many_searches(max_searches));
+        }
+        let Some(customer) = user.map(Customer::User).or(self.address.map(Customer::Address)) else { return Ok(None) };
+        let share = self.edge.searches.take(customer).ok_or_else(|| {
+            Limit::SearchesPerCustomer.count();
+            error::too_many_searches_of_customer(max_searches_per_customer)
+        })?;
+        Ok(Some(share))
     }
 
     fn reply(&self, id: u64, body: &impl Serialize) {
@@ -277,14 +286,14 @@ impl Session {
 impl Handler for Session {
     fn message(&mut self, text: &str) {
         let charged = self.charge(NonZeroU32::MIN);
-        let envelope = match parse::envelope(text) {
+        let envelope = match read::envelope(text) {
             Ok(envelope) => envelope,
             Err(bad) => {
                 self.connection.refuse(bad.id, bad.error);
                 return;
             }
         };
-        let done = parse::command(&envelope.cmd).and_then(|command| {
+        let done = read::command(&envelope.cmd).and_then(|command| {
             charged?;
             metrics::counter!("latchkey_ws_commands_total", "command" => command.as_str()).increment(1);
             self.run(command, &envelope)
@@ -298,7 +307,7 @@ impl Handler for Session {
     }
 
     fn packed(&mut self, message: &[u8]) {
-        match unpack::to_json(message) {
+        match read::to_json(message) {
             Ok(text) => self.message(&text),
             Err(error) => {
                 // As for text that is no envelope: too much of it is remembered.

@@ -22,6 +22,8 @@ pub struct WsLimits {
     pub max_subscriptions: usize,
     /// Most searches one connection watches.
     pub max_searches: usize,
+    /// Most searches one customer watches on all connections: a user, or an address (IPv6: a /64) that has not said whose it is.
+    pub max_searches_per_customer: usize,
     /// Most domain commands one connection has under way; beyond, it is not read from.
     pub max_in_flight: u32,
     /// A ping goes out after this much silence; a ping that nothing follows for as long closes the connection, in milliseconds.
@@ -47,6 +49,7 @@ impl Default for WsLimits {
             max_queued_bytes: 256 * 1024,
             max_subscriptions: 200,
             max_searches: 10,
+            max_searches_per_customer: 19_000,
             max_in_flight: 16,
             heartbeat_ms: 25_000,
             authenticate_within_ms: 10_000,
@@ -75,6 +78,10 @@ pub(super) enum Limit {
     Subscriptions,
     /// Too many searches watched on one connection: `too_many_subscriptions`.
     Searches,
+    /// Too many searches watched by a customer on all connections: `too_many_subscriptions`.
+    SearchesPerCustomer,
+    /// More searches than requests were left to the customer: `rate_limited`.
+    Requests,
     /// A message that is too long: 1009.
     MessageBytes,
     /// Nobody said who they are, nor followed anything, in time: 4500 or 4010.
@@ -92,6 +99,8 @@ impl Limit {
             Self::MessagesPerUser => "messages_per_user",
             Self::Subscriptions => "subscriptions",
             Self::Searches => "searches",
+            Self::SearchesPerCustomer => "searches_per_customer",
+            Self::Requests => "requests",
             Self::MessageBytes => "message_bytes",
             Self::Silence => "silence",
         };

@@ -95,7 +95,7 @@ async fn serve(edge: Arc<Edge>, on_upgrade: OnUpgrade, seat: Seat, encoding: Enc
     };
     let (reader, writer) = stream.into_split();
     let connection = seat.sit(Writer::Socket(writer), encoding);
-    let session = Session::open(edge, Arc::clone(&connection));
+    let session = Session::open(edge, Arc::clone(&connection), seat.address());
     socket::run(connection, reader, leftover, session).await;
 }
 

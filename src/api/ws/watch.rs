@@ -14,10 +14,10 @@ use serde::Serialize;
 use tracing::debug;
 
 use super::connection::Connection;
+use super::search::Watched;
 use super::{Edge, error};
 use crate::hub::{AttachError, Standing, Subscriber};
 use crate::service::Caller;
-use crate::service::search::Watching;
 
 /// Everything such a future needs for itself.
 pub(super) struct Watch {
@@ -33,8 +33,8 @@ pub(super) struct Watch {
 pub(super) struct Outcome {
     /// Topics it does not follow after all.
     pub(super) refused: Vec<Topic>,
-    /// A search that it watches from now on, by its number.
-    pub(super) watching: Option<(u32, Watching)>,
+    /// A search that it watches from now on.
+    pub(super) watching: Option<Watched>,
 }
 
 impl Outcome {

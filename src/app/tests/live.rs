@@ -59,7 +59,8 @@ impl Client {
 /// The node's services behind other limits; where they are served.
 fn second_edge(app: &App, limits: WsLimits) -> SocketAddr {
     let hub = Arc::new(Hub::new(Arc::new(EventTable(Arc::clone(&app.store))), HubLimits::default(), tokio::runtime::Handle::current()));
-    let edge = Arc::new(Edge::new(Arc::clone(&app.services), hub, Arc::new(SystemClock), limits, Vec::new()));
+    let edge =
+        Arc::new(Edge::new(Arc::clone(&app.services), hub, Arc::new(SystemClock), limits, Arc::clone(&app.context.limits), Vec::new()));
     let listener = server::listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
     let service = layers::wrap(crate::api::routes(Arc::clone(&edge), Arc::clone(&app.services), Arc::clone(&app.context)), &Origins::None);

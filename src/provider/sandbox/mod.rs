@@ -26,8 +26,8 @@ use latchkey_protocol::{EpochMs, PaymentId};
 use tokio::sync::Notify;
 
 use self::books::{Books, Due, Entry};
-pub use self::journal::Journal;
 pub use self::event::{SIGNATURE_HEADER, SandboxEvent, Verdict, What};
+pub use self::journal::Journal;
 use super::webhook::{WebhookError, WebhookEvent, WebhookSecret};
 use super::{Charge, Intent, PayOut, PaymentProvider, ProviderError};
 use crate::clock::Clock;

@@ -4,7 +4,7 @@
 //! index; a watch is entered before its page is evaluated, and doubts that page if anything was noted in between ("register, then check"). So after the last
 //! change every page is evaluated once more at least, or was found not to be touched, and whoever has room is told.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -28,7 +28,6 @@ pub trait Watcher: Send + Sync {
 }
 
 struct Watch {
-    id: u64,
     /// What it is called by who watches.
     number: u32,
     watcher: Arc<dyn Watcher>,
@@ -40,7 +39,8 @@ struct Watch {
 #[derive(Default)]
 struct Desk {
     views: Views,
-    audiences: HashMap<ViewId, Vec<Watch>>,
+    /// Who looks at each page, by the ids of their watches: in the order they came, and many can leave at once.
+    audiences: HashMap<ViewId, BTreeMap<u64, Watch>>,
     /// Pages that may not be what they were.
     doubted: BTreeSet<ViewId>,
     /// Pages of which somebody knows an older state.
@@ -93,7 +93,7 @@ impl Watches {
         desk.watches += 1;
         desk.last_id += 1;
         let (view, id) = (desk.views.enter(query, limit), desk.last_id);
-        desk.audiences.entry(view).or_default().push(Watch { id, number, watcher, shown: None, revision: 1 });
+        desk.audiences.entry(view).or_default().insert(id, Watch { number, watcher, shown: None, revision: 1 });
         metrics::gauge!("latchkey_search_watches").set(desk.watches as f64);
         let noted = self.changed().noted;
         Ok(Watching { watches: Arc::clone(self), view, id, noted, results: None })
@@ -149,7 +149,7 @@ impl Watches {
     pub(super) fn begin(&self, view: ViewId) -> Option<(Query, usize)> {
         let desk = &mut *self.desk();
         let audience = desk.audiences.get(&view)?;
-        let is_wanted = desk.doubted.contains(&view) && audience.iter().any(|watch| watch.shown.is_some() && watch.watcher.has_room());
+        let is_wanted = desk.doubted.contains(&view) && audience.values().any(|watch| watch.shown.is_some() && watch.watcher.has_room());
         is_wanted.then(|| desk.doubted.remove(&view));
         desk.views.asked(view).filter(|_| is_wanted)
     }
@@ -185,7 +185,7 @@ impl Desk {
         let mut left = at_most;
         // Most know the same, so that what is new to one is new to the next.
         let mut news: Option<(Arc<Vec<Hit>>, Option<SearchUpdate>)> = None;
-        for Watch { number, watcher, shown, revision, .. } in audience {
+        for Watch { number, watcher, shown, revision } in audience.values_mut() {
             let Some(known) = shown.as_ref().filter(|known| !Arc::ptr_eq(known, &results.hits)) else { continue };
             if left == 0 || !watcher.has_room() {
                 self.untold.insert(view);
@@ -218,7 +218,7 @@ impl Watching {
     pub fn begin(&mut self) {
         let Some(results) = self.results.take() else { return };
         let desk = &mut *self.watches.desk();
-        let watch = desk.audiences.get_mut(&self.view).and_then(|audience| audience.iter_mut().find(|watch| watch.id == self.id));
+        let watch = desk.audiences.get_mut(&self.view).and_then(|audience| audience.get_mut(&self.id));
         if let Some(watch) = watch {
             watch.shown = Some(Arc::clone(&results.hits));
         }
@@ -236,7 +236,7 @@ impl Drop for Watching {
     fn drop(&mut self) {
         let desk = &mut *self.watches.desk();
         let Some(audience) = desk.audiences.get_mut(&self.view) else { return };
-        audience.retain(|watch| watch.id != self.id);
+        audience.remove(&self.id);
         if audience.is_empty() {
             desk.audiences.remove(&self.view);
             desk.views.remove(self.view);
@@ -351,6 +351,24 @@ mod tests {
         drop(watching);
         let desk = watches.desk();
         assert_eq!((desk.views.len(), desk.audiences.len(), desk.watches), (0, 0, 0));
+    }
+
+    #[test]
+    fn those_who_look_at_a_page_are_told_in_the_order_they_came_whoever_left_in_between() {
+        let watches = Arc::<Watches>::default();
+        let reader = Reader::new(true);
+        let mut watching: Vec<Watching> = (1..=40).map(|number| enter(&watches, number, &reader, results(1, 1))).collect();
+        watching.iter_mut().for_each(Watching::begin);
+        for gone in [30, 0, 17] {
+            drop(watching.remove(gone));
+        }
+        watches.desk().doubted.insert(1);
+        assert_eq!(serve(&watches, &results(2, 2)), 1);
+        let told: Vec<u32> = reader.told().into_iter().map(|(number, _)| number).collect();
+        assert_eq!(told, (2..=40).filter(|number| ![19, 31].contains(number)).collect::<Vec<_>>());
+        let desk = watches.desk();
+        assert_eq!((desk.watches, desk.audiences[&1].len()), (37, 37));
+        drop(desk);
     }
 
     #[test]

@@ -134,7 +134,11 @@ impl Store {
             if let ([], [next, ..]) = (rows.as_slice(), beyond.as_slice()) {
                 rows = self.log_range(*node, number_of(next)?).await?;
             }
-            let readable = |row| LoggedBatch::try_from(row).map_err(|error| tracing::error!(%error, after = number, "a batch of another node cannot be read")).ok();
+            let readable = |row| {
+                LoggedBatch::try_from(row)
+                    .map_err(|error| tracing::error!(%error, after = number, "a batch of another node cannot be read"))
+                    .ok()
+            };
             let page: Vec<LoggedBatch> = rows.into_iter().filter_map(readable).collect();
             if !page.is_empty() {
                 tail.pages.push((*node, page));

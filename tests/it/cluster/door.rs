@@ -16,7 +16,8 @@ async fn a_cluster_is_one_command_and_a_stay_is_booked_and_paid_at_whichever_nod
     let folder = tempfile::tempdir().unwrap();
     let surreal = beside_the_hub("surreal-server").display().to_string();
     let data = folder.path().join("cluster").display().to_string();
-    let words = ["cluster", "--nodes", "2", "--listen", "127.0.0.1:0", "--data", &data, "--surreal", &surreal, "--", "--min-free-bytes", "0"];
+    let words =
+        ["cluster", "--nodes", "2", "--listen", "127.0.0.1:0", "--data", &data, "--surreal", &surreal, "--", "--min-free-bytes", "0"];
     let mut command = Command::new(beside_the_hub("latchkey"));
     command.args(words).env("RUST_LOG", "warn").kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut cluster = command.spawn().unwrap();

@@ -51,10 +51,7 @@ async fn p2_when_the_database_dies_in_a_race_what_was_acknowledged_is_there_and_
     let (seed, racing_home) = (seed.fork(1), home.clone());
     let racing = race(&guests, &racing_home, &seed, 10);
     let breaking = async {
-        eventually("the race to go on", || async {
-            (watchers[0].client.events(watchers[0].topic).len() > 4).then_some(())
-        })
-        .await;
+        eventually("the race to go on", || async { (watchers[0].client.events(watchers[0].topic).len() > 4).then_some(()) }).await;
         cluster.database.kill().await;
         cluster.database.restart().await;
     };

@@ -19,7 +19,10 @@ pub(super) type Instant = u64;
 pub(super) enum Outcome {
     Held(Hold),
     /// Refused because of this night, which that event had taken.
-    Lost { night: Date, taken_by: Seq },
+    Lost {
+        night: Date,
+        taken_by: Seq,
+    },
     Released(Hold),
 }
 
@@ -163,7 +166,8 @@ mod tests {
     /// A hold, one who lost, giving back, and another hold of the same nights.
     fn right() -> (Vec<Operation>, Vec<Event>) {
         let one = dates(0, 2);
-        let operations = vec![held((1, 2), 2, one), lost((3, 4), one, 2), released((5, 8), 3, one), lost((6, 7), one, 2), held((9, 10), 4, one)];
+        let operations =
+            vec![held((1, 2), 2, one), lost((3, 4), one, 2), released((5, 8), 3, one), lost((6, 7), one, 2), held((9, 10), 4, one)];
         let events = vec![event(2, one, NightState::Held), event(3, one, NightState::Free), event(4, one, NightState::Held)];
         (operations, events)
     }

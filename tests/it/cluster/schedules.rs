@@ -2,8 +2,8 @@
 //!
 //! `LATCHKEY_SCHEDULES=N` runs so many; `LATCHKEY_SEED` repeats one.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;

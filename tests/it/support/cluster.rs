@@ -31,7 +31,8 @@ impl Cluster {
 
     async fn start(nodes: usize, redis: Option<Server>, options: &str) -> Self {
         let database = Server::surreal().await;
-        let mut shared = format!("--database ws://{} --database-user root --database-password root --token-secret {SECRET}", database.address);
+        let mut shared =
+            format!("--database ws://{} --database-user root --database-password root --token-secret {SECRET}", database.address);
         if let Some(redis) = &redis {
             shared.push_str(&format!(" --redis redis://{}", redis.address));
         }

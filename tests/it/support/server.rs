@@ -57,7 +57,8 @@ impl Server {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).current_dir(self.folder.path()).kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::null());
         let child = command.spawn();
-        self.child = Some(child.unwrap_or_else(|error| panic!("{}: {error}; scripts/test installs what is needed", self.program.display())));
+        self.child =
+            Some(child.unwrap_or_else(|error| panic!("{}: {error}; scripts/test installs what is needed", self.program.display())));
         let address = self.address;
         eventually(format!("{} to listen", self.program.display()), || async move { TcpStream::connect(address).await.ok() }).await;
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
-use http::header::SEC_WEBSOCKET_PROTOCOL;
+use http::header::{HeaderName, SEC_WEBSOCKET_PROTOCOL};
 use latchkey_protocol::client::{Authenticate, Command, Resume, Subscribe, Unsubscribe};
 use latchkey_protocol::server::{
     Authenticated, Ended, GoAway, Heartbeat, Hello, Presence, Push, Resumed, SearchUpdate, ServerMessage, Subscribed, TokenExpiring, Typing,
@@ -82,8 +82,13 @@ pub(crate) async fn connect(address: SocketAddr, stream: TcpStream) -> WebSocket
 
 /// The same with these subprotocols, and the one that was chosen.
 pub(crate) async fn connect_offering(address: SocketAddr, stream: TcpStream, offered: &str) -> (WebSocketStream<TcpStream>, String) {
+    connect_with(address, stream, &[(SEC_WEBSOCKET_PROTOCOL, offered)]).await
+}
+
+/// The same with any headers; a subprotocol must be among them.
+async fn connect_with(address: SocketAddr, stream: TcpStream, headers: &[(HeaderName, &str)]) -> (WebSocketStream<TcpStream>, String) {
     let mut request = format!("ws://{address}/ws").into_client_request().unwrap();
-    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, offered.parse().unwrap());
+    request.headers_mut().extend(headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())));
     let config = WebSocketConfig::default().read_buffer_size(4 * 1024);
     let upgraded = tokio_tungstenite::client_async_with_config(request, stream, Some(config));
     let (socket, answer) = within("the upgrade", upgraded).await.unwrap();
@@ -97,9 +102,19 @@ impl Client {
 
     /// One that speaks this subprotocol.
     pub(crate) async fn open_as(address: SocketAddr, subprotocol: &str) -> Self {
+        Self::open_with(address, subprotocol, &[]).await
+    }
+
+    /// One whom a proxy has let through from there.
+    pub(crate) async fn forwarded(address: SocketAddr, from: &str) -> Self {
+        Self::open_with(address, SUBPROTOCOL, &[(HeaderName::from_static("x-forwarded-for"), from)]).await
+    }
+
+    async fn open_with(address: SocketAddr, subprotocol: &str, headers: &[(HeaderName, &str)]) -> Self {
         let stream = within("a connection", TcpStream::connect(address)).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let (socket, chosen) = connect_offering(address, stream, subprotocol).await;
+        let headers = [&[(SEC_WEBSOCKET_PROTOCOL, subprotocol)], headers].concat();
+        let (socket, chosen) = connect_with(address, stream, &headers).await;
         assert_eq!(chosen, subprotocol);
         let (sink, stream) = socket.split();
         let ear = Arc::<Ear>::default();

@@ -82,7 +82,8 @@ impl Subscription {
     async fn follow_interest(&self, sink: &mut PubSubSink, subscribed: &mut BTreeSet<Channel>) -> Result<(), Ended> {
         let wanted: BTreeSet<Channel> = self.hub.interest().wanted().into_iter().collect();
         let names = |channels: Vec<Channel>| channels.into_iter().map(|channel| self.link.channel(channel)).collect::<Vec<_>>();
-        let (more, less) = (names(wanted.difference(subscribed).copied().collect()), names(subscribed.difference(&wanted).copied().collect()));
+        let (more, less) =
+            (names(wanted.difference(subscribed).copied().collect()), names(subscribed.difference(&wanted).copied().collect()));
         if !more.is_empty() {
             timeout(ANSWER_WITHIN, sink.subscribe(&more)).await??;
         }

@@ -1,21 +1,24 @@
-//! Reading JSON objects from clients, with faults that name their field where serde does. Used for REST bodies and for WebSocket
-//! messages alike.
+//! Reading JSON objects from clients, with faults that name their field where serde does. The hub reads REST bodies with it and
+//! messages of the live protocol alike.
 
 use serde::Deserialize;
 
 /// Why a text is not the object that was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
+pub struct Fault {
     /// A sentence for people.
-    pub(super) message: String,
+    pub message: String,
     /// The field of the object that is missing, unknown, there twice, or whose value is at fault.
-    pub(super) field: Option<String>,
+    pub field: Option<String>,
     /// Not JSON at all, rather than JSON of another shape.
-    pub(super) is_malformed: bool,
+    pub is_malformed: bool,
 }
 
 /// Reads a JSON object. Serde alone would take an array as well, its items as the fields in order.
-pub(super) fn object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Fault> {
+///
+/// # Errors
+/// What is wrong with the text, as far as serde tells.
+pub fn object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Fault> {
     let is_object = text.trim_ascii_start().first() == Some(&b'{');
     if !is_object {
         let is_malformed = serde_json::from_slice::<serde::de::IgnoredAny>(text).is_err();
@@ -33,7 +36,8 @@ pub(super) fn object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Fault>
 }
 
 /// The field in serde's "missing field `x`" and its like.
-pub(super) fn named_field(message: &str) -> Option<&str> {
+#[must_use]
+pub fn named_field(message: &str) -> Option<&str> {
     let rest = ["missing field `", "unknown field `", "duplicate field `"].into_iter().find_map(|start| message.strip_prefix(start))?;
     rest.split_once('`').map(|(field, _)| field)
 }
@@ -83,9 +87,8 @@ fn end_of_string(text: &[u8], begin: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use latchkey_protocol::rest::{CreateProperty, Login};
-
     use super::*;
+    use crate::rest::{CreateProperty, Login};
 
     #[test]
     fn a_fault_says_whether_it_is_json_at_all_and_names_the_field() {
