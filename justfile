@@ -13,7 +13,11 @@ kill-race:
     scripts/kill-race 20
 
 test:
-    cargo test --workspace
+    scripts/test
+
+# Three hubs over one database, with a door in front
+cluster:
+    cargo run --release -- cluster --nodes 3 -- --demo
 
 # Look for bytes that the reader of clients' messages does not take well (needs cargo-fuzz and a nightly toolchain)
 fuzz seconds="120":
