@@ -93,6 +93,30 @@ impl EventSource for EventTable {
     }
 }
 
+/// What the edge is told of the parts that it does not know.
+fn context(
+    args: &ServeArgs,
+    clock: &Arc<dyn Clock>,
+    edge: &Arc<Edge>,
+    limits: Arc<Limits>,
+    store: &Arc<Store>,
+    peers: &Arc<Peers>,
+    metrics: Option<PrometheusHandle>,
+) -> Context {
+    let (database, store, peers) = (Arc::clone(store.database()), Arc::clone(store), Arc::clone(peers));
+    Context {
+        clock: Arc::clone(clock),
+        has_room: Box::new(move || database.has_room()),
+        hears_database: Box::new(move || !peers.is_blind() && !store.is_away()),
+        ready: AtomicBool::new(false),
+        metrics,
+        limits,
+        uploads: UploadRoom::default(),
+        trusted_proxies: args.trusted_proxies.clone(),
+        live: Arc::clone(edge),
+    }
+}
+
 impl App {
     /// Starts a node: when this returns, it serves.
     ///
@@ -119,15 +143,10 @@ impl App {
         let token_keys = TokenKeys::open(args.token_secret.as_deref(), &args.data.folder, clock.as_ref())?;
         let accounts =
             token_keys.for_accounts(&args.data.folder, public_url(args, address), registrations_per_hour(args), clock.as_ref())?;
-        let (edge_cell, ground_clock) = (Arc::<OnceLock<Arc<Edge>>>::default(), Arc::clone(&clock));
-        let ground = Ground {
-            store: Arc::clone(&store),
-            peers: Arc::clone(&peers),
-            clock: ground_clock,
-            provider,
-            edge: Arc::clone(&edge_cell),
-            fence,
-        };
+        let edge_cell = Arc::<OnceLock<Arc<Edge>>>::default();
+        let (ground_store, ground_peers) = (Arc::clone(&store), Arc::clone(&peers));
+        let ground =
+            Ground { store: ground_store, peers: ground_peers, clock: Arc::clone(&clock), provider, edge: Arc::clone(&edge_cell), fence };
         let parts = Parts::new(args, ground, accounts)?;
         let limits = Arc::new(Limits::new(allowances(args)));
         let edge = Arc::new(Edge::new(
@@ -139,18 +158,7 @@ impl App {
             args.trusted_proxies.clone(),
         ));
         let _ = edge_cell.set(Arc::clone(&edge));
-        let (database, watched) = (Arc::clone(store.database()), (Arc::clone(&peers), Arc::clone(&store)));
-        let context = Arc::new(Context {
-            clock: Arc::clone(&clock),
-            has_room: Box::new(move || database.has_room()),
-            hears_database: Box::new(move || !watched.0.is_blind() && !watched.1.is_away()),
-            ready: AtomicBool::new(false),
-            metrics,
-            limits,
-            uploads: UploadRoom::default(),
-            trusted_proxies: args.trusted_proxies.clone(),
-            live: Arc::clone(&edge),
-        });
+        let context = Arc::new(context(args, &clock, &edge, limits, &store, &peers, metrics));
         parts.restore(args).await?;
         let mut app = Self {
             address,
@@ -167,7 +175,7 @@ impl App {
         };
         let bus = app.bus(args, &hub, &parts.availability)?;
         app.keep("pushing events", push_events(events, bus, Arc::clone(&hub), Arc::clone(&parts.services)));
-        parts.services.search.followed(&log_ends.iter().map(|(node, number)| (*node, *number)).collect::<Vec<_>>());
+        app.services.search.followed(&log_ends.iter().map(|(node, number)| (*node, *number)).collect::<Vec<_>>());
         app.keep("following other nodes", peers.follow(log_ends, Arc::new(parts.follower(&hub, weak_outlet))));
         app.keep_services();
         if let Some(sandbox) = sandbox {

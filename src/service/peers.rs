@@ -133,7 +133,13 @@ impl Peers {
                     }
                     self.done.send_replace(number);
                 }
-                Err(error) => tracing::warn!(%error, "the logs of other nodes cannot be read"),
+                Err(error) => {
+                    tracing::warn!(%error, "the logs of other nodes cannot be read");
+                    // An error may come at once, again and again.
+                    if Instant::now() >= last_read + BLIND_AFTER {
+                        self.set_blind(true, outlook.as_ref());
+                    }
+                }
             }
             tokio::select! {
                 () = self.asked.notified() => {}
@@ -223,3 +229,6 @@ fn advance(positions: &mut BTreeMap<NodeId, i64>, node: NodeId, page: &[LoggedBa
         positions.insert(node, last.number);
     }
 }
+
+#[cfg(test)]
+mod tests;

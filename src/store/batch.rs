@@ -24,7 +24,7 @@ use crate::domain::retention::Outlived;
 pub(super) const HINT_EVERY: u64 = 64;
 
 /// A shared log's hint is rewritten by every batch whose number is a multiple of this.
-const LOG_HINT_EVERY: i64 = 64;
+pub(super) const LOG_HINT_EVERY: i64 = 64;
 
 /// A transaction, ready to run.
 #[derive(Debug, Clone)]
@@ -210,79 +210,78 @@ impl Rows {
     }
 
     fn into_transaction(self, ahead_ms: i64) -> Transaction {
-        let twin = self.twin();
-        let mut text = String::with_capacity(512);
-        let mut variables = Variables::new();
-        let mut statements = 1;
-        text.push_str("BEGIN;");
-        let mut push = |text: &mut String, statement: &str| {
-            text.push_str(statement);
-            text.push(';');
-            statements += 1;
-        };
+        let (twin, mut script) = (self.twin(), Script::begin());
         if let Some(deadline) = self.deadline {
-            variables.insert("deadline", deadline);
-            variables.insert("ahead", ahead_ms);
-            push(&mut text, "fn::before($deadline, $ahead)");
+            script.bind("deadline", deadline);
+            script.bind("ahead", ahead_ms);
+            script.say("fn::before($deadline, $ahead)");
         }
         for (index, (record, version, number)) in self.checks.into_iter().enumerate() {
-            variables.insert(format!("checked{index}"), record);
-            push(&mut text, &format!("fn::version($checked{index}, {version}, {number})"));
+            script.bind(format!("checked{index}"), record);
+            script.say(&format!("fn::version($checked{index}, {version}, {number})"));
         }
-        if !self.deletes.is_empty() {
-            variables.insert("deletes", self.deletes);
-            push(&mut text, "DELETE $deletes RETURN NONE");
-        }
-        if !self.swept.is_empty() {
-            variables.insert("swept", self.swept);
-            push(&mut text, SWEEP_EVENTS);
-        }
-        if !self.addresses.is_empty() {
-            variables.insert("addresses", self.addresses);
-            push(&mut text, "UPDATE $addresses SET address = NONE RETURN NONE");
-        }
+        script.say_of("deletes", self.deletes, "DELETE $deletes RETURN NONE");
+        script.say_of("swept", self.swept, SWEEP_EVENTS);
+        script.say_of("addresses", self.addresses, "UPDATE $addresses SET address = NONE RETURN NONE");
         for (index, (before, keys)) in self.forgotten.into_iter().enumerate() {
-            variables.insert(format!("forgotten{index}"), keys);
-            push(&mut text, &format!("DELETE $forgotten{index} WHERE at < {before} RETURN NONE"));
+            script.say_of(&format!("forgotten{index}"), keys, &format!("DELETE $forgotten{index} WHERE at < {before} RETURN NONE"));
         }
         for (table, rows) in self.inserts {
-            variables.insert(table, rows);
-            push(&mut text, &format!("INSERT INTO {table} ${table} RETURN NONE"));
+            script.say_of(table, rows, &format!("INSERT INTO {table} ${table} RETURN NONE"));
         }
-        if !self.ensured.is_empty() {
-            variables.insert("ensured", self.ensured);
-            push(&mut text, "INSERT IGNORE INTO job $ensured RETURN NONE");
-        }
-        if !self.replaces.is_empty() {
-            variables.insert("replaces", self.replaces);
-            push(&mut text, "FOR $row IN $replaces { UPDATE $row.id CONTENT $row RETURN NONE }");
-        }
+        script.say_of("ensured", self.ensured, "INSERT IGNORE INTO job $ensured RETURN NONE");
+        script.say_of("replaces", self.replaces, "FOR $row IN $replaces { UPDATE $row.id CONTENT $row RETURN NONE }");
         // After replaces, which know nothing of it. Adding a job guards nothing, so it need not come with the inserts; and a worker's result of the
         // same batch is outdated by it.
-        if !self.jobs.is_empty() {
-            variables.insert("jobs", self.jobs);
-            push(&mut text, ADD_JOBS);
-        }
-        if !self.read.is_empty() {
-            variables.insert("read", self.read);
-            push(&mut text, talk::READ_NOTIFICATIONS);
-        }
-        if !self.erased.is_empty() {
-            variables.insert("erased", self.erased);
-            push(&mut text, talk::ERASE_TEXTS);
-        }
-        if !self.hints.is_empty() {
-            let hints: Vec<Value> = self.hints.into_iter().map(|(topic, seq)| hint_row(topic, seq)).collect();
-            variables.insert("hints", hints);
-            push(&mut text, "INSERT INTO topic $hints ON DUPLICATE KEY UPDATE seq = $input.seq RETURN NONE");
-        }
+        script.say_of("jobs", self.jobs, ADD_JOBS);
+        script.say_of("read", self.read, talk::READ_NOTIFICATIONS);
+        script.say_of("erased", self.erased, talk::ERASE_TEXTS);
+        let hints: Vec<Value> = self.hints.into_iter().map(|(topic, seq)| hint_row(topic, seq)).collect();
+        script.say_of("hints", hints, "INSERT INTO topic $hints ON DUPLICATE KEY UPDATE seq = $input.seq RETURN NONE");
         if let Some(BatchName { node, number, .. }) = self.log_hint {
-            variables.insert("node", node);
-            variables.insert("number", number);
-            push(&mut text, "UPDATE type::record('node', $node) SET last = $number RETURN NONE");
+            script.bind("node", node);
+            script.bind("number", number);
+            script.say("UPDATE type::record('node', $node) SET last = $number RETURN NONE");
         }
-        text.push_str("COMMIT");
-        Transaction { text, variables, commit_index: statements, twin }
+        script.commit(twin)
+    }
+}
+
+/// A transaction that is being written.
+struct Script {
+    text: String,
+    variables: Variables,
+    statements: usize,
+}
+
+impl Script {
+    fn begin() -> Self {
+        let mut text = String::with_capacity(512);
+        text.push_str("BEGIN;");
+        Self { text, variables: Variables::new(), statements: 1 }
+    }
+
+    fn bind(&mut self, name: impl Into<String>, value: impl SurrealValue) {
+        self.variables.insert(name.into(), value);
+    }
+
+    fn say(&mut self, statement: &str) {
+        self.text.push_str(statement);
+        self.text.push(';');
+        self.statements += 1;
+    }
+
+    /// A statement about these values, if there are any.
+    fn say_of(&mut self, name: &str, values: Vec<Value>, statement: &str) {
+        if !values.is_empty() {
+            self.bind(name, values);
+            self.say(statement);
+        }
+    }
+
+    fn commit(mut self, twin: Option<usize>) -> Transaction {
+        self.text.push_str("COMMIT");
+        Transaction { text: self.text, variables: self.variables, commit_index: self.statements, twin }
     }
 }
 

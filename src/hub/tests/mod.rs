@@ -1,9 +1,11 @@
 //! The hub against a source that can be slow, gappy or broken, and publishers that lose and reorder.
 //!
-//! `follow` has one behaviour per test; `interleave` has all of them at once, at random; `presence` is what has no number.
+//! `follow` has one behaviour per test; `interleave` has all of them at once, at random; `nodes` is what comes from elsewhere; `presence` is what has no
+//! number.
 
 mod follow;
 mod interleave;
+mod nodes;
 mod presence;
 
 use std::collections::HashMap;

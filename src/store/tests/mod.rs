@@ -6,6 +6,7 @@ mod faults;
 mod folder;
 mod jobs;
 mod listings;
+mod nodes;
 mod retention;
 mod talk;
 

@@ -33,11 +33,9 @@ impl Cluster {
         let database = Server::surreal().await;
         let mut shared =
             format!("--database ws://{} --database-user root --database-password root --token-secret {SECRET}", database.address);
-        if let Some(redis) = &redis {
-            shared.push_str(&format!(" --redis redis://{}", redis.address));
-        }
+        let redis_option = redis.as_ref().map(|redis| format!("--redis redis://{}", redis.address)).unwrap_or_default();
         let folders: Vec<TempDir> = (0..nodes).map(|_| tempfile::tempdir().unwrap()).collect();
-        let options = format!("{shared} --max-active-holds 1000 {options}");
+        let options = format!("{shared} {redis_option} --max-active-holds 1000 {options}");
         // All at once: they meet an empty database.
         let starts = folders.iter().map(|folder| HubProcess::start(folder.path(), &options));
         let nodes = futures_util::future::join_all(starts).await;

@@ -1,0 +1,101 @@
+//! Several processes at one database, as their logs tell of each other.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::domain::account::AccountWrite;
+use crate::store::batch::LOG_HINT_EVERY;
+use latchkey_protocol::SessionId;
+
+/// Another process's view of the same database, taken for a server.
+async fn node(bench: &Bench) -> Store {
+    let limits = CommitterLimits { storage: Some(Storage::Remote), ..CommitterLimits::default() };
+    let sink = Arc::clone(&bench.published) as Arc<dyn EventSink>;
+    Store::on(Arc::clone(bench.store.database()), Arc::clone(&bench.clock) as Arc<dyn Clock>, sink, limits).await.unwrap()
+}
+
+async fn nodes() -> (Bench, Store, Store) {
+    let bench = bench("mem").await;
+    let (one, other) = (node(&bench).await, node(&bench).await);
+    (bench, one, other)
+}
+
+fn inbox(user: u16) -> Topic {
+    Topic::User(UserId::from_bytes(id(user)))
+}
+
+#[tokio::test]
+async fn p4_a_node_reads_what_others_commit_in_their_order_and_nothing_of_its_own() {
+    let (_bench, one, other) = nodes().await;
+    let (own, theirs) = (one.position().0, other.position().0);
+    let home = listing(1);
+    one.commit(note(1), Lane::Normal).await.unwrap();
+    other.commit(list(&home), Lane::Normal).await.unwrap();
+    let hold = hold_set(&home, 11, 3, 1);
+    other.commit(hold, Lane::Normal).await.unwrap();
+    let tail = one.tail(&BTreeMap::new()).await.unwrap();
+    assert!(tail.nodes.iter().any(|(node, _)| *node == theirs) && tail.nodes.iter().all(|(node, _)| *node != own));
+    assert!(tail.pages.is_empty(), "a process is followed from a position on");
+    let tail = one.tail(&BTreeMap::from([(theirs, 0)])).await.unwrap();
+    let [(node, page)] = tail.pages.as_slice() else { panic!("{tail:?}") };
+    assert_eq!((*node, page.iter().map(|batch| batch.number).collect::<Vec<_>>()), (theirs, vec![1, 2]));
+    assert_eq!(page[0].events, [(Topic::Property(home.id), 1)]);
+    let notices: Vec<Notice> = page.iter().flat_map(|batch| batch.notices.clone()).collect();
+    let [Notice::Lease { claim, property, until: Some(_) }] = notices.as_slice() else { panic!("{notices:?}") };
+    assert_eq!((*claim, *property), (ClaimId::from_bytes(id(11)), home.id), "P6");
+    assert!(tail.is_complete);
+    assert_eq!(one.tail(&BTreeMap::from([(theirs, 2)])).await.unwrap().pages, []);
+}
+
+#[tokio::test]
+async fn p8_a_session_that_ends_is_named_in_the_log() {
+    let (_bench, one, other) = nodes().await;
+    let session = SessionId::from_bytes(id(5));
+    let ended = ChangeSet { writes: vec![Write::Account(AccountWrite::Revoke { session, until: now() })], ..ChangeSet::default() };
+    other.commit(ended, Lane::Normal).await.unwrap();
+    let tail = one.tail(&BTreeMap::from([(other.position().0, 0)])).await.unwrap();
+    assert_eq!(tail.pages[0].1[0].notices, [Notice::SessionEnded(session)]);
+}
+
+#[tokio::test]
+async fn a_log_is_read_page_by_page_across_gaps_and_its_end_is_hinted_at() {
+    let (_bench, one, other) = nodes().await;
+    let theirs = other.position().0;
+    let used = FirstUse { scope: "user hold".to_owned(), key: "k1".to_owned(), fingerprint: "f".to_owned() };
+    let keyed = || ChangeSet { idempotency: Some(Idempotency { used: used.clone(), reply: Arc::from("{}"), at: now() }), ..note(1) };
+    other.commit(keyed(), Lane::Normal).await.unwrap();
+    for _ in 0..150 {
+        assert_eq!(other.commit(keyed(), Lane::Normal).await, Err(CommitError::Contended(Contended::Key)), "a number without a batch");
+    }
+    for _ in 0..LOG_HINT_EVERY {
+        other.commit(note(2), Lane::Normal).await.unwrap();
+    }
+    let (mut position, mut numbers, mut events) = (0, Vec::new(), 0);
+    loop {
+        let tail = one.tail(&BTreeMap::from([(theirs, position)])).await.unwrap();
+        for batch in tail.pages.iter().flat_map(|(_, page)| page) {
+            numbers.push(batch.number);
+            events += batch.events.iter().filter(|(topic, _)| *topic == inbox(2)).count();
+        }
+        position = numbers.last().copied().unwrap_or(position);
+        if tail.is_complete {
+            break;
+        }
+    }
+    assert!(numbers.is_sorted() && numbers.windows(2).any(|pair| pair[1] - pair[0] > 128), "{numbers:?}");
+    assert_eq!(events, usize::try_from(LOG_HINT_EVERY).unwrap());
+    let hints = one.tail(&BTreeMap::new()).await.unwrap().nodes;
+    let (_, hint) = hints.iter().find(|(node, _)| *node == theirs).unwrap();
+    assert!(numbers.contains(hint) && position - hint < LOG_HINT_EVERY, "{hint} of {position}");
+}
+
+#[tokio::test]
+async fn an_embedded_database_has_no_others_to_tell() {
+    let bench = bench("mem").await;
+    let home = listing(1);
+    bench.store.commit(list(&home), Lane::Normal).await.unwrap();
+    bench.store.commit(hold_set(&home, 11, 3, 1), Lane::Normal).await.unwrap();
+    let log = bench.store.log(bench.store.position().0, 0).await.unwrap();
+    assert!(log.iter().all(|batch| batch.notices.is_empty()));
+    assert!(bench.store.is_alone());
+}
