@@ -101,7 +101,9 @@ async fn start_database(args: &ClusterArgs) -> anyhow::Result<Process> {
         ["start", "--bind", &address.to_string(), "--user", DATABASE_USER, "--pass", DATABASE_USER, "--no-banner", "--log", "error"];
     let options = options.map(str::to_owned).into_iter().chain([format!("surrealkv://{}", folder.display())]).collect();
     let started = Process::start_server("the SurrealDB server", &program, options, address).await;
-    started.context("a cluster needs a SurrealDB server: `cargo build --release -p surreal-server` makes one, or install `surreal` and name it with --surreal")
+    let started = started.context("a cluster needs a SurrealDB server: `cargo build --release -p surreal-server` makes one, or install `surreal` and name it with --surreal")?;
+    println!("the database is process {} and listens on ws://{address}", started.id);
+    Ok(started)
 }
 
 /// Nothing, if there is to be none, or none on this machine.
@@ -113,7 +115,10 @@ async fn start_redis(args: &ClusterArgs) -> anyhow::Result<Option<Process>> {
     let port = address.port().to_string();
     let options = ["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no", "--loglevel", "warning"].map(str::to_owned);
     match Process::start_server("redis-server", &args.redis_server, options.into(), address).await {
-        Ok(redis) => Ok(Some(redis)),
+        Ok(redis) => {
+            println!("Redis is process {} and listens on redis://{address}", redis.id);
+            Ok(Some(redis))
+        }
         Err(error) => {
             println!("no Redis ({error:#}): nodes read each other's logs, twice a second");
             Ok(None)

@@ -22,18 +22,19 @@ async fn a_cluster_is_one_command_and_a_stay_is_booked_and_paid_at_whichever_nod
     command.args(words).env("RUST_LOG", "warn").kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut cluster = command.spawn().unwrap();
     let mut lines = BufReader::new(cluster.stdout.take().unwrap()).lines();
-    let (mut first_node, mut address) = (None, None);
+    let (mut parts, mut address) = (Parts::default(), None);
     while address.is_none() {
         let line = within("the cluster to listen", lines.next_line()).await.unwrap().expect("it ended before it listened");
+        println!("{line}");
         let words: Vec<&str> = line.split(' ').collect();
         match words.as_slice() {
-            ["node", "1", "is", "process", id, ..] => first_node = id.parse().ok(),
+            ["node", _, "is", "process", id, ..] => parts.nodes.push(id.parse().unwrap()),
+            [.., "is", "process", id, "and", "listens", "on", _] => parts.servers.push(id.parse().unwrap()),
             ["latchkey", "listens", "on", url, ..] => address = url.strip_prefix("http://").and_then(|address| address.parse().ok()),
             _ => {}
         }
     }
-    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    let (first_node, address) = (first_node.unwrap(), address.unwrap());
+    let address = address.unwrap();
     let host = Guest::join(address, "helga").await;
     let home = list_home(&host).await;
     let ada = Guest::join(address, "ada").await;
@@ -43,11 +44,31 @@ async fn a_cluster_is_one_command_and_a_stay_is_booked_and_paid_at_whichever_nod
     let is_paid = || async { (ada.payment(booking.id).await.state == PaymentState::Succeeded).then_some(()) };
     eventually("the money to be taken", is_paid).await;
     assert_eq!(ada.booking(booking.id).await.state, BookingState::Confirmed);
-    send(first_node, "-KILL").await;
+    send(parts.nodes.remove(0), "-KILL").await;
+    let gone = async { while !lines.next_line().await.unwrap().expect("it goes on").starts_with("node 1 has ended") {} };
+    within("the node to be gone", gone).await;
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     for name in ["bob", "cleo"] {
         let guest = Guest::join(address, name).await;
         guest.hold(&home, stay(if name == "bob" { 10 } else { 20 })).await.unwrap();
     }
     send(cluster.id().unwrap(), "-TERM").await;
     assert!(within("the cluster to end", cluster.wait()).await.unwrap().success());
+    // They have ended; their numbers may be others' by now.
+    (parts.nodes.clear(), parts.servers.clear());
+}
+
+/// What the cluster has started; a test that fails leaves nothing behind.
+#[derive(Default)]
+struct Parts {
+    nodes: Vec<u32>,
+    servers: Vec<u32>,
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        for process in self.nodes.iter().chain(&self.servers) {
+            let _ = std::process::Command::new("kill").args(["-KILL", &process.to_string()]).status();
+        }
+    }
 }

@@ -31,8 +31,7 @@ impl Cluster {
 
     async fn start(nodes: usize, redis: Option<Server>, options: &str) -> Self {
         let database = Server::surreal().await;
-        let mut shared =
-            format!("--database ws://{} --database-user root --database-password root --token-secret {SECRET}", database.address);
+        let shared = format!("--database ws://{} --database-user root --database-password root --token-secret {SECRET}", database.address);
         let redis_option = redis.as_ref().map(|redis| format!("--redis redis://{}", redis.address)).unwrap_or_default();
         let folders: Vec<TempDir> = (0..nodes).map(|_| tempfile::tempdir().unwrap()).collect();
         let options = format!("{shared} {redis_option} --max-active-holds 1000 {options}");
