@@ -30,6 +30,7 @@ use tokio_util::task::TaskTracker;
 use self::keys::ring::TokenKeys;
 use self::lock::FolderLock;
 use self::parts::{Ground, Parts};
+use self::peers::count_lag;
 use self::pushing::{MAX_BATCHES_UNDER_WAY, Outlet, fence, push_events, tell_viewers, to_hub};
 use self::settings::{allowances, check_nodes, database_config, registrations_per_hour, ws_limits};
 use self::vital::Vital;
@@ -176,7 +177,7 @@ impl App {
         let bus = app.bus(args, &hub, &parts.availability)?;
         app.keep("pushing events", push_events(events, bus, Arc::clone(&hub), Arc::clone(&parts.services)));
         app.services.search.followed(&log_ends.iter().map(|(node, number)| (*node, *number)).collect::<Vec<_>>());
-        app.keep("following other nodes", peers.follow(log_ends, Arc::new(parts.follower(&hub, weak_outlet))));
+        app.keep("following other nodes", peers.follow(log_ends, Arc::new(parts.follower(&hub, weak_outlet, Arc::clone(&clock)))));
         app.keep_services();
         if let Some(sandbox) = sandbox {
             app.keep("sandbox provider", sandbox.deliver(format!("http://{}/webhooks/payments/", reachable(address))));
@@ -194,9 +195,11 @@ impl App {
     fn bus(&mut self, args: &ServeArgs, hub: &Arc<Hub>, availability: &Arc<Availability>) -> anyhow::Result<Arc<dyn Bus>> {
         let Some(url) = &args.redis else { return Ok(Arc::new(LocalBus::new(Arc::clone(hub)))) };
         let node = crate::digest::hex(&self.store.position().0);
-        let availability = Arc::clone(availability);
+        let (availability, clock) = (Arc::clone(availability), Arc::clone(&self.context.clock));
         let hear = move |events: &[hub::StoredEvent]| {
+            let now = clock.now();
             for event in events {
+                count_lag("bus", now, event.at);
                 if let Topic::Property(property) = event.topic {
                     availability.hear_of(property, event.seq);
                 }

@@ -61,7 +61,7 @@ pub(super) struct Ground {
 }
 
 impl Parts {
-    pub(super) fn follower(&self, hub: &Arc<Hub>, outlet: mpsc::WeakSender<Published>) -> Follower {
+    pub(super) fn follower(&self, hub: &Arc<Hub>, outlet: mpsc::WeakSender<Published>, clock: Arc<dyn Clock>) -> Follower {
         let Self { services, availability, keys, .. } = self;
         Follower {
             services: Arc::clone(services),
@@ -69,6 +69,7 @@ impl Parts {
             keys: Arc::clone(keys),
             hub: Arc::clone(hub),
             outlet,
+            clock,
         }
     }
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use latchkey_protocol::Topic;
+use latchkey_protocol::{EpochMs, Topic};
 use tokio::sync::mpsc;
 
 use super::pushing::Published;
+use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::service::Services;
 use crate::service::availability::Availability;
@@ -21,6 +22,12 @@ pub(super) struct Follower {
     pub(super) keys: Arc<Keys>,
     pub(super) hub: Arc<Hub>,
     pub(super) outlet: mpsc::WeakSender<Published>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// How long ago an event was decided that another node tells of, in seconds, by the two nodes' clocks.
+pub(super) fn count_lag(way: &'static str, now: EpochMs, at: EpochMs) {
+    metrics::histogram!("latchkey_peer_lag_seconds", "way" => way).record((now - at).max(0) as f64 / 1_000.0);
 }
 
 impl Outlook for Follower {
@@ -42,6 +49,8 @@ impl Outlook for Follower {
                     self.availability.hear_of(*property, *seq);
                 }
             }
+            let now = self.clock.now();
+            news.events.iter().for_each(|event| count_lag("log", now, event.at));
             let Some(outlet) = self.outlet.upgrade() else { return };
             // Closed only when the process ends.
             let _ = outlet.send(Published::News(Box::new(news))).await;

@@ -55,7 +55,8 @@ async fn a_cluster_is_one_command_and_a_stay_is_booked_and_paid_at_whichever_nod
     send(cluster.id().unwrap(), "-TERM").await;
     assert!(within("the cluster to end", cluster.wait()).await.unwrap().success());
     // They have ended; their numbers may be others' by now.
-    (parts.nodes.clear(), parts.servers.clear());
+    parts.nodes.clear();
+    parts.servers.clear();
 }
 
 /// What the cluster has started; a test that fails leaves nothing behind.

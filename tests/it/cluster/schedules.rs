@@ -241,13 +241,24 @@ async fn agreed_head(cluster: &Cluster, home: PropertyId) -> Seq {
     eventually("all nodes to agree", heads).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p1_to_p7_whatever_fails_in_a_cluster_the_history_is_right() {
+async fn run_schedules(mut cluster: Cluster) {
     let schedules: usize = std::env::var("LATCHKEY_SCHEDULES").map_or(1, |count| count.parse().expect("LATCHKEY_SCHEDULES is a number"));
     let seed = Seed::new();
-    let mut cluster = Cluster::with_redis(NODES, "--hold-seconds 3600 --drain-seconds 0").await;
     for number in 0..schedules {
         println!("schedule {number}");
         run(&mut cluster, number, seed.fork(number)).await;
     }
+}
+
+/// The options of these clusters: nothing ends by itself.
+const OPTIONS: &str = "--hold-seconds 3600 --drain-seconds 0";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p1_to_p7_whatever_fails_in_a_cluster_the_history_is_right() {
+    run_schedules(Cluster::with_redis(NODES, OPTIONS).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p1_to_p7_whatever_fails_in_a_cluster_without_redis_the_history_is_right() {
+    run_schedules(Cluster::without_redis(NODES, OPTIONS).await).await;
 }
