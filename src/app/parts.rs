@@ -79,10 +79,10 @@ impl Parts {
         let (store, clock) = (|| Arc::clone(&store), || Arc::clone(&clock));
         let deadlines: Arc<Deadlines> = Arc::default();
         let notifications = Arc::new(Notifications::new(store(), clock()));
-        let availability = Availability::new(store(), clock(), leases, Arc::clone(&deadlines), Arc::clone(&notifications));
+        let availability = Availability::new(store(), peers, clock(), leases, Arc::clone(&deadlines), Arc::clone(&notifications));
         let availability = Arc::new(availability);
         let keys = Arc::new(Keys::new(store()));
-        let decisions = Arc::new(Decisions::new(Arc::clone(&availability), store(), Arc::clone(&keys), peers, clock()));
+        let decisions = Arc::new(Decisions::new(Arc::clone(&availability), store(), Arc::clone(&keys), clock()));
         let quota = LeaseQuota::new(args.max_active_holds);
         let close_sockets = move |session: SessionId| {
             if let Some(edge) = edge.get() {

@@ -16,6 +16,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::ServiceError;
 use super::expiry::Deadlines;
 use super::notifications::Notifications;
+use super::peers::Peers;
 use crate::clock::Clock;
 use crate::domain::calendar::Leases;
 use crate::domain::{Calendar, Changes, Date, PropertyId, Seq, Timestamp};
@@ -50,6 +51,7 @@ struct Slot {
 pub struct Availability {
     slots: DashMap<PropertyId, Arc<Slot>>,
     store: Arc<Store>,
+    peers: Arc<Peers>,
     clock: Arc<dyn Clock>,
     leases: Leases,
     deadlines: Arc<Deadlines>,
@@ -78,12 +80,13 @@ impl Availability {
     #[must_use]
     pub fn new(
         store: Arc<Store>,
+        peers: Arc<Peers>,
         clock: Arc<dyn Clock>,
         leases: Leases,
         deadlines: Arc<Deadlines>,
         notifications: Arc<Notifications>,
     ) -> Self {
-        Self { slots: DashMap::new(), store, clock, leases, deadlines, notifications }
+        Self { slots: DashMap::new(), store, peers, clock, leases, deadlines, notifications }
     }
 
     /// Takes the claim on a property, loading its calendar on first use.
@@ -162,6 +165,14 @@ impl Availability {
         if let Some(slot) = self.slots.get(&property) {
             slot.needed.fetch_max(seq, Ordering::AcqRel);
         }
+    }
+
+    /// Waits until every calendar that another node had changed before this was called is known to be out of date.
+    ///
+    /// # Errors
+    /// `Unavailable` if the other nodes' logs cannot be read.
+    pub async fn catch_up(&self) -> Result<(), ServiceError> {
+        self.peers.catch_up().await
     }
 
     /// Whether a home's topic is known to have gone on after an event, by another node.

@@ -58,7 +58,8 @@ impl Bookings {
             }
             Ok((calendar.seq(), calendar.quote(stay, ask.guests, self.now())))
         };
-        let quote = at_least(ask.min_seq, || async { self.availability.look(ask.property, look).await? }).await?;
+        let quote =
+            at_least(ask.min_seq, self.availability.catch_up(), || async { self.availability.look(ask.property, look).await? }).await?;
         Ok(wire::quote(&quote?))
     }
 
@@ -171,7 +172,7 @@ impl Bookings {
             }
             Ok((calendar.seq(), wire::calendar_days(calendar, from, to, viewer, self.now())))
         };
-        at_least(min_seq, || async { self.availability.look(property, look).await? }).await
+        at_least(min_seq, self.availability.catch_up(), || async { self.availability.look(property, look).await? }).await
     }
 
     /// Changes one's own live hold by a command of the calendar.

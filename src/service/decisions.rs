@@ -9,7 +9,6 @@ use serde::de::DeserializeOwned;
 use super::ServiceError;
 use super::availability::{Availability, PropertyClaim};
 use super::idempotency::{Keys, Use};
-use super::peers::Peers;
 use crate::clock::Clock;
 use crate::domain::booking::Deal;
 use crate::domain::calendar::Reviewed;
@@ -36,15 +35,14 @@ pub struct Decisions {
     availability: Arc<Availability>,
     store: Arc<Store>,
     keys: Arc<Keys>,
-    peers: Arc<Peers>,
     clock: Arc<dyn Clock>,
 }
 
 impl Decisions {
     /// On these calendars, under these keys.
     #[must_use]
-    pub fn new(availability: Arc<Availability>, store: Arc<Store>, keys: Arc<Keys>, peers: Arc<Peers>, clock: Arc<dyn Clock>) -> Self {
-        Self { availability, store, keys, peers, clock }
+    pub fn new(availability: Arc<Availability>, store: Arc<Store>, keys: Arc<Keys>, clock: Arc<dyn Clock>) -> Self {
+        Self { availability, store, keys, clock }
     }
 
     /// Claims, decides and commits, again if another writer was first; the same key gives the first answer.
@@ -140,7 +138,7 @@ impl Decisions {
         let (property, seq) = (claim.property(), claim.calendar().seq());
         // Others may decide meanwhile.
         drop(claim);
-        self.peers.catch_up().await?;
+        self.availability.catch_up().await?;
         Ok(self.availability.is_behind(property, seq))
     }
 

@@ -154,7 +154,7 @@ impl Listings {
             let (seq, listing) = self.availability.look(property, look).await?;
             Ok((seq, self.shown(caller, &listing).await?))
         };
-        at_least(min_seq, read).await
+        at_least(min_seq, self.availability.catch_up(), read).await
     }
 
     async fn shown(&self, caller: Option<&Caller>, listing: &Listing) -> Result<view::Property, ServiceError> {

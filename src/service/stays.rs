@@ -219,7 +219,7 @@ impl Stays {
             let deal = self.store.deal_of(caller.user, booking).await?.ok_or(ServiceError::NotFound("booking"))?;
             Ok((deal.booking.seq, deal))
         };
-        let deal = at_least(min_seq, read).await?;
+        let deal = at_least(min_seq, self.availability.catch_up(), read).await?;
         let party = deal.booking.require_party(caller.user)?;
         let address = self.availability.look(deal.booking.property, |calendar| calendar.listing().description.address.clone()).await?;
         Ok(wire::booking_details(&deal.booking, party, address))
