@@ -160,7 +160,6 @@ impl App {
         ));
         let _ = edge_cell.set(Arc::clone(&edge));
         let context = Arc::new(context(args, &clock, &edge, limits, &store, &peers, metrics));
-        parts.restore(args).await?;
         let mut app = Self {
             address,
             services: Arc::clone(&parts.services),
@@ -177,7 +176,11 @@ impl App {
         let bus = app.bus(args, &hub, &parts.availability)?;
         app.keep("pushing events", push_events(events, bus, Arc::clone(&hub), Arc::clone(&parts.services)));
         app.services.search.followed(&log_ends.iter().map(|(node, number)| (*node, *number)).collect::<Vec<_>>());
-        app.keep("following other nodes", peers.follow(log_ends, Arc::new(parts.follower(&hub, weak_outlet, Arc::clone(&clock)))));
+        let follower = Arc::new(parts.follower(&hub, weak_outlet, Arc::clone(&clock)));
+        app.keep("following other nodes", Arc::clone(&peers).follow(log_ends, follower));
+        parts.restore(args).await?;
+        // What happened while that was read; before anybody is served.
+        peers.catch_up().await.context("cannot read the logs of other nodes")?;
         app.keep_services();
         if let Some(sandbox) = sandbox {
             app.keep("sandbox provider", sandbox.deliver(format!("http://{}/webhooks/payments/", reachable(address))));

@@ -69,6 +69,12 @@ impl Inner {
     async fn fill(&self, feed: &Arc<Feed>) {
         let mut failures = 0;
         loop {
+            if self.withholds(feed.topic) && feed.state().stand_still() {
+                // Withheld meanwhile; it is taken up again when that is over.
+                if self.withholds(feed.topic) || !feed.state().hear_of(0) {
+                    return;
+                }
+            }
             let Some((from, to)) = feed.state().next_gap() else { return };
             let has_advanced = match self.source.range(feed.topic, from, to).await {
                 Ok(events) => feed.state().fill(encode(&events)),

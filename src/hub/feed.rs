@@ -196,6 +196,15 @@ impl FeedState {
         self.newest = self.newest.max(seq);
     }
 
+    /// Gives a fill up for now; says whether there was one.
+    pub(super) fn stand_still(&mut self) -> bool {
+        let is_filling = self.phase == Phase::Filling;
+        if is_filling {
+            self.phase = Phase::Live;
+        }
+        is_filling
+    }
+
     /// The next range that a fill must read, or nothing if there is none left.
     pub(super) fn next_gap(&mut self) -> Option<(Seq, Seq)> {
         if self.phase != Phase::Filling {

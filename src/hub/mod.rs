@@ -152,8 +152,7 @@ impl Hub {
     pub fn publish(&self, events: &[StoredEvent]) {
         for event in events {
             let Some(feed) = self.inner.known(event.topic) else { continue };
-            if self.inner.withholds(event.topic) {
-                feed.state().note(event.seq);
+            if self.inner.note_if_withheld(&feed, event.seq) {
                 continue;
             }
             let entry = Entry::of(event);
@@ -170,9 +169,8 @@ impl Hub {
     /// Learns that an event was committed elsewhere: whoever watches its topic is given it, and all before it that is missing, from the source.
     pub fn hear_of(&self, topic: Topic, seq: Seq) {
         let Some(feed) = self.inner.known(topic) else { return };
-        let is_behind = feed.state().hear_of(seq);
-        if is_behind {
-            self.inner.start_fill(&feed);
+        if !self.inner.note_if_withheld(&feed, seq) {
+            self.inner.hear_of(&feed, seq);
         }
     }
 
@@ -186,10 +184,7 @@ impl Hub {
         // Copied out: a fill looks its feed up in the map.
         let feeds: Vec<Arc<Feed>> = self.inner.feeds.iter().map(|feed| Arc::clone(&feed)).collect();
         for feed in feeds {
-            let is_behind = feed.state().hear_of(0);
-            if is_behind {
-                self.inner.start_fill(&feed);
-            }
+            self.inner.hear_of(&feed, 0);
         }
     }
 
@@ -273,6 +268,26 @@ impl Hub {
 }
 
 impl Inner {
+    /// Only remembers that there is such an event, if its topic is withheld.
+    fn note_if_withheld(self: &Arc<Self>, feed: &Arc<Feed>, seq: Seq) -> bool {
+        let is_withheld = self.withholds(feed.topic);
+        if is_withheld {
+            feed.state().note(seq);
+            // It may have ended since: whoever ended it may have passed this feed before the note.
+            if !self.withholds(feed.topic) {
+                self.hear_of(feed, seq);
+            }
+        }
+        is_withheld
+    }
+
+    fn hear_of(self: &Arc<Self>, feed: &Arc<Feed>, seq: Seq) {
+        let is_behind = feed.state().hear_of(seq);
+        if is_behind {
+            self.start_fill(feed);
+        }
+    }
+
     fn withholds(&self, topic: Topic) -> bool {
         !matches!(topic, Topic::Property(_)) && self.is_withheld.load(Ordering::Acquire)
     }

@@ -42,6 +42,9 @@ struct Slot {
     calendar: Arc<Mutex<Option<Calendar>>>,
     /// The newest event of the home's topic that was heard of from another node: an older calendar is loaded again.
     needed: AtomicU64,
+    /// How many changes of bookings were heard of from other nodes, and how many of them the calendar was loaded after.
+    changes: AtomicU64,
+    loaded_after: AtomicU64,
     waiters: AtomicUsize,
     readers: AtomicUsize,
     used_at: AtomicI64,
@@ -62,9 +65,19 @@ pub struct Availability {
 pub struct PropertyClaim {
     guard: OwnedMutexGuard<Option<Calendar>>,
     property: PropertyId,
+    /// How many changes of other nodes' bookings its calendar was loaded after.
+    loaded_after: u64,
     store: Arc<Store>,
     deadlines: Arc<Deadlines>,
     notifications: Arc<Notifications>,
+}
+
+/// Which state of a home somebody decided on.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    property: PropertyId,
+    seq: Seq,
+    loaded_after: u64,
 }
 
 struct Waiting<'a>(&'a AtomicUsize);
@@ -123,14 +136,22 @@ impl Availability {
         let lock = Arc::clone(&slot.calendar).lock_owned();
         let mut guard = tokio::time::timeout(MAX_WAIT, lock).await.map_err(|_| ServiceError::Busy)?;
         drop(waiting);
-        let needed = slot.needed.load(Ordering::Acquire);
-        if guard.as_ref().is_none_or(|calendar| calendar.seq() < needed) {
+        let (needed, changes) = (slot.needed.load(Ordering::Acquire), slot.changes.load(Ordering::Acquire));
+        let is_old = |calendar: &Calendar| calendar.seq() < needed || slot.loaded_after.load(Ordering::Acquire) < changes;
+        if guard.as_ref().is_none_or(is_old) {
             // Out of its place first: a failed load leaves none rather than an old one.
             *guard = None;
-            *guard = Some(self.load(property).await?);
+            let loaded = self.load(property).await?;
+            slot.loaded_after.store(changes, Ordering::Release);
+            if loaded.seq() < needed {
+                tracing::error!(%property, needed, seq = loaded.seq(), "an event was heard of that is not stored");
+                let _ = slot.needed.compare_exchange(needed, loaded.seq(), Ordering::AcqRel, Ordering::Acquire);
+            }
+            *guard = Some(loaded);
         }
+        let loaded_after = slot.loaded_after.load(Ordering::Acquire);
         let (store, deadlines) = (Arc::clone(&self.store), Arc::clone(&self.deadlines));
-        Ok(PropertyClaim { guard, property, store, deadlines, notifications: Arc::clone(&self.notifications) })
+        Ok(PropertyClaim { guard, property, loaded_after, store, deadlines, notifications: Arc::clone(&self.notifications) })
     }
 
     fn slot(&self, property: PropertyId) -> Arc<Slot> {
@@ -138,6 +159,8 @@ impl Availability {
             Arc::new(Slot {
                 calendar: Arc::new(Mutex::new(None)),
                 needed: AtomicU64::new(0),
+                changes: AtomicU64::new(0),
+                loaded_after: AtomicU64::new(0),
                 waiters: AtomicUsize::new(0),
                 readers: AtomicUsize::new(0),
                 used_at: AtomicI64::new(0),
@@ -175,10 +198,19 @@ impl Availability {
         self.peers.catch_up().await
     }
 
-    /// Whether a home's topic is known to have gone on after an event, by another node.
+    /// Another node has changed a booking of a home: whoever looks at its calendar from now on, or decides on it, sees that.
+    pub fn hear_of_booking(&self, property: PropertyId) {
+        if let Some(slot) = self.slots.get(&property) {
+            slot.changes.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Whether what was seen of a home is known to be out of date, by another node's doing.
     #[must_use]
-    pub fn is_behind(&self, property: PropertyId, seq: Seq) -> bool {
-        self.slots.get(&property).is_some_and(|slot| slot.needed.load(Ordering::Acquire) > seq)
+    pub fn is_behind(&self, seen: Seen) -> bool {
+        let Seen { property, seq, loaded_after } = seen;
+        let is_old = |slot: &Slot| slot.needed.load(Ordering::Acquire) > seq || slot.changes.load(Ordering::Acquire) > loaded_after;
+        self.slots.get(&property).is_some_and(|slot| is_old(&slot))
     }
 
     /// Drops calendars that nobody has used for a while and nobody holds.
@@ -192,10 +224,10 @@ impl Availability {
 }
 
 impl PropertyClaim {
-    /// On which home.
+    /// Which state of the home is decided on.
     #[must_use]
-    pub const fn property(&self) -> PropertyId {
-        self.property
+    pub fn seen(&self) -> Seen {
+        Seen { property: self.property, seq: self.calendar().seq(), loaded_after: self.loaded_after }
     }
 
     /// The calendar, as of its last committed change.
@@ -253,7 +285,14 @@ impl PropertyClaim {
                     | CommitError::TooLate
                     | CommitError::Contended(Contended::Key | Contended::Webhook | Contended::Login),
                 ) => *self.guard = calendar,
-                Err(CommitError::Contended(Contended::State) | CommitError::Refused(_) | CommitError::Unknown) => {}
+                // It may be committed yet: a lease of it ends as any other, and one that never was ends without harm.
+                Err(CommitError::Unknown) => {
+                    if let Some(mut calendar) = calendar {
+                        calendar.apply(&changes);
+                        calendar.next_deadline().into_iter().for_each(|deadline| self.deadlines.add(self.property, deadline));
+                    }
+                }
+                Err(CommitError::Contended(Contended::State) | CommitError::Refused(_)) => {}
             }
             result
         };

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::ServiceError;
-use super::availability::{Availability, PropertyClaim};
+use super::availability::{Availability, PropertyClaim, Seen};
 use super::idempotency::{Keys, Use};
 use crate::clock::Clock;
 use crate::domain::booking::Deal;
@@ -54,12 +54,13 @@ impl Decisions {
         T: Serialize + DeserializeOwned,
         F: Fn(&Calendar, Timestamp) -> Result<Decision<T>, Refusal>,
     {
+        let mut has_asked = false;
         for attempt in 0..MAX_DECISIONS {
             pause(attempt).await;
             let claim = self.availability.claim(property).await?;
             let now = self.now();
             let decided = decide(claim.calendar(), now);
-            if let Some(outcome) = self.conclude(used, claim, decided, now).await? {
+            if let Some(outcome) = self.conclude(used, claim, decided, now, &mut has_asked).await? {
                 return Ok(outcome);
             }
         }
@@ -76,12 +77,13 @@ impl Decisions {
         T: Serialize + DeserializeOwned,
         F: Fn(&Calendar, Option<Deal>, Timestamp) -> Result<Decision<T>, Refusal>,
     {
+        let mut has_asked = false;
         for attempt in 0..MAX_DECISIONS {
             pause(attempt).await;
             let (claim, ended) = self.claim_booking(booking).await?;
             let now = self.now();
             let decided = decide(claim.calendar(), ended, now);
-            if let Some(outcome) = self.conclude(used, claim, decided, now).await? {
+            if let Some(outcome) = self.conclude(used, claim, decided, now, &mut has_asked).await? {
                 return Ok(outcome);
             }
         }
@@ -97,12 +99,13 @@ impl Decisions {
         T: Serialize + DeserializeOwned,
         F: Fn(&Calendar, Reviewed, Timestamp) -> Result<Decision<T>, Refusal>,
     {
+        let mut has_asked = false;
         for attempt in 0..MAX_DECISIONS {
             pause(attempt).await;
             let (claim, reviewed) = self.claim_reviews(booking).await?;
             let now = self.now();
             let decided = decide(claim.calendar(), reviewed, now);
-            if let Some(outcome) = self.conclude(used, claim, decided, now).await? {
+            if let Some(outcome) = self.conclude(used, claim, decided, now, &mut has_asked).await? {
                 return Ok(outcome);
             }
         }
@@ -117,29 +120,27 @@ impl Decisions {
     where
         F: Fn(&Calendar, Reviewed, Timestamp) -> Result<Decision<T>, Refusal>,
     {
+        let mut has_asked = false;
         for attempt in 0..MAX_DECISIONS {
             pause(attempt).await;
             let (claim, reviewed) = self.claim_reviews(booking).await?;
-            let decision = match decide(claim.calendar(), reviewed, self.now()) {
-                Ok(decision) => decision,
-                Err(_) if self.is_outdated(claim).await? => continue,
-                Err(refusal) => return Err(refusal.into()),
-            };
-            if let Some(outcome) = commit(claim, decision, lane).await? {
+            let decided = decide(claim.calendar(), reviewed, self.now());
+            if let Some(outcome) = self.conclude_unkeyed(claim, decided, lane, &mut has_asked).await? {
                 return Ok(outcome);
             }
         }
         Err(ServiceError::Busy)
     }
 
-    /// Whether another node had changed the home before this was asked, and this one did not know. A refusal may not rest on that: what stood in the
-    /// way may be gone. A change may, for its own append fails then.
-    async fn is_outdated(&self, claim: PropertyClaim) -> Result<bool, ServiceError> {
-        let (property, seq) = (claim.property(), claim.calendar().seq());
-        // Others may decide meanwhile.
-        drop(claim);
+    /// Whether another node had changed the home before this was asked, and this one did not know. Neither a refusal nor "nothing to do" may rest on
+    /// that: what stood in the way may be gone. A change may, for its own append fails then. Asked once for a command: a calendar that is loaded after that
+    /// is new enough for it, whatever others do meanwhile.
+    async fn is_outdated(&self, seen: Seen, has_asked: &mut bool) -> Result<bool, ServiceError> {
+        if std::mem::replace(has_asked, true) {
+            return Ok(false);
+        }
         self.availability.catch_up().await?;
-        Ok(self.availability.is_behind(property, seq))
+        Ok(self.availability.is_behind(seen))
     }
 
     /// Commits what was decided under a key, or gives the first answer; nothing if it is to be decided again on what is true now: another
@@ -150,11 +151,20 @@ impl Decisions {
         claim: PropertyClaim,
         decided: Result<Decision<T>, Refusal>,
         now: Timestamp,
+        has_asked: &mut bool,
     ) -> Result<Option<T>, ServiceError> {
+        let seen = claim.seen();
         let Decision { outcome, changes } = match decided {
+            Ok(decision) if decision.changes.is_empty() && self.is_outdated(seen, has_asked).await? => return Ok(None),
             Ok(decision) => decision,
-            Err(_) if self.is_outdated(claim).await? => return Ok(None),
-            Err(refusal) => return self.keys.or_first_answer(used, refusal.into()).await.map(Some),
+            Err(refusal) => {
+                // Others may decide meanwhile.
+                drop(claim);
+                if self.is_outdated(seen, has_asked).await? {
+                    return Ok(None);
+                }
+                return self.keys.or_first_answer(used, refusal.into()).await.map(Some);
+            }
         };
         let idempotency = used.record(&outcome, now)?;
         let (keys, own) = (Arc::clone(&self.keys), Arc::clone(used));
@@ -177,14 +187,15 @@ impl Decisions {
     where
         F: Fn(&Calendar, Option<Deal>, Timestamp) -> Result<Decision<T>, Refusal>,
     {
+        let mut has_asked = false;
         for attempt in 0..MAX_DECISIONS {
             pause(attempt).await;
             let (claim, ended) = self.claim_booking(booking).await?;
             let now = self.now();
             let mut decision = match decide(claim.calendar(), ended, now) {
-                Ok(decision) => decision,
-                Err(_) if self.is_outdated(claim).await? => continue,
-                Err(refusal) => return Err(refusal.into()),
+                Ok(decision) if !decision.changes.is_empty() => decision,
+                _ if self.is_outdated(claim.seen(), &mut has_asked).await? => continue,
+                decided => decided?,
             };
             if let Some(event_id) = webhook {
                 decision.changes.writes.push(Write::SeeWebhook { event_id: event_id.to_owned(), at: now });
@@ -233,9 +244,10 @@ impl Decisions {
     where
         F: Fn(&Calendar, Timestamp) -> Result<Decision<T>, Refusal>,
     {
+        let mut has_asked = false;
         for attempt in 0..MAX_DECISIONS {
             pause(attempt).await;
-            if let Some(outcome) = self.decide_once(property, &decide).await? {
+            if let Some(outcome) = self.decide_unkeyed(property, &decide, &mut has_asked).await? {
                 return Ok(outcome);
             }
         }
@@ -251,13 +263,31 @@ impl Decisions {
     where
         F: Fn(&Calendar, Timestamp) -> Result<Decision<T>, Refusal>,
     {
+        self.decide_unkeyed(property, decide, &mut false).await
+    }
+
+    async fn decide_unkeyed<T, F>(&self, property: PropertyId, decide: F, has_asked: &mut bool) -> Result<Option<T>, ServiceError>
+    where
+        F: Fn(&Calendar, Timestamp) -> Result<Decision<T>, Refusal>,
+    {
         let claim = self.availability.claim(property).await?;
-        let decision = match decide(claim.calendar(), self.now()) {
-            Ok(decision) => decision,
-            Err(_) if self.is_outdated(claim).await? => return Ok(None),
-            Err(refusal) => return Err(refusal.into()),
-        };
-        commit(claim, decision, Lane::Normal).await
+        let decided = decide(claim.calendar(), self.now());
+        self.conclude_unkeyed(claim, decided, Lane::Normal, has_asked).await
+    }
+
+    /// Commits what was decided without a key; nothing if it is to be decided again.
+    async fn conclude_unkeyed<T>(
+        &self,
+        claim: PropertyClaim,
+        decided: Result<Decision<T>, Refusal>,
+        lane: Lane,
+        has_asked: &mut bool,
+    ) -> Result<Option<T>, ServiceError> {
+        let changes_something = decided.as_ref().is_ok_and(|decision| !decision.changes.is_empty());
+        if !changes_something && self.is_outdated(claim.seen(), has_asked).await? {
+            return Ok(None);
+        }
+        commit(claim, decided?, lane).await
     }
 }
 

@@ -125,16 +125,17 @@ impl Peers {
             let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
             let begun = Instant::now();
             match self.read_soon(&mut positions, last_read + BLIND_AFTER, outlook.as_ref()).await {
-                Ok(is_complete) => {
+                // Only at the end of every log is it known whose sessions have ended.
+                Ok(false) => continue,
+                Ok(true) => {
                     last_read = begun;
                     self.set_blind(false, outlook.as_ref());
-                    if !is_complete {
-                        continue;
-                    }
                     self.done.send_replace(number);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the logs of other nodes cannot be read");
+                    if !self.is_blind() {
+                        tracing::warn!(%error, "the logs of other nodes cannot be read");
+                    }
                     // An error may come at once, again and again.
                     if Instant::now() >= last_read + BLIND_AFTER {
                         self.set_blind(true, outlook.as_ref());

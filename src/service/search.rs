@@ -132,6 +132,10 @@ impl Search {
         let Topic::Property(property) = event.topic else { return };
         self.has_changed.store(true, Ordering::Relaxed);
         let mut stale = self.stale();
+        // Known already: another node's log may tell what is in here, and an old "unlisted" must not take out what was published since.
+        if !stale.is_building && self.index_ref().seq(property) >= Some(event.seq) {
+            return;
+        }
         let change = night_run(event);
         let is_awaited = stale.homes.contains_key(&property);
         if let (Some(run), false, false) = (change, stale.is_building, is_awaited) {

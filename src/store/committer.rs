@@ -152,8 +152,9 @@ impl Committer {
     ) -> Result<Self, StoreError> {
         // A fresh id per process: a commit log is never continued by another one.
         let node: Uuid = uuid::Uuid::from_bytes(entropy::fresh_id(clock.now())).into();
-        let started = variables([("node", node.into_value()), ("at", clock.now().into_value())]);
-        database.query("CREATE type::record('node', $node) SET started_at = $at RETURN NONE", started).await?.check()?;
+        let is_shared = (storage == Storage::Remote).then_some(true);
+        let started = variables([("node", node.into_value()), ("at", clock.now().into_value()), ("shared", is_shared.into_value())]);
+        database.query("CREATE type::record('node', $node) SET started_at = $at, shared = $shared RETURN NONE", started).await?.check()?;
         let (queue, requests) = mpsc::channel(limits.queue + limits.reserved);
         let (flight, in_flight) = watch::channel(Flight::default());
         let (stop, stopping) = watch::channel(false);
@@ -244,7 +245,12 @@ impl Committer {
     pub(super) async fn stop(&self) {
         let _ = self.stop.send(true);
         let mut done = self.done.clone();
-        let _ = done.wait_for(|done| *done).await;
+        let ended = done.wait_for(|done| *done);
+        match self.storage {
+            Storage::Embedded => drop(ended.await),
+            // A server that does not answer must not keep this process from ending: what is under way is known by its log.
+            Storage::Remote => drop(tokio::time::timeout(ANSWER_WITHIN, ended).await),
+        }
     }
 }
 

@@ -58,7 +58,7 @@ pub enum CommitError {
     /// The database refused the records: a fault of ours. Nothing was written.
     #[error("refused by the database: {0}")]
     Refused(String),
-    /// It is not known whether it was written; the process is about to stop and recover.
+    /// It is not known whether it was written. At an embedded database the process is about to stop and recover; a server will say later.
     #[error("outcome unknown")]
     Unknown,
 }

@@ -86,7 +86,7 @@ impl Store {
     ///
     /// # Errors
     /// `Contended` names what another writer was first with: nothing was written, decide again. `Busy`: the queue is full.
-    /// `TooLate`: its deadline passed. `Unavailable`: the disk is full or the process is stopping.
+    /// `TooLate`: its deadline passed. `Unavailable`: the disk is full, the process is stopping or a server does not answer. `Unknown`: nobody knows yet.
     pub async fn commit(&self, set: ChangeSet, lane: Lane) -> Result<(), CommitError> {
         self.committer.commit(set, lane).await
     }

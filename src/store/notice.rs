@@ -23,19 +23,22 @@ pub enum Notice {
         /// Its end, exclusive.
         until: Option<Timestamp>,
     },
+    /// A booking of a home has changed, perhaps without an event of the home: who has its calendar has an old booking in it.
+    Booking(PropertyId),
     /// A user wants to be told of other things.
     Preferences(UserId),
 }
 
 const SESSION: &str = "session";
 const LEASE: &str = "lease";
+const BOOKING: &str = "booking";
 const PREFERENCES: &str = "preferences";
 
 impl Notice {
     /// What is to be noted of a change set. A hold that becomes a booking ends as one lease and goes on as another, of the same claim.
     pub(super) fn of(writes: &[Write]) -> Vec<Self> {
         let mut notices: Vec<Self> = Vec::new();
-        for notice in writes.iter().filter_map(Self::of_write) {
+        for notice in writes.iter().flat_map(Self::of_write).flatten() {
             let Self::Lease { claim, until, .. } = notice else {
                 notices.push(notice);
                 continue;
@@ -50,19 +53,20 @@ impl Notice {
         notices
     }
 
-    fn of_write(write: &Write) -> Option<Self> {
+    fn of_write(write: &Write) -> [Option<Self>; 2] {
         match write {
             Write::AddHold(hold) | Write::SetHold(hold) => {
-                Some(Self::Lease { claim: hold.id, property: hold.property, until: hold.deadline() })
+                [Some(Self::Lease { claim: hold.id, property: hold.property, until: hold.deadline() }), None]
             }
             Write::AddBooking(booking) | Write::SetBooking(booking) => {
-                Some(Self::Lease { claim: booking.id, property: booking.property, until: booking.deadline() })
+                let lease = Self::Lease { claim: booking.id, property: booking.property, until: booking.deadline() };
+                [Some(lease), Some(Self::Booking(booking.property))]
             }
-            Write::Account(AccountWrite::Revoke { session, .. }) => Some(Self::SessionEnded(*session)),
+            Write::Account(AccountWrite::Revoke { session, .. }) => [Some(Self::SessionEnded(*session)), None],
             Write::Notification(NotificationWrite::AddPreferences(preferences) | NotificationWrite::SetPreferences(preferences)) => {
-                Some(Self::Preferences(preferences.user))
+                [Some(Self::Preferences(preferences.user)), None]
             }
-            _ => None,
+            _ => [None, None],
         }
     }
 
@@ -75,6 +79,7 @@ impl Notice {
                 parts.extend(until.map(|until| until.epoch_ms().into_value()));
                 parts
             }
+            Self::Booking(property) => vec![BOOKING.into_value(), property.to_uuid().into_value()],
             Self::Preferences(user) => vec![PREFERENCES.into_value(), user.to_uuid().into_value()],
         };
         Value::Array(Array::from(parts))
@@ -100,6 +105,7 @@ impl Notice {
                 let until = parts.next().map(i64::from_value).transpose().map_err(|_| corrupt())?;
                 Self::Lease { claim, property, until: until.map(Timestamp::from_epoch_ms) }
             }
+            BOOKING => Self::Booking(StoredId::from_uuid(uuid()?)),
             PREFERENCES => Self::Preferences(StoredId::from_uuid(uuid()?)),
             _ => return Ok(None),
         }))
@@ -125,6 +131,7 @@ mod tests {
             Notice::SessionEnded(SessionId::from_bytes([3; 16])),
             Notice::Lease { claim, property, until: None },
             Notice::Lease { claim, property, until: Some(Timestamp::from_epoch_ms(1_790_000_000_000)) },
+            Notice::Booking(property),
             Notice::Preferences(UserId::from_bytes([4; 16])),
         ] {
             assert_eq!(Notice::from_value(notice.to_value()).unwrap(), Some(notice));

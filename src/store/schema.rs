@@ -72,7 +72,7 @@ pub(super) async fn apply(database: &Database, clock: &dyn Clock) -> Result<Stri
     loop {
         match apply_once(database, clock).await {
             Err(StoreError::Unavailable(reason)) if tries < MAX_TRIES => {
-                tracing::debug!(reason, tries, "the schema could not be applied");
+                tracing::info!(reason, tries, "the schema could not be applied; trying again");
                 tokio::time::sleep(Duration::from_millis(entropy::jitter(50 << tries))).await;
                 tries += 1;
             }
@@ -126,7 +126,13 @@ async fn migrate(database: &Database, found: i64) -> Result<(), StoreError> {
     let done = usize::try_from(found - 1).unwrap_or(0);
     for (index, step) in MIGRATIONS.iter().enumerate().skip(done) {
         tracing::info!(from = index + 1, to = index + 2, "migrating the database");
-        let text = format!("BEGIN; {step}; UPDATE meta:schema SET value = {}; COMMIT", index + 2);
+        // Another node may have been first since it was read which steps are missing.
+        let text = format!(
+            "BEGIN; IF (SELECT VALUE value FROM ONLY meta:schema) != {} {{ THROW 'latchkey:migrated' }}; {step}; \
+            UPDATE meta:schema SET value = {}; COMMIT",
+            index + 1,
+            index + 2
+        );
         database.query_patiently(text, variables([])).await?.check()?;
     }
     Ok(())

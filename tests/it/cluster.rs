@@ -9,12 +9,12 @@ mod schedules;
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use latchkey_protocol::view::{Calendar, Hold, NightState, Property};
+use latchkey_protocol::view::{Booking, BookingState, Calendar, Hold, NightState, Property};
 use latchkey_protocol::{CloseCode, Date, ErrorCode, Seq, UserId, WireError};
 
 use crate::support::hub::list_home;
 use crate::support::watcher::taken;
-use crate::support::{Client, Cluster, Dates, Guest, Seed, Watcher, fresh_key, nights, refused};
+use crate::support::{Client, Cluster, Dates, Guest, Seed, Watcher, eventually, fresh_key, nights, refused};
 
 /// What somebody asked for, and what they were told.
 struct Asked {
@@ -180,6 +180,25 @@ async fn p4_an_inbox_and_a_booking_are_followed_at_any_node_and_resumed_at_anoth
     );
     cluster.move_to(1, &mut moved).await;
     assert_eq!(moved.booking(booking.id).await.state, cancelled.state);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p1_what_one_node_decides_about_a_booking_another_goes_on_with() {
+    let cluster = Cluster::without_redis(2, "").await;
+    let host = cluster.guest(1, "helga").await;
+    let home = list_home(&host).await;
+    let ada = cluster.guest(0, "ada").await;
+    let booking = ada.hold_and_book(&home, nights(3, 2)).await;
+    ada.pay(&booking, "pm_card_visa").await.unwrap();
+    let is_confirmed = || async { (host.booking(booking.id).await.state == BookingState::Confirmed).then_some(()) };
+    eventually("the booking to be confirmed", is_confirmed).await;
+    // Node 1 has the booking in its calendar from now on, and the proposal is no event of the home.
+    host.quote(&home, nights(20, 2)).await.unwrap();
+    let check_out = booking.check_out.saturating_add(-1);
+    let shorter = serde_json::json!({ "check_out": check_out });
+    ada.post(&format!("/bookings/{}/alterations/", booking.id), &shorter).send().await.expect_json::<Booking>(200);
+    let accepted = host.post(&format!("/bookings/{}/alterations/1/accept/", booking.id), &serde_json::json!({})).send().await;
+    assert_eq!(accepted.expect_json::<Booking>(200).check_out, check_out);
 }
 
 /// A stay's dates.

@@ -66,7 +66,7 @@ impl Link {
 
 impl RedisBus {
     /// A bus over the Redis at `url`, among the nodes whose database has this epoch; `node` names this process. What other nodes publish goes
-    /// to the hub and then to `on_events`. The future carries it; it ends with the bus.
+    /// to `on_events` and then to the hub. The future carries it; it ends with the bus.
     ///
     /// # Errors
     /// If the URL is none of Redis. Whether there is a server is found out later, again and again.

@@ -32,6 +32,7 @@ async fn p8_while_it_is_withheld_nothing_private_is_delivered_and_afterwards_eve
     hub.withhold(true);
     hub.publish(&table.append_many(topic(1), 3));
     hub.publish(&[table.append(home(9))]);
+    hub.hear_of(topic(1), 3);
     settle().await;
     assert_eq!(*watcher.seen.lock().unwrap(), [(home(9), 2)], "what is public goes on");
     let (_, other) = Watcher::new(2);

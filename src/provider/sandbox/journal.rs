@@ -38,16 +38,16 @@ impl Lines {
     pub(super) fn enter(&mut self) -> io::Result<String> {
         let Some(read_to) = &mut self.read_to else { return Ok(String::new()) };
         flock(&self.file, FlockOperation::LockExclusive)?;
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         self.file.seek(SeekFrom::Start(*read_to))?;
-        self.file.read_to_string(&mut text)?;
-        if !text.is_empty() && !text.ends_with('\n') {
+        self.file.read_to_end(&mut bytes)?;
+        if bytes.last().is_some_and(|last| *last != b'\n') {
             // A process was killed in the middle of a line: it has not answered, and the next line must not grow onto it.
             self.file.write_all(b"\n")?;
-            text.push('\n');
+            bytes.push(b'\n');
         }
-        *read_to += text.len() as u64;
-        Ok(text)
+        *read_to += bytes.len() as u64;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Lets others write.

@@ -12,15 +12,23 @@ use super::{Request, Storage, Worker};
 use crate::entropy;
 use crate::store::batch::{self, BatchName, Inserted, Transaction};
 use crate::store::change_set::{ChangeSet, StoredEvent};
-use crate::store::database::variables;
+use crate::store::database::{row, variables};
 use crate::store::error::{CommitError, Contended, Outcome, StoreError, classify};
-use surrealdb::types::SurrealValue;
+use surrealdb::types::{SurrealValue, Value};
 
 /// How often a batch is tried again over heads or conflicts before its sets are told that somebody else was first.
 const MAX_TRIES: u32 = 8;
 
 /// The longest pause before a batch is sent again to a server, in milliseconds.
 const MAX_RESEND_PAUSE_MS: u64 = 1_000;
+
+/// What is at a batch's place in the log.
+enum Logged {
+    Nothing,
+    Batch,
+    /// It was given up, and cannot be committed any more.
+    Void,
+}
 
 impl Worker {
     /// Commits a batch, answering every request in it.
@@ -89,19 +97,45 @@ impl Worker {
 
     /// What became of the batch, if the server says.
     async fn send_again(&self, name: BatchName, transaction: &Transaction) -> Option<Outcome> {
-        if self.is_logged(name).await.ok()? {
-            return Some(Outcome::Committed);
+        match self.logged(name).await.ok()? {
+            Logged::Batch => return Some(Outcome::Committed),
+            // By us, a moment ago, without our having heard: it is decided again.
+            Logged::Void => return Some(Outcome::Conflict),
+            Logged::Nothing => {}
         }
         match self.send(transaction).await {
             Outcome::Unknown(_) => None,
             Outcome::Committed => Some(Outcome::Committed),
-            // It failed, perhaps because an earlier sending has arrived after all: only the commit log knows.
-            known => self.is_logged(name).await.ok().map(|is_logged| if is_logged { Outcome::Committed } else { known }),
+            // It failed, perhaps because an earlier sending has arrived after all; and if not, that one may still be on its way.
+            known => self.void(name).await.then_some(known).or(match self.logged(name).await.ok()? {
+                Logged::Batch => Some(Outcome::Committed),
+                Logged::Void => Some(Outcome::Conflict),
+                Logged::Nothing => None,
+            }),
         }
     }
 
-    async fn is_logged(&self, name: BatchName) -> Result<bool, StoreError> {
-        self.database.read("RETURN record::exists($id)", variables([("id", name.record().into_value())])).await
+    /// Takes the batch's place in the log, so that no sending of it that is still on its way can be committed. Says whether that is known to be done.
+    async fn void(&self, name: BatchName) -> bool {
+        let commit = row([
+            ("id", name.record().into_value()),
+            ("at", self.clock.now().into_value()),
+            ("topics", Vec::<Value>::new().into_value()),
+            ("void", true.into_value()),
+        ]);
+        let text = "BEGIN;INSERT INTO commit $commit RETURN NONE;COMMIT".to_owned();
+        let voided = self.transact.transact(text, variables([("commit", commit)])).await;
+        voided.is_ok_and(|errors| classify(&errors, 2) == Outcome::Committed)
+    }
+
+    async fn logged(&self, name: BatchName) -> Result<Logged, StoreError> {
+        let text = "RETURN (SELECT VALUE void ?? false FROM ONLY $id)";
+        let is_void: Option<bool> = self.database.read(text, variables([("id", name.record().into_value())])).await?;
+        Ok(match is_void {
+            None => Logged::Nothing,
+            Some(false) => Logged::Batch,
+            Some(true) => Logged::Void,
+        })
     }
 
     async fn resolve(

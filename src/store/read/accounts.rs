@@ -61,7 +61,7 @@ impl Store {
     /// As any read.
     pub async fn revocations(&self, now: Timestamp) -> Result<Vec<(SessionId, Timestamp)>, StoreError> {
         let since = variables([("now", now.epoch_ms().into_value())]);
-        let rows: Vec<RevokedRow> = self.database().read("SELECT * FROM revoked WHERE until > $now", since).await?;
+        let rows: Vec<RevokedRow> = self.database().scan("SELECT * FROM revoked WHERE until > $now", since).await?;
         rows.into_iter().map(|row| Ok((id_of(&row.id)?, Timestamp::from_epoch_ms(row.until)))).collect()
     }
 

@@ -88,6 +88,24 @@ pub(super) fn parse_topic(topic: &str) -> Result<Topic, StoreError> {
     topic.parse().map_err(|_| StoreError::Corrupt(format!("topic {topic}")))
 }
 
+fn batch(row: Value) -> Result<LoggedBatch, StoreError> {
+    CommitRow::from_value(row).map_err(|error| StoreError::Corrupt(error.to_string()))?.try_into()
+}
+
+/// A batch, or its number alone if a newer version has written what this one cannot read.
+fn readable(row: Value) -> Result<LoggedBatch, StoreError> {
+    let id = match &row {
+        Value::Object(fields) => fields.get("id").cloned(),
+        _ => None,
+    };
+    batch(row).or_else(|error| {
+        let Some(Value::RecordId(id)) = id else { return Err(error) };
+        tracing::error!(%error, "a batch of another node cannot be read");
+        let (number, at) = (number_of(&id)?, Timestamp::from_epoch_ms(0));
+        Ok(LoggedBatch { number, at, events: Vec::new(), keys: Vec::new(), webhooks: Vec::new(), notices: Vec::new() })
+    })
+}
+
 fn node_of(row: &RecordId) -> Result<NodeId, StoreError> {
     match &row.key {
         RecordIdKey::Uuid(uuid) => Ok(*uuid::Uuid::from(*uuid).as_bytes()),
@@ -108,9 +126,9 @@ impl Store {
     /// What other processes have committed after these batches of theirs, and which processes there are: one query.
     ///
     /// # Errors
-    /// As any read. A batch that cannot be read is passed over, with an error in the log: it must not keep this node from all others.
+    /// As any read. What cannot be read of a batch is passed over, with an error in the log: it must not keep this node from all others.
     pub async fn tail(&self, after: &BTreeMap<NodeId, i64>) -> Result<Tail, StoreError> {
-        let (mut text, mut bound) = ("SELECT id, last FROM node;".to_owned(), Variables::new());
+        let (mut text, mut bound) = ("SELECT id, last FROM node WHERE shared = true;".to_owned(), Variables::new());
         for (index, (node, number)) in after.iter().enumerate() {
             bound.insert(format!("n{index}"), node_uuid(*node));
             bound.insert(format!("f{index}"), number + 1);
@@ -127,21 +145,15 @@ impl Store {
         let nodes = rows.iter().map(|row| Ok((node_of(&row.id)?, row.last.unwrap_or(0)))).collect::<Result<Vec<_>, StoreError>>()?;
         let own = self.committer.node();
         let mut tail = Tail { nodes: nodes.into_iter().filter(|(node, _)| *node != own).collect(), pages: Vec::new(), is_complete: true };
-        for (index, (node, number)) in after.iter().enumerate() {
-            let mut rows: Vec<CommitRow> = answers.take(1 + 2 * index)?;
+        for (index, node) in after.keys().enumerate() {
+            let mut rows: Vec<Value> = answers.take(1 + 2 * index)?;
             let beyond: Vec<RecordId> = answers.take(2 + 2 * index)?;
             tail.is_complete &= beyond.is_empty();
             if let ([], [next, ..]) = (rows.as_slice(), beyond.as_slice()) {
                 rows = self.log_range(*node, number_of(next)?).await?;
             }
-            let readable = |row| {
-                LoggedBatch::try_from(row)
-                    .map_err(|error| tracing::error!(%error, after = number, "a batch of another node cannot be read"))
-                    .ok()
-            };
-            let page: Vec<LoggedBatch> = rows.into_iter().filter_map(readable).collect();
-            if !page.is_empty() {
-                tail.pages.push((*node, page));
+            if !rows.is_empty() {
+                tail.pages.push((*node, rows.into_iter().map(readable).collect::<Result<_, StoreError>>()?));
             }
         }
         Ok(tail)
@@ -166,7 +178,7 @@ impl Store {
     pub async fn log(&self, node: NodeId, from: i64) -> Result<Vec<LoggedBatch>, StoreError> {
         let rows = self.log_range(node, from).await?;
         if !rows.is_empty() {
-            return rows.into_iter().map(LoggedBatch::try_from).collect();
+            return rows.into_iter().map(batch).collect();
         }
         // The end of the log, or a gap that is longer than a range: only then is it read without a bound.
         let whose = variables([("node", node_uuid(node).into_value()), ("from", from.into_value())]);
@@ -175,10 +187,10 @@ impl Store {
             .read("RETURN (SELECT VALUE id FROM commit:[$node, $from]..=[$node, 9223372036854775807] LIMIT 1)[0]", whose)
             .await?;
         let Some(next) = next else { return Ok(Vec::new()) };
-        self.log_range(node, number_of(&next)?).await?.into_iter().map(LoggedBatch::try_from).collect()
+        self.log_range(node, number_of(&next)?).await?.into_iter().map(batch).collect()
     }
 
-    async fn log_range(&self, node: NodeId, from: i64) -> Result<Vec<CommitRow>, StoreError> {
+    async fn log_range(&self, node: NodeId, from: i64) -> Result<Vec<Value>, StoreError> {
         let bounds = variables([
             ("node", node_uuid(node).into_value()),
             ("from", from.into_value()),

@@ -13,6 +13,7 @@ struct Faulty {
     gate: Option<Arc<tokio::sync::Semaphore>>,
     fail: Mutex<Vec<Fault>>,
     calls: AtomicU32,
+    delayed: Mutex<Option<(String, Variables)>>,
 }
 
 #[derive(Clone, Copy)]
@@ -23,6 +24,8 @@ enum Fault {
     Unknown,
     /// The connection is lost before anything arrives.
     Lost,
+    /// The same, as far as one hears; it arrives when everything is over.
+    Delayed,
 }
 
 impl Transact for Faulty {
@@ -42,6 +45,10 @@ impl Transact for Faulty {
             match fault {
                 None => self.database.transact(text, variables).await,
                 Some(Fault::Conflict) => Ok(label(QueryError::TransactionConflict)),
+                Some(Fault::Delayed) => {
+                    *self.delayed.lock().unwrap() = Some((text, variables));
+                    Err(SurrealError::internal("no answer".to_owned()))
+                }
                 Some(Fault::Lost) => Err(SurrealError::internal("connection lost".to_owned())),
                 Some(Fault::Unknown) => {
                     self.database.transact(text, variables).await?;
@@ -55,7 +62,13 @@ impl Transact for Faulty {
 async fn faulty(engine: &str, gate: Option<Arc<tokio::sync::Semaphore>>, storage: Storage) -> (Bench, Arc<Faulty>, Arc<AtomicU32>) {
     let plain = bench(engine).await;
     let database = Arc::clone(plain.store.database());
-    let faulty = Arc::new(Faulty { database: Arc::clone(&database), gate, fail: Mutex::default(), calls: AtomicU32::new(0) });
+    let faulty = Arc::new(Faulty {
+        database: Arc::clone(&database),
+        gate,
+        fail: Mutex::default(),
+        calls: AtomicU32::new(0),
+        delayed: Mutex::default(),
+    });
     let stops = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&stops);
     let limits = CommitterLimits {
@@ -153,12 +166,32 @@ async fn an_unknown_outcome_on_a_server_is_resolved_by_the_commit_log() {
 }
 
 #[tokio::test]
+async fn p4_a_sending_that_arrives_after_its_batch_was_given_up_is_not_committed() {
+    let (bench, faulty, _) = faulty("mem", None, Storage::Remote).await;
+    // Taken from the end: the first sending hangs, the second fails for sure.
+    *faulty.fail.lock().unwrap() = vec![Fault::Conflict, Fault::Delayed];
+    bench.store.commit(note(1), Lane::Normal).await.unwrap();
+    let (text, variables) = faulty.delayed.lock().unwrap().take().unwrap();
+    let late = bench.store.database().transact(text, variables).await.unwrap();
+    assert!(!late.is_empty(), "its place in the log is taken");
+    let topic = Topic::User(UserId::from_bytes(id(1)));
+    assert_eq!(bench.store.topic_head(topic).await.unwrap(), 1);
+    let log = bench.store.log(bench.store.position().0, 0).await.unwrap();
+    assert_eq!(log.iter().map(|batch| batch.events.len()).collect::<Vec<_>>(), [0, 1], "what was given up, and what was decided again");
+}
+
+#[tokio::test]
 async fn p10_a_full_queue_says_busy_and_keeps_room_for_webhooks_and_expiry() {
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
     let plain = bench("mem").await;
     let database = Arc::clone(plain.store.database());
-    let faulty =
-        Faulty { database: Arc::clone(&database), gate: Some(Arc::clone(&gate)), fail: Mutex::default(), calls: AtomicU32::new(0) };
+    let faulty = Faulty {
+        database: Arc::clone(&database),
+        gate: Some(Arc::clone(&gate)),
+        fail: Mutex::default(),
+        calls: AtomicU32::new(0),
+        delayed: Mutex::default(),
+    };
     let limits = CommitterLimits { queue: 2, reserved: 1, transact: Some(Arc::new(faulty)), ..CommitterLimits::default() };
     let store = Arc::new(Store::on(database, Arc::new(SystemClock), Arc::new(Published::default()), limits).await.unwrap());
     let waiting: Vec<_> = [Lane::Normal, Lane::Normal, Lane::Reserved]

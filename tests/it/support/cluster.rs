@@ -16,6 +16,7 @@ pub(crate) struct Cluster {
     pub(crate) nodes: Vec<HubProcess>,
     folders: Vec<TempDir>,
     options: String,
+    _sandbox: TempDir,
 }
 
 impl Cluster {
@@ -33,12 +34,14 @@ impl Cluster {
         let database = Server::surreal().await;
         let shared = format!("--database ws://{} --database-user root --database-password root --token-secret {SECRET}", database.address);
         let redis_option = redis.as_ref().map(|redis| format!("--redis redis://{}", redis.address)).unwrap_or_default();
+        let sandbox = tempfile::tempdir().unwrap();
+        let sandbox_journal = sandbox.path().join("sandbox.jsonl").display().to_string();
         let folders: Vec<TempDir> = (0..nodes).map(|_| tempfile::tempdir().unwrap()).collect();
-        let options = format!("{shared} {redis_option} --max-active-holds 1000 {options}");
+        let options = format!("{shared} {redis_option} --sandbox-journal {sandbox_journal} --max-active-holds 1000 {options}");
         // All at once: they meet an empty database.
         let starts = folders.iter().map(|folder| HubProcess::start(folder.path(), &options));
         let nodes = futures_util::future::join_all(starts).await;
-        Self { database, redis, nodes, folders, options }
+        Self { database, redis, nodes, folders, options, _sandbox: sandbox }
     }
 
     pub(crate) fn address(&self, node: usize) -> SocketAddr {

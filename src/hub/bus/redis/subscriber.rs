@@ -58,9 +58,6 @@ impl Subscription {
         let mut subscribed = BTreeSet::new();
         self.follow_interest(&mut sink, &mut subscribed).await?;
         metrics::gauge!("latchkey_bus_connected").set(1);
-        if std::mem::take(is_told) {
-            tracing::info!("events come from Redis again");
-        }
         let mut heard_at = Instant::now();
         loop {
             tokio::select! {
@@ -68,6 +65,9 @@ impl Subscription {
                     let message = message.ok_or(Ended::Closed)?;
                     if message.get_channel_name() == probe {
                         heard_at = Instant::now();
+                        if std::mem::take(is_told) {
+                            tracing::info!("events come from Redis again");
+                        }
                     } else {
                         self.take(message.get_payload_bytes());
                     }
