@@ -31,7 +31,7 @@ use self::keys::ring::TokenKeys;
 use self::lock::FolderLock;
 use self::parts::{Ground, Parts};
 use self::peers::count_lag;
-use self::pushing::{MAX_BATCHES_UNDER_WAY, Outlet, fence, push_events, tell_viewers, to_hub};
+use self::pushing::{MAX_BATCHES_UNDER_WAY, Outlet, Published, fence, push_events, tell_viewers, to_hub};
 use self::settings::{allowances, check_nodes, database_config, registrations_per_hour, ws_limits};
 use self::vital::Vital;
 use crate::api::body::UploadRoom;
@@ -173,7 +173,7 @@ impl App {
             _lock: lock,
             jobs: None,
         };
-        let bus = app.bus(args, &hub, &parts.availability)?;
+        let bus = app.bus(args, &hub, &parts.availability, weak_outlet.clone())?;
         app.keep("pushing events", push_events(events, bus, Arc::clone(&hub), Arc::clone(&parts.services)));
         app.services.search.followed(&log_ends.iter().map(|(node, number)| (*node, *number)).collect::<Vec<_>>());
         let follower = Arc::new(parts.follower(&hub, weak_outlet, Arc::clone(&clock)));
@@ -195,17 +195,27 @@ impl App {
     }
 
     /// The way to those who watch: on this node, and on all others if there is a Redis.
-    fn bus(&mut self, args: &ServeArgs, hub: &Arc<Hub>, availability: &Arc<Availability>) -> anyhow::Result<Arc<dyn Bus>> {
+    fn bus(
+        &mut self,
+        args: &ServeArgs,
+        hub: &Arc<Hub>,
+        availability: &Arc<Availability>,
+        outlet: mpsc::WeakSender<Published>,
+    ) -> anyhow::Result<Arc<dyn Bus>> {
         let Some(url) = &args.redis else { return Ok(Arc::new(LocalBus::new(Arc::clone(hub)))) };
         let node = crate::digest::hex(&self.store.position().0);
         let (availability, clock) = (Arc::clone(availability), Arc::clone(&self.context.clock));
-        let hear = move |events: &[hub::StoredEvent]| {
+        let hear = move |events: Vec<hub::StoredEvent>| {
             let now = clock.now();
-            for event in events {
+            for event in &events {
                 count_lag("bus", now, event.at);
                 if let Topic::Property(property) = event.topic {
                     availability.hear_of(property, event.seq);
                 }
+            }
+            if let Some(outlet) = outlet.upgrade() {
+                // With too much under way already it is found in the log.
+                let _ = outlet.try_send(Published::FromBus(events));
             }
         };
         let (bus, carried) = RedisBus::open(url, self.store.epoch(), node, Arc::clone(hub), Box::new(hear)).context("--redis")?;

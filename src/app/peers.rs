@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use latchkey_protocol::{EpochMs, Topic};
+use latchkey_protocol::{EpochMs, PropertyId, Seq, Topic};
 use tokio::sync::mpsc;
 
 use super::pushing::Published;
@@ -31,6 +31,10 @@ pub(super) fn count_lag(way: &'static str, now: EpochMs, at: EpochMs) {
 }
 
 impl Outlook for Follower {
+    fn knows(&self, home: PropertyId, seq: Seq) -> bool {
+        self.services.search.knows(home, seq)
+    }
+
     fn take(&self, news: News) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             // First whose sessions are over, then what they would have been shown (P8).

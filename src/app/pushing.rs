@@ -29,7 +29,9 @@ pub(super) struct Outlet(pub(super) mpsc::Sender<Published>);
 pub(super) enum Published {
     /// Events of one batch.
     Events(Vec<StoredEvent>),
-    /// What other nodes have committed.
+    /// Events of other nodes, as the bus brought them.
+    FromBus(Vec<hub::StoredEvent>),
+    /// What other nodes have committed, by their logs.
     News(Box<News>),
     /// To be answered when everything before has been pushed.
     Fence(oneshot::Sender<()>),
@@ -48,6 +50,11 @@ pub(super) fn to_hub(event: StoredEvent) -> hub::StoredEvent {
     hub::StoredEvent { topic: event.topic, seq: event.seq, kind: event.kind, at: event.at, data: event.data }
 }
 
+fn from_bus(event: &hub::StoredEvent) -> StoredEvent {
+    let hub::StoredEvent { topic, seq, kind, at, data } = event.clone();
+    StoredEvent { topic, seq, at, kind, data }
+}
+
 pub(super) async fn push_events(mut published: mpsc::Receiver<Published>, bus: Arc<dyn Bus>, hub: Arc<hub::Hub>, services: Arc<Services>) {
     while let Some(published) = published.recv().await {
         match published {
@@ -56,6 +63,13 @@ pub(super) async fn push_events(mut published: mpsc::Receiver<Published>, bus: A
                     take_in(&services, &event).await;
                     bus.publish(&[to_hub(event)]);
                     // Thousands of writes may have been made without a pause.
+                    tokio::task::yield_now().await;
+                }
+            }
+            Published::FromBus(events) => {
+                for event in events {
+                    take_in(&services, &from_bus(&event)).await;
+                    hub.publish(&[event]);
                     tokio::task::yield_now().await;
                 }
             }
@@ -84,6 +98,10 @@ async fn push_news(news: News, hub: &hub::Hub, services: &Services) {
     }
     for (topic, seq) in news.heads {
         hub.hear_of(topic, seq);
+    }
+    for property in news.known {
+        // The search has read it, perhaps as a whole: then its events never came by here.
+        services.listings.forget(property).await;
     }
     services.search.followed(&news.positions);
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::ServiceError;
 use crate::domain::retention::NodeId;
-use crate::domain::{Seq, Topic};
+use crate::domain::{PropertyId, Seq, Topic};
 use crate::store::{LoggedBatch, Notice, Store, StoreError, StoredEvent};
 
 /// How often logs are read when nobody asks for it.
@@ -39,14 +39,19 @@ pub struct News {
     pub keys: Vec<(String, String)>,
     /// The newest event of each topic that has one.
     pub heads: BTreeMap<Topic, Seq>,
-    /// The events of homes among them.
+    /// The events of homes among them, but for those that are known already.
     pub events: Vec<StoredEvent>,
+    /// The homes whose events are known already: the bus has brought them.
+    pub known: Vec<PropertyId>,
     /// How far the logs have been read with this.
     pub positions: Vec<(NodeId, i64)>,
 }
 
 /// Who acts on it: on all of one before the next.
 pub trait Outlook: Send + Sync + 'static {
+    /// Whether everything of a home up to that event is known here.
+    fn knows(&self, home: PropertyId, seq: Seq) -> bool;
+
     /// Takes news in.
     fn take(&self, news: News) -> BoxFuture<'_, ()>;
 
@@ -187,7 +192,19 @@ impl Peers {
             }
         }
         news.heads = ranges.iter().map(|(topic, (_, to))| (*topic, *to)).collect();
-        news.events = self.events_of_homes(&ranges).await?;
+        let mut unknown = Vec::new();
+        for (topic, (from, to)) in &ranges {
+            // Events of homes are for everybody here: the search follows them all. Others are read if somebody watches.
+            let Topic::Property(home) = topic else { continue };
+            if outlook.knows(*home, *to) {
+                news.known.push(*home);
+            } else {
+                unknown.push((*topic, *from, *to));
+            }
+        }
+        for ranges in unknown.chunks(READ_AT_ONCE) {
+            news.events.extend(self.store.events_of(ranges).await?);
+        }
         let mut read = positions.clone();
         for (node, page) in &tail.pages {
             advance(&mut read, *node, page);
@@ -197,20 +214,6 @@ impl Peers {
         outlook.take(news).await;
         *positions = read;
         Ok(is_complete)
-    }
-
-    /// Events of homes are for everybody here: the search follows them all. Others are read if somebody watches.
-    async fn events_of_homes(&self, ranges: &BTreeMap<Topic, (Seq, Seq)>) -> Result<Vec<StoredEvent>, StoreError> {
-        let homes: Vec<(Topic, Seq, Seq)> = ranges
-            .iter()
-            .filter(|(topic, _)| matches!(topic, Topic::Property(_)))
-            .map(|(topic, (from, to))| (*topic, *from, *to))
-            .collect();
-        let mut events = Vec::new();
-        for ranges in homes.chunks(READ_AT_ONCE) {
-            events.extend(self.store.events_of(ranges).await?);
-        }
-        Ok(events)
     }
 
     fn set_blind(&self, is_blind: bool, outlook: &dyn Outlook) {

@@ -156,6 +156,12 @@ impl Search {
         self.work.notify_one();
     }
 
+    /// Whether the index contains a home as of that event, or a later one.
+    #[must_use]
+    pub fn knows(&self, home: PropertyId, seq: Seq) -> bool {
+        self.is_ready() && self.index_ref().seq(home) >= Some(seq)
+    }
+
     /// Every event of these logs up to here has been given to [`Self::apply`], or had happened before this process began to read.
     pub fn followed(&self, positions: &[(NodeId, i64)]) {
         self.stale().followed.extend(positions.iter().copied());

@@ -1,7 +1,8 @@
 //! The bus of many nodes: every event that is committed here goes to Redis too, and what comes from there to this node's hub.
 //!
 //! Nothing rests on it. What Redis loses, delays or repeats, the other nodes find in the logs of commits within half a second; so events
-//! that it does not take at once are dropped, and counted. Topics are spread over channels, and a node subscribes to those it has feeds for.
+//! that it does not take at once are dropped, and counted. Topics are spread over channels; a node subscribes to those of homes, and of the others to those it
+//! has feeds for.
 //! Channels bear the database's epoch: nodes of different histories share a Redis without hearing each other.
 
 mod message;
@@ -36,8 +37,8 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// A subscription that has not heard its own node for this long is taken for dead.
 const DEAF_AFTER: Duration = Duration::from_secs(4);
 
-/// Takes events that came from other nodes.
-pub type OnEvents = Box<dyn Fn(&[StoredEvent]) + Send + Sync>;
+/// Takes events that came from other nodes. It must not block.
+pub type OnEvents = Box<dyn Fn(Vec<StoredEvent>) + Send + Sync>;
 
 /// Publishes to this node's hub, and to those of all others.
 pub struct RedisBus {
@@ -56,7 +57,10 @@ struct Link {
 
 impl Link {
     fn channel(&self, channel: Channel) -> String {
-        format!("{}:{}", self.prefix, channel.0)
+        match channel {
+            Channel::Homes(number) => format!("{}:homes:{number}", self.prefix),
+            Channel::Private(number) => format!("{}:private:{number}", self.prefix),
+        }
     }
 
     fn probe(&self) -> String {
@@ -66,7 +70,7 @@ impl Link {
 
 impl RedisBus {
     /// A bus over the Redis at `url`, among the nodes whose database has this epoch; `node` names this process. What other nodes publish goes
-    /// to `on_events` and then to the hub. The future carries it; it ends with the bus.
+    /// to `on_events`. The future carries it; it ends with the bus.
     ///
     /// # Errors
     /// If the URL is none of Redis. Whether there is a server is found out later, again and again.

@@ -1,4 +1,4 @@
-//! From Redis to this node's hub: one connection, subscribed to the channels that the hub has feeds for.
+//! From Redis to this node: one connection, subscribed to what the node follows.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -98,8 +98,7 @@ impl Subscription {
         match message::read(&self.link.node, payload) {
             Ok(events) => {
                 metrics::counter!("latchkey_bus_events_total").increment(events.len() as u64);
-                (self.on_events)(&events);
-                self.hub.publish(&events);
+                (self.on_events)(events);
             }
             // Its events are in the log all the same.
             Err(error) => tracing::warn!(%error, "a message on Redis is none of a node's"),
