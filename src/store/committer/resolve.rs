@@ -14,7 +14,8 @@ use crate::store::batch::{self, BatchName, Inserted, Transaction};
 use crate::store::change_set::{ChangeSet, StoredEvent};
 use crate::store::database::{row, variables};
 use crate::store::error::{CommitError, Contended, Outcome, StoreError, classify};
-use surrealdb::types::{SurrealValue, Value};
+use crate::store::rows::event_record;
+use surrealdb::types::{RecordId, SurrealValue, Value};
 
 /// How often a batch is tried again over heads or conflicts before its sets are told that somebody else was first.
 const MAX_TRIES: u32 = 8;
@@ -201,7 +202,31 @@ impl Worker {
             Some(Inserted::State) | None => Contended::State,
         };
         let _ = evicted.reply.send(Err(CommitError::Contended(contended)));
+        let mut events: Vec<&[StoredEvent]> = events.iter().map(Vec::as_slice).collect();
+        events.remove(owner);
+        self.evict_overtaken(&mut batch, &events).await;
         work.push((batch, tries));
+    }
+
+    /// Where one set was overtaken by another node, others probably were: all of them leave together, and the rest is not tried once for each.
+    async fn evict_overtaken(&self, batch: &mut Vec<Request>, events: &[&[StoredEvent]]) {
+        if self.storage == Storage::Embedded || batch.len() < 2 {
+            return;
+        }
+        let first_guarded = |events: &&[StoredEvent]| {
+            events.iter().find(|event| !super::is_free(event)).map(|event| event_record(&event.topic.to_string(), event.seq))
+        };
+        let firsts: Vec<Option<RecordId>> = events.iter().map(first_guarded).collect();
+        let asked: Vec<Value> = firsts.iter().flatten().cloned().map(SurrealValue::into_value).collect();
+        let stored: Result<Vec<RecordId>, StoreError> =
+            self.database.read("SELECT VALUE id FROM $ids", variables([("ids", asked.into_value())])).await;
+        // If that cannot be read, they are found one by one.
+        let Ok(stored) = stored else { return };
+        for (index, first) in firsts.iter().enumerate().rev() {
+            if first.as_ref().is_some_and(|first| stored.contains(first)) {
+                let _ = batch.remove(index).reply.send(Err(CommitError::Contended(Contended::State)));
+            }
+        }
     }
 }
 

@@ -99,3 +99,26 @@ async fn an_embedded_database_has_no_others_to_tell() {
     assert!(log.iter().all(|batch| batch.notices.is_empty()));
     assert!(bench.store.is_alone());
 }
+
+#[tokio::test]
+async fn p1_sets_that_another_node_has_overtaken_leave_a_batch_together() {
+    let (bench, one, other) = nodes().await;
+    let homes: Vec<_> = (1..=20).map(listing).collect();
+    for home in &homes {
+        one.commit(list(home), Lane::Normal).await.unwrap();
+    }
+    for (number, home) in (100..).zip(&homes[..15]) {
+        other.commit(hold_set(home, number, 3, 1), Lane::Normal).await.unwrap();
+    }
+    // All at once, on what was true before.
+    let sets = (200..).zip(&homes).map(|(number, home)| hold_set(home, number, 9, 1));
+    let answers = futures_util::future::join_all(sets.map(|set| one.commit(set, Lane::Normal))).await;
+    assert!(answers[..15].iter().all(|answer| *answer == Err(CommitError::Contended(Contended::State))), "{answers:?}");
+    assert!(answers[15..].iter().all(Result::is_ok), "{answers:?}");
+    for (number, home) in homes.iter().enumerate() {
+        assert_eq!(one.topic_head(Topic::Property(home.id)).await.unwrap(), 2, "{number}");
+    }
+    let batches = one.log(one.position().0, 0).await.unwrap();
+    assert!(batches.last().unwrap().number < 20 + 10, "fifteen sets cost a few tries and not fifteen");
+    drop(bench);
+}
