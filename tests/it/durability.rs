@@ -158,7 +158,7 @@ async fn a_folder_that_cannot_be_used_is_refused_at_start_and_the_reason_is_said
     let rows = [
         (data.path().join("a"), format!("--min-free-bytes {}", u64::MAX), "no room in the data folder"),
         (file.join("b"), String::new(), "cannot create the data folder"),
-        (data.path().join("c"), "--redis redis://127.0.0.1:1".to_owned(), "--redis is not supported yet"),
+        (data.path().join("c"), "--redis redis://127.0.0.1:1".to_owned(), "--redis is for many nodes"),
         (data.path().join("d"), "--token-secret short".to_owned(), "a secret must be 32 bytes or longer"),
     ];
     for (folder, options, reason) in rows {

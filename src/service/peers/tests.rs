@@ -1,3 +1,5 @@
+//! Following the logs of several processes at one database.
+
 use std::sync::Mutex;
 
 use latchkey_protocol::UserId;
