@@ -10,6 +10,7 @@ mod pushing;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod time;
 mod vital;
 
 use std::future::Future;
@@ -30,8 +31,8 @@ use tokio_util::task::TaskTracker;
 use self::keys::ring::TokenKeys;
 use self::lock::FolderLock;
 use self::parts::{Ground, Parts};
-use self::peers::count_lag;
-use self::pushing::{MAX_BATCHES_UNDER_WAY, Outlet, Published, fence, push_events, tell_viewers, to_hub};
+use self::peers::{Follower, count_lag};
+use self::pushing::{MAX_BATCHES_UNDER_WAY, Outlet, Published, fence, from_hub, push_events, tell_viewers, to_hub};
 use self::settings::{allowances, check_nodes, database_config, registrations_per_hour, ws_limits};
 use self::vital::Vital;
 use crate::api::body::UploadRoom;
@@ -40,7 +41,7 @@ use crate::api::limits::Limits;
 use crate::api::rest::Context;
 use crate::api::server::{self, ServerLimits};
 use crate::api::ws::{self, Edge};
-use crate::clock::Clock;
+use crate::clock::{Clock, SharedClock};
 use crate::config::ServeArgs;
 use crate::domain::Timestamp;
 use crate::hub::bus::{Bus, LocalBus, RedisBus};
@@ -48,7 +49,7 @@ use crate::hub::{self, EventSource, Hub, HubLimits, SourceError};
 use crate::job;
 use crate::service::Services;
 use crate::service::availability::Availability;
-use crate::service::peers::Peers;
+use crate::service::peers::{Logs, Peers};
 use crate::store::Store;
 
 /// How often idle calendars, feeds and limiters are dropped.
@@ -108,7 +109,7 @@ fn context(
     Context {
         clock: Arc::clone(clock),
         has_room: Box::new(move || database.has_room()),
-        hears_database: Box::new(move || !peers.is_blind() && !store.is_away()),
+        hears_database: Box::new(move || peers.is_current() && !store.is_away()),
         ready: AtomicBool::new(false),
         metrics,
         limits,
@@ -133,9 +134,10 @@ impl App {
         let lock = FolderLock::take(&args.data.folder)?;
         let (outlet, events) = mpsc::channel(MAX_BATCHES_UNDER_WAY);
         let (fence, weak_outlet) = (fence(outlet.downgrade()), outlet.downgrade());
-        let store =
-            Arc::new(Store::open(&database_config(&args.data, args.min_free_bytes), Arc::clone(&clock), Arc::new(Outlet(outlet))).await?);
-        let peers = Arc::new(Peers::new(Arc::clone(&store)));
+        let shared_clock = Arc::new(SharedClock::new(clock));
+        let clock = Arc::clone(&shared_clock) as Arc<dyn Clock>;
+        let store = Arc::new(open_store(args, &shared_clock, Outlet(outlet)).await?);
+        let peers = Arc::new(Peers::new(Arc::clone(&store), Arc::clone(&clock)));
         // Before anything is read into memory: what comes later is news.
         let log_ends = peers.ends().await.context("cannot read the logs of other nodes")?;
         let source = Arc::new(EventTable(Arc::clone(&store)));
@@ -175,9 +177,7 @@ impl App {
         };
         let bus = app.bus(args, &hub, &parts.availability, weak_outlet.clone())?;
         app.keep("pushing events", push_events(events, bus, Arc::clone(&hub), Arc::clone(&parts.services)));
-        app.services.search.followed(&log_ends.iter().map(|(node, number)| (*node, *number)).collect::<Vec<_>>());
-        let follower = Arc::new(parts.follower(&hub, weak_outlet, Arc::clone(&clock)));
-        app.keep("following other nodes", Arc::clone(&peers).follow(log_ends, follower));
+        app.follow_others(&peers, log_ends, parts.follower(&hub, weak_outlet, Arc::clone(&clock)), shared_clock);
         parts.restore(args).await?;
         // What happened while that was read; before anybody is served.
         peers.catch_up().await.context("cannot read the logs of other nodes")?;
@@ -192,6 +192,14 @@ impl App {
         app.keep("sweep", sweep(parts, Arc::clone(&hub), Arc::clone(&edge), clock, Arc::clone(&app.context)));
         app.serve(listener, edge, &origins, args);
         Ok(app)
+    }
+
+    /// Hears of the other nodes, and lets them hear of this one.
+    fn follow_others(&mut self, peers: &Arc<Peers>, logs: Logs, follower: Follower, clock: Arc<SharedClock>) {
+        self.services.search.followed(logs.reached());
+        self.keep("following other nodes", Arc::clone(peers).follow(logs, Arc::new(follower)));
+        self.keep("saying that this node is there", Arc::clone(peers).say_so());
+        self.keep("agreeing on the time", time::keep_agreeing(clock, Arc::clone(&self.store)));
     }
 
     /// The way to those who watch: on this node, and on all others if there is a Redis.
@@ -215,7 +223,7 @@ impl App {
             }
             if let Some(outlet) = outlet.upgrade() {
                 // With too much under way already it is found in the log.
-                let _ = outlet.try_send(Published::FromBus(events));
+                let _ = outlet.try_send(Published::FromBus(events.into_iter().map(from_hub).collect()));
             }
         };
         let (bus, carried) = RedisBus::open(url, self.store.epoch(), node, Arc::clone(hub), Box::new(hear)).context("--redis")?;
@@ -286,6 +294,14 @@ impl App {
         }
         self.store.close().await;
     }
+}
+
+/// The database, and this node's clock put right by it.
+async fn open_store(args: &ServeArgs, clock: &Arc<SharedClock>, outlet: Outlet) -> anyhow::Result<Store> {
+    let config = database_config(&args.data, args.min_free_bytes);
+    let store = Store::open(&config, Arc::clone(clock) as Arc<dyn Clock>, Arc::new(outlet)).await?;
+    time::agree(clock, &store).await.context("cannot read the database's clock")?;
+    Ok(store)
 }
 
 /// Where clients reach this hub, without a slash at the end.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use latchkey_protocol::{EpochMs, PropertyId, Seq, Topic};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::pushing::Published;
 use crate::clock::Clock;
@@ -62,7 +63,7 @@ impl Outlook for Follower {
         })
     }
 
-    fn is_blind(&self, is_blind: bool) {
-        self.hub.withhold(is_blind);
+    fn trust(&self, until: Instant) {
+        self.hub.trust(until);
     }
 }

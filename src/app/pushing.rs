@@ -30,7 +30,7 @@ pub(super) enum Published {
     /// Events of one batch.
     Events(Vec<StoredEvent>),
     /// Events of other nodes, as the bus brought them.
-    FromBus(Vec<hub::StoredEvent>),
+    FromBus(Vec<StoredEvent>),
     /// What other nodes have committed, by their logs.
     News(Box<News>),
     /// To be answered when everything before has been pushed.
@@ -50,29 +50,15 @@ pub(super) fn to_hub(event: StoredEvent) -> hub::StoredEvent {
     hub::StoredEvent { topic: event.topic, seq: event.seq, kind: event.kind, at: event.at, data: event.data }
 }
 
-fn from_bus(event: &hub::StoredEvent) -> StoredEvent {
-    let hub::StoredEvent { topic, seq, kind, at, data } = event.clone();
-    StoredEvent { topic, seq, at, kind, data }
+pub(super) fn from_hub(event: hub::StoredEvent) -> StoredEvent {
+    StoredEvent { topic: event.topic, seq: event.seq, at: event.at, kind: event.kind, data: event.data }
 }
 
 pub(super) async fn push_events(mut published: mpsc::Receiver<Published>, bus: Arc<dyn Bus>, hub: Arc<hub::Hub>, services: Arc<Services>) {
     while let Some(published) = published.recv().await {
         match published {
-            Published::Events(batch) => {
-                for event in batch {
-                    take_in(&services, &event).await;
-                    bus.publish(&[to_hub(event)]);
-                    // Thousands of writes may have been made without a pause.
-                    tokio::task::yield_now().await;
-                }
-            }
-            Published::FromBus(events) => {
-                for event in events {
-                    take_in(&services, &from_bus(&event)).await;
-                    hub.publish(&[event]);
-                    tokio::task::yield_now().await;
-                }
-            }
+            Published::Events(events) => push(events, &services, |event| bus.publish(&[event])).await,
+            Published::FromBus(events) => push(events, &services, |event| hub.publish(&[event])).await,
             Published::News(news) => push_news(*news, &hub, &services).await,
             // Nobody may be waiting any more.
             Published::Fence(reached) => drop(reached.send(())),
@@ -80,22 +66,23 @@ pub(super) async fn push_events(mut published: mpsc::Receiver<Published>, bus: A
     }
 }
 
-/// What is kept in memory of homes follows their events.
-async fn take_in(services: &Services, event: &StoredEvent) {
-    services.search.apply(event);
-    // Its nights are no part of the document.
-    if let (Topic::Property(property), true) = (event.topic, event.kind != "availability.changed") {
-        services.listings.forget(property).await;
+/// Events in their order: what is kept in memory of homes follows them, and then they are published.
+async fn push(events: Vec<StoredEvent>, services: &Services, publish: impl Fn(hub::StoredEvent)) {
+    for event in events {
+        services.search.apply(&event);
+        // Its nights are no part of the document.
+        if let (Topic::Property(property), true) = (event.topic, event.kind != "availability.changed") {
+            services.listings.forget(property).await;
+        }
+        publish(to_hub(event));
+        // Thousands of writes may have been made without a pause.
+        tokio::task::yield_now().await;
     }
 }
 
 /// Other nodes' events, which the bus may have brought already; who watches an inbox or a booking has what is missing read.
 async fn push_news(news: News, hub: &hub::Hub, services: &Services) {
-    for event in news.events {
-        take_in(services, &event).await;
-        hub.publish(&[to_hub(event)]);
-        tokio::task::yield_now().await;
-    }
+    push(news.events, services, |event| hub.publish(&[event])).await;
     for (topic, seq) in news.heads {
         hub.hear_of(topic, seq);
     }

@@ -20,6 +20,9 @@ const END_WITHIN: Duration = Duration::from_secs(30);
 /// What a hub says when it listens.
 const LISTENS: &str = "latchkey listens on http://";
 
+/// Environment variables: what stands on a command line is for everybody on the machine to read.
+pub(super) type Secrets = Vec<(&'static str, String)>;
+
 /// A process that listens.
 pub(super) struct Process {
     pub(super) id: u32,
@@ -29,8 +32,8 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts a hub; answers when it says where it listens.
-    pub(super) async fn start_hub(program: &Path, options: &[String], number: u16) -> anyhow::Result<Self> {
-        let mut child = spawn(program, options, Stdio::piped())?;
+    pub(super) async fn start_hub(program: &Path, options: &[String], secrets: &Secrets, number: u16) -> anyhow::Result<Self> {
+        let mut child = spawn(program, options, secrets, Stdio::piped())?;
         let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
         let address = loop {
             let line = lines.next_line().await?.with_context(|| format!("node {number} ended before it listened"))?;
@@ -44,8 +47,14 @@ impl Process {
     }
 
     /// Starts a server that listens there; answers when it does.
-    pub(super) async fn start_server(name: &str, program: &Path, options: Vec<String>, address: SocketAddr) -> anyhow::Result<Self> {
-        let mut child = spawn(program, &options, Stdio::null())?;
+    pub(super) async fn start_server(
+        name: &str,
+        program: &Path,
+        options: Vec<String>,
+        secrets: &Secrets,
+        address: SocketAddr,
+    ) -> anyhow::Result<Self> {
+        let mut child = spawn(program, &options, secrets, Stdio::null())?;
         let listening = async {
             loop {
                 if let Some(status) = child.try_wait()? {
@@ -97,9 +106,15 @@ impl Process {
 }
 
 /// In a process group of its own, so that Ctrl-C comes to the cluster alone, which ends things in order; killed if that does not get so far.
-fn spawn(program: &Path, options: &[String], output: Stdio) -> anyhow::Result<Child> {
+fn spawn(program: &Path, options: &[String], secrets: &Secrets, output: Stdio) -> anyhow::Result<Child> {
     let mut command = Command::new(program);
-    command.args(options).process_group(0).kill_on_drop(true).stdin(Stdio::null()).stdout(output);
+    command
+        .args(options)
+        .envs(secrets.iter().map(|(name, value)| (*name, value)))
+        .process_group(0)
+        .kill_on_drop(true)
+        .stdin(Stdio::null())
+        .stdout(output);
     command.spawn().with_context(|| format!("cannot start {}", program.display()))
 }
 

@@ -61,6 +61,10 @@ impl Periods {
     }
 }
 
+/// A process of which nothing was seen for so long is taken for gone, in milliseconds. One that has not heard of the others for so long ends by
+/// itself: what it has in memory is too old. Far below [`Periods::log_ms`], so that no log is deleted that somebody has yet to read.
+pub const GONE_AFTER_MS: i64 = DAY_MS / 2;
+
 /// The id of a process in the log of batches, as a UUID's bytes.
 pub type NodeId = [u8; 16];
 
@@ -103,6 +107,11 @@ pub enum Outlived {
     },
     /// A process that is gone and whose whole log is.
     Node(NodeId),
+    /// Processes of which nothing was seen since an instant: their logs are over, and a process that wakes up after all can commit nothing any more.
+    Unseen {
+        /// Later ones may go on.
+        before: Timestamp,
+    },
     /// An entry of the audit log.
     AuditEntry(AuditId),
     /// From which network address somebody acted who is erased: the entry stays, without it.

@@ -191,7 +191,7 @@ impl FeedState {
         self.phase == Phase::Live && self.fill_if_behind()
     }
 
-    /// Learns that `seq` is committed, and does nothing about it: see [`super::Hub::withhold`].
+    /// Learns that `seq` is committed, and does nothing about it: see [`super::Hub::trust`].
     pub(super) fn note(&mut self, seq: Seq) {
         self.newest = self.newest.max(seq);
     }

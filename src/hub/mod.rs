@@ -17,13 +17,13 @@ mod subscriber;
 mod tests;
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use dashmap::DashMap;
 use latchkey_protocol::{EpochMs, Seq, Topic};
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use self::feed::{Entry, Feed, FeedLimits};
 pub use self::frame::EventFrame;
@@ -117,8 +117,8 @@ struct Inner {
     /// Who looks at which homes has changed.
     presence: Presence,
     interest: Interest,
-    /// Nothing private is delivered.
-    is_withheld: AtomicBool,
+    /// After this nothing private is delivered; if it was never said, there is nobody to hear of.
+    trusted_until: RwLock<Option<Instant>>,
     /// Where gaps are read; publishers may live on threads of another runtime.
     runtime: Handle,
 }
@@ -140,7 +140,7 @@ impl Hub {
                 limits,
                 presence: Presence::default(),
                 interest: Interest::default(),
-                is_withheld: AtomicBool::new(false),
+                trusted_until: RwLock::new(None),
                 runtime,
             }),
         }
@@ -174,11 +174,12 @@ impl Hub {
         }
     }
 
-    /// Whether private topics are withheld: nothing of them is delivered, and nobody is attached to one, until they are not. What was published
-    /// meanwhile is delivered then. For a node that cannot know whether those who watch still may (P8).
-    pub fn withhold(&self, is_withheld: bool) {
-        let was_withheld = self.inner.is_withheld.swap(is_withheld, Ordering::AcqRel);
-        if !was_withheld || is_withheld {
+    /// From now on private topics are trusted to this hub only until an instant, or a later one that is named in time: after it nothing of them is
+    /// delivered, and nobody is attached to one. What was published meanwhile is delivered when it is trusted again. For a node that must hear of
+    /// others to know whether those who watch still may (P8); an instant and no order, so that a process that was asleep wakes up to it.
+    pub fn trust(&self, until: Instant) {
+        let before = self.inner.trusted_until.write().unwrap_or_else(PoisonError::into_inner).replace(until);
+        if before.is_none_or(|before| Instant::now() < before) {
             return;
         }
         // Copied out: a fill looks its feed up in the map.
@@ -289,7 +290,8 @@ impl Inner {
     }
 
     fn withholds(&self, topic: Topic) -> bool {
-        !matches!(topic, Topic::Property(_)) && self.is_withheld.load(Ordering::Acquire)
+        let until = || *self.trusted_until.read().unwrap_or_else(PoisonError::into_inner);
+        !matches!(topic, Topic::Property(_)) && until().is_some_and(|until| Instant::now() >= until)
     }
 
     fn known(&self, topic: Topic) -> Option<Arc<Feed>> {

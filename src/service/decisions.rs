@@ -17,16 +17,28 @@ use crate::entropy;
 use crate::store::{CommitError, Contended, Lane, Store};
 
 /// How often something is decided again because another writer was first: with several nodes at one home, that is often so.
-pub(super) const MAX_DECISIONS: u32 = 20;
+const MAX_DECISIONS: u32 = 20;
 
 /// The longest pause before that, in milliseconds.
 const MAX_PAUSE_MS: u64 = 64;
 
-/// Waits before something is decided again, at random: of several nodes that collided each goes on at another moment.
-pub(super) async fn pause(attempt: u32) {
-    if attempt > 0 {
-        let pause_ms = entropy::jitter(MAX_PAUSE_MS.min(1 << attempt.min(10)));
-        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+/// The attempts at one command.
+#[derive(Default)]
+pub(super) struct Attempts {
+    begun: u32,
+    /// The other nodes' logs were read since the command came.
+    has_caught_up: bool,
+}
+
+impl Attempts {
+    /// Whether there is another one; the later ones come after a pause, at random: of several nodes that collided each goes on at another moment.
+    pub(super) async fn next(&mut self) -> bool {
+        if self.begun > 0 {
+            let pause_ms = entropy::jitter(MAX_PAUSE_MS.min(1 << self.begun.min(10)));
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        }
+        self.begun += 1;
+        self.begun <= MAX_DECISIONS
     }
 }
 
@@ -54,13 +66,12 @@ impl Decisions {
         T: Serialize + DeserializeOwned,
         F: Fn(&Calendar, Timestamp) -> Result<Decision<T>, Refusal>,
     {
-        let mut has_asked = false;
-        for attempt in 0..MAX_DECISIONS {
-            pause(attempt).await;
+        let mut attempts = Attempts::default();
+        while attempts.next().await {
             let claim = self.availability.claim(property).await?;
             let now = self.now();
             let decided = decide(claim.calendar(), now);
-            if let Some(outcome) = self.conclude(used, claim, decided, now, &mut has_asked).await? {
+            if let Some(outcome) = self.conclude(used, claim, decided, now, &mut attempts).await? {
                 return Ok(outcome);
             }
         }
@@ -77,13 +88,12 @@ impl Decisions {
         T: Serialize + DeserializeOwned,
         F: Fn(&Calendar, Option<Deal>, Timestamp) -> Result<Decision<T>, Refusal>,
     {
-        let mut has_asked = false;
-        for attempt in 0..MAX_DECISIONS {
-            pause(attempt).await;
+        let mut attempts = Attempts::default();
+        while attempts.next().await {
             let (claim, ended) = self.claim_booking(booking).await?;
             let now = self.now();
             let decided = decide(claim.calendar(), ended, now);
-            if let Some(outcome) = self.conclude(used, claim, decided, now, &mut has_asked).await? {
+            if let Some(outcome) = self.conclude(used, claim, decided, now, &mut attempts).await? {
                 return Ok(outcome);
             }
         }
@@ -99,13 +109,12 @@ impl Decisions {
         T: Serialize + DeserializeOwned,
         F: Fn(&Calendar, Reviewed, Timestamp) -> Result<Decision<T>, Refusal>,
     {
-        let mut has_asked = false;
-        for attempt in 0..MAX_DECISIONS {
-            pause(attempt).await;
+        let mut attempts = Attempts::default();
+        while attempts.next().await {
             let (claim, reviewed) = self.claim_reviews(booking).await?;
             let now = self.now();
             let decided = decide(claim.calendar(), reviewed, now);
-            if let Some(outcome) = self.conclude(used, claim, decided, now, &mut has_asked).await? {
+            if let Some(outcome) = self.conclude(used, claim, decided, now, &mut attempts).await? {
                 return Ok(outcome);
             }
         }
@@ -120,12 +129,11 @@ impl Decisions {
     where
         F: Fn(&Calendar, Reviewed, Timestamp) -> Result<Decision<T>, Refusal>,
     {
-        let mut has_asked = false;
-        for attempt in 0..MAX_DECISIONS {
-            pause(attempt).await;
+        let mut attempts = Attempts::default();
+        while attempts.next().await {
             let (claim, reviewed) = self.claim_reviews(booking).await?;
             let decided = decide(claim.calendar(), reviewed, self.now());
-            if let Some(outcome) = self.conclude_unkeyed(claim, decided, lane, &mut has_asked).await? {
+            if let Some(outcome) = self.conclude_unkeyed(claim, decided, lane, &mut attempts).await? {
                 return Ok(outcome);
             }
         }
@@ -135,8 +143,8 @@ impl Decisions {
     /// Whether another node had changed the home before this was asked, and this one did not know. Neither a refusal nor "nothing to do" may rest on
     /// that: what stood in the way may be gone. A change may, for its own append fails then. Asked once for a command: a calendar that is loaded after that
     /// is new enough for it, whatever others do meanwhile.
-    async fn is_outdated(&self, seen: Seen, has_asked: &mut bool) -> Result<bool, ServiceError> {
-        if std::mem::replace(has_asked, true) {
+    async fn is_outdated(&self, seen: Seen, attempts: &mut Attempts) -> Result<bool, ServiceError> {
+        if std::mem::replace(&mut attempts.has_caught_up, true) {
             return Ok(false);
         }
         self.availability.catch_up().await?;
@@ -151,16 +159,16 @@ impl Decisions {
         claim: PropertyClaim,
         decided: Result<Decision<T>, Refusal>,
         now: Timestamp,
-        has_asked: &mut bool,
+        attempts: &mut Attempts,
     ) -> Result<Option<T>, ServiceError> {
         let seen = claim.seen();
         let Decision { outcome, changes } = match decided {
-            Ok(decision) if decision.changes.is_empty() && self.is_outdated(seen, has_asked).await? => return Ok(None),
+            Ok(decision) if decision.changes.is_empty() && self.is_outdated(seen, attempts).await? => return Ok(None),
             Ok(decision) => decision,
             Err(refusal) => {
                 // Others may decide meanwhile.
                 drop(claim);
-                if self.is_outdated(seen, has_asked).await? {
+                if self.is_outdated(seen, attempts).await? {
                     return Ok(None);
                 }
                 return self.keys.or_first_answer(used, refusal.into()).await.map(Some);
@@ -187,14 +195,13 @@ impl Decisions {
     where
         F: Fn(&Calendar, Option<Deal>, Timestamp) -> Result<Decision<T>, Refusal>,
     {
-        let mut has_asked = false;
-        for attempt in 0..MAX_DECISIONS {
-            pause(attempt).await;
+        let mut attempts = Attempts::default();
+        while attempts.next().await {
             let (claim, ended) = self.claim_booking(booking).await?;
             let now = self.now();
             let mut decision = match decide(claim.calendar(), ended, now) {
                 Ok(decision) if !decision.changes.is_empty() => decision,
-                _ if self.is_outdated(claim.seen(), &mut has_asked).await? => continue,
+                _ if self.is_outdated(claim.seen(), &mut attempts).await? => continue,
                 decided => decided?,
             };
             if let Some(event_id) = webhook {
@@ -244,10 +251,9 @@ impl Decisions {
     where
         F: Fn(&Calendar, Timestamp) -> Result<Decision<T>, Refusal>,
     {
-        let mut has_asked = false;
-        for attempt in 0..MAX_DECISIONS {
-            pause(attempt).await;
-            if let Some(outcome) = self.decide_unkeyed(property, &decide, &mut has_asked).await? {
+        let mut attempts = Attempts::default();
+        while attempts.next().await {
+            if let Some(outcome) = self.decide_unkeyed(property, &decide, &mut attempts).await? {
                 return Ok(outcome);
             }
         }
@@ -263,16 +269,16 @@ impl Decisions {
     where
         F: Fn(&Calendar, Timestamp) -> Result<Decision<T>, Refusal>,
     {
-        self.decide_unkeyed(property, decide, &mut false).await
+        self.decide_unkeyed(property, decide, &mut Attempts::default()).await
     }
 
-    async fn decide_unkeyed<T, F>(&self, property: PropertyId, decide: F, has_asked: &mut bool) -> Result<Option<T>, ServiceError>
+    async fn decide_unkeyed<T, F>(&self, property: PropertyId, decide: F, attempts: &mut Attempts) -> Result<Option<T>, ServiceError>
     where
         F: Fn(&Calendar, Timestamp) -> Result<Decision<T>, Refusal>,
     {
         let claim = self.availability.claim(property).await?;
         let decided = decide(claim.calendar(), self.now());
-        self.conclude_unkeyed(claim, decided, Lane::Normal, has_asked).await
+        self.conclude_unkeyed(claim, decided, Lane::Normal, attempts).await
     }
 
     /// Commits what was decided without a key; nothing if it is to be decided again.
@@ -281,10 +287,10 @@ impl Decisions {
         claim: PropertyClaim,
         decided: Result<Decision<T>, Refusal>,
         lane: Lane,
-        has_asked: &mut bool,
+        attempts: &mut Attempts,
     ) -> Result<Option<T>, ServiceError> {
         let changes_something = decided.as_ref().is_ok_and(|decision| !decision.changes.is_empty());
-        if !changes_something && self.is_outdated(claim.seen(), has_asked).await? {
+        if !changes_something && self.is_outdated(claim.seen(), attempts).await? {
             return Ok(None);
         }
         commit(claim, decided?, lane).await

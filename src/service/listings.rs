@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::accounts::Departure;
 use super::availability::Availability;
 use super::cache::Cache;
-use super::decisions::{Decisions, MAX_DECISIONS, pause};
+use super::decisions::{Attempts, Decisions};
 use super::freshness::at_least;
 use super::idempotency::{IdempotencyKey, Keys};
 use super::roles::Roles;
@@ -99,8 +99,8 @@ impl Listings {
         };
         let event = TopicEvent { topic: Topic::Property(id), seq: Some(1), at: now, event: Event::PropertyListed { property: id } };
         let _turn = self.turn(caller.user).await;
-        for attempt in 0..MAX_DECISIONS {
-            pause(attempt).await;
+        let mut attempts = Attempts::default();
+        while attempts.next().await {
             let as_host = self.as_host(caller.user).await?;
             // After that: whoever lists another home meanwhile changes the account, and both look again.
             if let Err(full) = may_list_another(self.store.count_listings(caller.user).await?) {
@@ -210,8 +210,8 @@ impl Listings {
         let own = self.availability.look(property, |calendar| calendar.own_listing(caller.user).map(|_| ())).await?;
         own.map_err(ServiceError::Refused).map_err(of_property)?;
         let _turn = self.turn(caller.user).await;
-        for attempt in 0..MAX_DECISIONS {
-            pause(attempt).await;
+        let mut attempts = Attempts::default();
+        while attempts.next().await {
             let as_host = self.as_host(caller.user).await?;
             let decide = |calendar: &Calendar, now| {
                 let mut decision = calendar.publish(caller.user, now)?;

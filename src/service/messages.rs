@@ -14,7 +14,7 @@ use latchkey_protocol::{BookingId, UserId, view};
 use serde::{Deserialize, Serialize};
 
 use super::availability::Availability;
-use super::decisions::{MAX_DECISIONS, pause};
+use super::decisions::Attempts;
 use super::idempotency::{IdempotencyKey, Keys, Use};
 use super::throttle::Throttle;
 use super::{Caller, ServiceError, wire};
@@ -119,8 +119,8 @@ impl Messages {
         let text = checked_text(ask.text)?;
         let used = self.keys.begin(caller.user, "send_message", key, &Asked { booking, text: &text }).await?;
         let property = self.booking_of(caller, booking).await?.property;
-        for attempt in 0..MAX_DECISIONS {
-            pause(attempt).await;
+        let mut attempts = Attempts::default();
+        while attempts.next().await {
             let claim = self.availability.claim(property).await?;
             let now = self.now();
             let conversation = self.conversation(claim.calendar(), booking).await?;
@@ -153,8 +153,8 @@ impl Messages {
         let property = self.booking_of(caller, booking).await?.property;
         let up_to = self.store.messages(booking, ask.up_to, ask.up_to).await?.pop();
         let up_to = up_to.ok_or(Refusal::Invalid { field: "up_to", reason: "no message of this thread" })?;
-        for attempt in 0..MAX_DECISIONS {
-            pause(attempt).await;
+        let mut attempts = Attempts::default();
+        while attempts.next().await {
             let claim = self.availability.claim(property).await?;
             let conversation = self.conversation(claim.calendar(), booking).await?;
             let notice = self.notice_of(&conversation, conversation.booking.party(caller.user)).await?;

@@ -11,9 +11,9 @@ use std::time::Duration;
 use super::ServiceError;
 use crate::clock::Clock;
 use crate::domain::job::{JobKind, Run};
-use crate::domain::retention::{IdWalk, LogPosition, NodeId, Outlived, Periods, Sweep, first_kept};
+use crate::domain::retention::{GONE_AFTER_MS, IdWalk, LogPosition, NodeId, Outlived, Periods, Sweep, first_kept};
 use crate::domain::{Seq, Timestamp, Topic, UserId, Write};
-use crate::store::{Aged, ChangeSet, Lane, LoggedBatch, Store};
+use crate::store::{Aged, ChangeSet, Lane, LoggedBatch, Process, Store};
 
 /// Records in one change set.
 const MAX_RECORDS: usize = 500;
@@ -82,6 +82,7 @@ impl Retention {
                 Progress { sweep: Sweep::Events(log), has_more }
             }
             Sweep::Log(log) => {
+                self.delete("node", vec![Outlived::Unseen { before: before(GONE_AFTER_MS) }]).await?;
                 let (log, has_more) = self.log(log, all, before(periods.log_ms())).await?;
                 Progress { sweep: Sweep::Log(log), has_more }
             }
@@ -201,10 +202,10 @@ impl Retention {
     async fn log(&self, log: Vec<LogPosition>, parts: LogParts, until: Timestamp) -> Result<(Vec<LogPosition>, bool), ServiceError> {
         let mut steps = MAX_STEPS;
         let mut positions = Vec::new();
-        for node in self.store.nodes().await? {
+        for Process { node, is_over, .. } in self.store.nodes().await? {
             let next = log.iter().find(|position| position.node == node).map_or(0, |position| position.next);
             let (position, is_empty) = self.log_of(LogPosition { node, next }, parts, until, &mut steps).await?;
-            if is_empty && parts.batch && self.store.is_gone(node) {
+            if is_empty && parts.batch && is_over {
                 self.delete("node", vec![Outlived::Node(node)]).await?;
             } else {
                 positions.push(position);

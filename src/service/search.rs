@@ -163,8 +163,8 @@ impl Search {
     }
 
     /// Every event of these logs up to here has been given to [`Self::apply`], or had happened before this process began to read.
-    pub fn followed(&self, positions: &[(NodeId, i64)]) {
-        self.stale().followed.extend(positions.iter().copied());
+    pub fn followed(&self, positions: &BTreeMap<NodeId, i64>) {
+        self.stale().followed.extend(positions);
     }
 
     /// Builds the index, then keeps it current, until the process ends.

@@ -23,9 +23,6 @@ use crate::domain::retention::Outlived;
 /// A topic's hint is rewritten when its head passes a multiple of this.
 pub(super) const HINT_EVERY: u64 = 64;
 
-/// A shared log's hint is rewritten by every batch whose number is a multiple of this.
-pub(super) const LOG_HINT_EVERY: i64 = 64;
-
 /// A transaction, ready to run.
 #[derive(Debug, Clone)]
 pub(super) struct Transaction {
@@ -78,11 +75,14 @@ struct Rows {
     keys: Vec<Value>,
     webhooks: Vec<Value>,
     notices: Vec<Value>,
-    log_hint: Option<BatchName>,
+    /// The process whose shared log this batch continues, the batch's number and instant.
+    log_end: Option<(Uuid, i64, EpochMs)>,
     jobs: Vec<Value>,
     ensured: Vec<Value>,
     /// Topics and the first event of each that stays.
     swept: Vec<Value>,
+    /// Processes that nothing was heard of since are over.
+    unseen_before: Option<i64>,
     /// Entries of the audit log whose address goes.
     addresses: Vec<Value>,
     /// Keys to forget, by the instant before which they must have been used.
@@ -113,7 +113,7 @@ pub(super) fn transaction(name: BatchName, now: EpochMs, ahead_ms: i64, sets: &[
     }
     if name.is_shared {
         rows.notices = sets.iter().flat_map(|set| Notice::of(&set.writes)).map(Notice::to_value).collect();
-        rows.log_hint = (name.number % LOG_HINT_EVERY == 0).then_some(name);
+        rows.log_end = Some((name.node, name.number, now));
     }
     let commit = row([
         ("id", name.record().into_value()),
@@ -125,6 +125,17 @@ pub(super) fn transaction(name: BatchName, now: EpochMs, ahead_ms: i64, sets: &[
     ]);
     rows.insert("commit", commit);
     rows.into_transaction(ahead_ms)
+}
+
+/// The transaction that takes a batch's place in the log, so that the batch itself cannot be committed any more.
+pub(super) fn void(name: BatchName, now: EpochMs) -> Transaction {
+    let mut rows = Rows::default();
+    let topics = Value::Array(Array::new());
+    rows.insert(
+        "commit",
+        row([("id", name.record().into_value()), ("at", now.into_value()), ("topics", topics), ("void", true.into_value())]),
+    );
+    rows.into_transaction(0)
 }
 
 impl Rows {
@@ -167,6 +178,9 @@ impl Rows {
             }
             Write::Sweep(Outlived::Events { topic, below }) => {
                 self.swept.push(row([("topic", topic.to_string().into_value()), ("below", int(*below).into_value())]));
+            }
+            Write::Sweep(Outlived::Unseen { before }) => {
+                self.unseen_before = self.unseen_before.max(Some(before.epoch_ms()));
             }
             Write::Sweep(Outlived::Address(entry)) => self.addresses.push(record("audit", *entry).into_value()),
             Write::Sweep(Outlived::Key { scope, key, before }) => {
@@ -216,12 +230,22 @@ impl Rows {
             script.bind("ahead", ahead_ms);
             script.say("fn::before($deadline, $ahead)");
         }
+        if let Some((node, number, now)) = self.log_end {
+            script.bind("node", node);
+            script.bind("number", number);
+            script.bind("now", now);
+            script.say("fn::continue_log($node, $number, $now)");
+        }
         for (index, (record, version, number)) in self.checks.into_iter().enumerate() {
             script.bind(format!("checked{index}"), record);
             script.say(&format!("fn::version($checked{index}, {version}, {number})"));
         }
         script.say_of("deletes", self.deletes, "DELETE $deletes RETURN NONE");
         script.say_of("swept", self.swept, SWEEP_EVENTS);
+        if let Some(before) = self.unseen_before {
+            script.bind("unseen", before);
+            script.say("UPDATE node SET ended = true WHERE shared AND !ended AND (seen_at ?? started_at) < $unseen RETURN NONE");
+        }
         script.say_of("addresses", self.addresses, "UPDATE $addresses SET address = NONE RETURN NONE");
         for (index, (before, keys)) in self.forgotten.into_iter().enumerate() {
             script.say_of(&format!("forgotten{index}"), keys, &format!("DELETE $forgotten{index} WHERE at < {before} RETURN NONE"));
@@ -238,11 +262,6 @@ impl Rows {
         script.say_of("erased", self.erased, talk::ERASE_TEXTS);
         let hints: Vec<Value> = self.hints.into_iter().map(|(topic, seq)| hint_row(topic, seq)).collect();
         script.say_of("hints", hints, "INSERT INTO topic $hints ON DUPLICATE KEY UPDATE seq = $input.seq RETURN NONE");
-        if let Some(BatchName { node, number, .. }) = self.log_hint {
-            script.bind("node", node);
-            script.bind("number", number);
-            script.say("UPDATE type::record('node', $node) SET last = $number RETURN NONE");
-        }
         script.commit(twin)
     }
 }

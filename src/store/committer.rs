@@ -69,25 +69,26 @@ pub struct CommitterLimits {
     pub transact: Option<Arc<dyn Transact>>,
     /// What the database is taken for; tests take an embedded one for a server.
     pub storage: Option<Storage>,
-    /// Called when an outcome is unknown and stays so, or when the committer itself fails; the default stops the process.
-    pub on_unknown: Arc<dyn Fn(&str) + Send + Sync>,
+    /// Called when nothing can be committed any more: an outcome is unknown and stays so, the others take this process for gone, or the committer
+    /// itself fails. The default stops the process.
+    pub on_end: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 impl Default for CommitterLimits {
     fn default() -> Self {
-        Self { queue: 4_096, reserved: 512, batch_records: 500, transact: None, storage: None, on_unknown: Arc::new(stop_process) }
+        Self { queue: 4_096, reserved: 512, batch_records: 500, transact: None, storage: None, on_end: Arc::new(stop_process) }
     }
 }
 
 /// How long a caller waits for a server.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
-/// Exit status after an unknown outcome (EX_IOERR of sysexits.h): a supervisor starts the process again, which recovers.
-const EXIT_UNKNOWN_OUTCOME: i32 = 74;
+/// Exit status when nothing can be committed any more (EX_IOERR of sysexits.h): a supervisor starts the process again, which recovers.
+const EXIT_CANNOT_COMMIT: i32 = 74;
 
 fn stop_process(reason: &str) {
-    tracing::error!(reason, "a commit's outcome is unknown: stopping, a restart recovers what is on disk");
-    std::process::exit(EXIT_UNKNOWN_OUTCOME);
+    tracing::error!(reason, "nothing can be committed any more: stopping, a restart recovers what is on disk");
+    std::process::exit(EXIT_CANNOT_COMMIT);
 }
 
 struct Request {
@@ -176,11 +177,11 @@ impl Committer {
             room: Room { checked: None, enough: true },
             is_away: Arc::clone(&is_away),
         };
-        let (runtime, on_unknown) = (database.runtime().clone(), Arc::clone(&worker.limits.on_unknown));
+        let (runtime, on_end) = (database.runtime().clone(), Arc::clone(&worker.limits.on_end));
         let task = runtime.spawn(worker.run(requests, stopping));
         runtime.spawn(async move {
             if let Err(panic) = task.await {
-                on_unknown(&format!("the committer failed: {panic}"));
+                on_end(&format!("the committer failed: {panic}"));
             }
             let _ = finished.send(true);
         });
@@ -282,6 +283,18 @@ impl Worker {
                     let _ = request.reply.send(Err(CommitError::Unavailable("no room on the disk")));
                 }
             }
+        }
+        if self.storage == Storage::Remote {
+            self.end_log().await;
+        }
+    }
+
+    /// Tells the other nodes that they need not look into this process's log any more. If that fails they find out after a while.
+    async fn end_log(&self) {
+        let text = "UPDATE type::record('node', $node) SET ended = true RETURN NONE";
+        let ended = self.database.query(text, variables([("node", self.node.into_value())])).await.and_then(|answers| Ok(answers.check()?));
+        if let Err(error) = ended {
+            tracing::warn!(%error, "the other nodes could not be told that this one ends");
         }
     }
 

@@ -1,22 +1,24 @@
 //! The connection: embedded engine or remote server, on threads of its own, with its memory capped.
 
+mod link;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use latchkey_protocol::EpochMs;
 use surrealdb::Surreal;
-use surrealdb::engine::any::Any;
 use surrealdb::engine::local::Db;
-use surrealdb::opt::auth::Root;
 use surrealdb::types::{Error as SurrealError, Object, SurrealValue, Value, Variables};
 use surrealdb_cnf::ConfigMap;
 use surrealdb_engine_local::Datastore;
 use tokio::runtime::Runtime;
+use tokio::time::Instant;
 
+use self::link::Link;
 use super::committer::{Storage, Transact};
-use super::error::{StoreError, is_conflict};
+use super::error::StoreError;
 use super::meter::count_read;
-use crate::entropy;
 
 const NAMESPACE: &str = "latchkey";
 
@@ -50,6 +52,15 @@ pub struct DatabaseConfig {
     pub min_free_bytes: u64,
 }
 
+#[cfg(test)]
+impl DatabaseConfig {
+    /// One that is gone when it is dropped.
+    pub(crate) fn in_memory() -> Self {
+        let url = "mem://".to_owned();
+        Self { url, name: "test".to_owned(), credentials: None, caps: MemoryCaps::default(), min_free_bytes: 0 }
+    }
+}
+
 /// Bounds on the embedded engine's memory: left alone it takes half of the machine's.
 #[derive(Debug, Clone, Copy)]
 pub struct MemoryCaps {
@@ -67,7 +78,7 @@ impl Default for MemoryCaps {
 
 enum Handle {
     Embedded(Surreal<Db>, Arc<Datastore>),
-    Remote(Surreal<Any>),
+    Remote(Link),
 }
 
 /// An open database. Cheap to share as `Arc`; never cloned, since a clone of the client opens a new session.
@@ -183,6 +194,27 @@ impl Database {
         self.data_dir.as_ref().is_none_or(|dir| free_bytes(dir).is_none_or(|free| free >= bytes))
     }
 
+    /// Opens the connection to a server anew, in the background; what is under way stays on the old one. An embedded engine has none.
+    pub(super) fn reopen(&self) {
+        let handle = self.handle();
+        self.on_runtime.spawn(async move {
+            if let Handle::Remote(link) = handle.as_ref() {
+                link.reopen().await;
+            }
+        });
+    }
+
+    /// How far its clock is ahead of `now`, in milliseconds, and how long it took to hear that: the truth is within half of it.
+    ///
+    /// # Errors
+    /// As any read.
+    pub(super) async fn clock_ahead_ms(&self, now: impl Fn() -> EpochMs) -> Result<(i64, Duration), StoreError> {
+        let (asked, before) = (Instant::now(), now());
+        let theirs: i64 = self.read("RETURN time::millis(time::now())", variables([])).await?;
+        let took = asked.elapsed();
+        Ok((theirs - before - i64::try_from(took.as_millis() / 2).unwrap_or(i64::MAX), took))
+    }
+
     /// Flushes and closes an embedded engine, so that its folder can be opened again.
     pub async fn close(&self) {
         if let Handle::Embedded(_, datastore) = self.handle().as_ref() {
@@ -231,11 +263,7 @@ impl Transact for Database {
 async fn run(handle: &Handle, text: String, variables: Variables, within: Duration) -> Result<Answers, SurrealError> {
     match handle {
         Handle::Embedded(client, _) => client.query(text).bind(variables).await,
-        Handle::Remote(client) => {
-            let answer = client.query(text).bind(variables).into_future();
-            let late = |_| SurrealError::internal(format!("no answer within {} s", within.as_secs()));
-            tokio::time::timeout(within, answer).await.map_err(late)?
-        }
+        Handle::Remote(link) => link.query(text, variables, within).await,
     }
 }
 
@@ -253,20 +281,7 @@ async fn connect(config: &DatabaseConfig) -> Result<Handle, SurrealError> {
         client.use_ns(NAMESPACE).use_db(config.name.as_str()).await?;
         return Ok(Handle::Embedded(client, datastore));
     }
-    let client = surrealdb::engine::any::connect(&config.url).await?;
-    if let Some((username, password)) = config.credentials.clone() {
-        client.signin(Root { username, password }).await?;
-    }
-    let mut tries = 1;
-    // Namespace and database are made on first use, and of several nodes that start at once all but one fail with that.
-    while let Err(error) = client.use_ns(NAMESPACE).use_db(config.name.as_str()).await {
-        if tries == MAX_TRIES || !is_conflict(&error) {
-            return Err(error);
-        }
-        tries += 1;
-        tokio::time::sleep(Duration::from_millis(entropy::jitter(50 << tries))).await;
-    }
-    Ok(Handle::Remote(client))
+    Ok(Handle::Remote(Link::open(config.clone()).await?))
 }
 
 /// Opens the engine as `surrealdb::connect` does, but with a configuration that reaches it: the client ignores the

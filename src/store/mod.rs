@@ -22,6 +22,9 @@ mod schema;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use latchkey_protocol::EpochMs;
 
 pub use change_set::{ChangeSet, NewEvent, StoredEvent};
 pub use committer::{CommitterLimits, EventSink, Lane, Storage, Transact};
@@ -30,7 +33,9 @@ pub use error::{CommitError, Contended, Outcome, StoreError, classify};
 pub use idempotency::{FirstUse, Idempotency, KeyFound};
 pub use notice::Notice;
 pub use photos::PhotoFiles;
-pub use read::{Aged, BookingFilter, CalendarState, Found, InboxState, Lease, LoggedBatch, Person, ReviewSubject, SearchHome, Tail};
+pub use read::{
+    Aged, BookingFilter, CalendarState, Found, InboxState, Lease, LoggedBatch, Person, Process, ReviewSubject, SearchHome, Tail,
+};
 
 use crate::clock::Clock;
 use crate::domain::retention::NodeId;
@@ -95,6 +100,19 @@ impl Store {
     #[must_use]
     pub fn is_away(&self) -> bool {
         self.committer.is_away()
+    }
+
+    /// Opens the connection to a server anew, in the background: for whoever sees that nothing comes back on it.
+    pub fn reopen(&self) {
+        self.database.reopen();
+    }
+
+    /// How far the database's clock is ahead of `now`, in milliseconds, and how long it took to hear that: the truth is within half of it.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn clock_ahead_ms(&self, now: impl Fn() -> EpochMs) -> Result<(i64, Duration), StoreError> {
+        self.database.clock_ahead_ms(now).await
     }
 
     /// Waits until what is visible now is also on disk: the embedded engine shows a commit before its fsync, so a read that

@@ -4,6 +4,7 @@ mod door;
 mod faults;
 mod follower;
 mod history;
+mod partitions;
 mod schedules;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use futures_util::future::join_all;
 use latchkey_protocol::view::{Booking, BookingState, Calendar, Hold, NightState, Property};
 use latchkey_protocol::{CloseCode, Date, ErrorCode, Seq, UserId, WireError};
 
+use crate::race::owners;
 use crate::support::hub::list_home;
 use crate::support::watcher::taken;
 use crate::support::{Client, Cluster, Dates, Guest, Seed, Watcher, eventually, fresh_key, nights, refused};
@@ -57,16 +59,9 @@ async fn race(guests: &[Guest], home: &Property, seed: &Seed, turns: usize) -> V
 
 /// P1: no night was given to two. Which nights are taken after it all, and by which event the last one was.
 fn winners(asked: &[Asked]) -> (BTreeMap<Date, UserId>, Seq) {
-    let (mut owners, mut head) = (BTreeMap::new(), 0);
-    for Asked { user, answer } in asked {
-        let Ok(hold) = answer else { continue };
-        head = head.max(hold.seq);
-        for offset in 0..hold.check_out.days_since(hold.check_in) {
-            let night = hold.check_in.saturating_add(offset);
-            assert!(owners.insert(night, *user).is_none(), "P1: {night} has two owners");
-        }
-    }
-    (owners, head)
+    let won: Vec<(UserId, Hold)> = asked.iter().filter_map(|asked| Some((asked.user, asked.answer.clone().ok()?))).collect();
+    let head = won.iter().map(|(_, hold)| hold.seq).max().unwrap_or(0);
+    (owners(&won), head)
 }
 
 /// A node's calendar that is not older than an event.

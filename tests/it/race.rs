@@ -36,7 +36,7 @@ async fn assert_loser_heard_why(watcher: &Watcher, error: &WireError, asked: Dat
 }
 
 /// P1: no night has two owners, by the answers that guests got.
-fn owners(won: &[(UserId, Hold)]) -> BTreeMap<Date, UserId> {
+pub(crate) fn owners(won: &[(UserId, Hold)]) -> BTreeMap<Date, UserId> {
     let mut owners = BTreeMap::new();
     for (user, hold) in won {
         for offset in 0..hold.check_out.days_since(hold.check_in) {

@@ -1,5 +1,7 @@
 //! What a hub does about events that other nodes committed, and when it cannot hear of them.
 
+use tokio::time::Instant;
+
 use super::*;
 use crate::hub::interest::Channel;
 
@@ -29,7 +31,7 @@ async fn p8_while_it_is_withheld_nothing_private_is_delivered_and_afterwards_eve
     let (watcher, subscriber) = Watcher::new(1);
     hub.attach(topic(1), &subscriber, 0, Standing::Own).await.unwrap();
     hub.attach(home(9), &subscriber, 1, Standing::Public).await.unwrap();
-    hub.withhold(true);
+    hub.trust(Instant::now());
     hub.publish(&table.append_many(topic(1), 3));
     hub.publish(&[table.append(home(9))]);
     hub.hear_of(topic(1), 3);
@@ -38,7 +40,7 @@ async fn p8_while_it_is_withheld_nothing_private_is_delivered_and_afterwards_eve
     let (_, other) = Watcher::new(2);
     assert!(matches!(hub.attach(topic(2), &other, 0, Standing::Own).await, Err(AttachError::Source(_))));
     assert_eq!(hub.attach(home(9), &other, 2, Standing::Public).await, Ok(Attached { head: 2 }));
-    hub.withhold(false);
+    hub.trust(Instant::now() + Duration::from_mins(1));
     hub.publish(&[table.append(topic(1))]);
     eventually(|| watcher.seqs().len() == 5).await;
     assert_eq!(watcher.seqs(), [2, 1, 2, 3, 4]);

@@ -7,9 +7,7 @@ use latchkey_protocol::UserId;
 use super::*;
 use crate::clock::SystemClock;
 use crate::domain::Timestamp;
-use crate::store::{
-    ChangeSet, CommitterLimits, Database, DatabaseConfig, EventSink, FirstUse, Idempotency, Lane, MemoryCaps, NewEvent, Storage,
-};
+use crate::store::{ChangeSet, CommitterLimits, Database, DatabaseConfig, EventSink, FirstUse, Idempotency, Lane, NewEvent, Storage};
 
 struct Nobody;
 
@@ -23,7 +21,7 @@ impl EventSink for Nobody {
 #[derive(Default)]
 struct Seen {
     news: Mutex<Vec<News>>,
-    is_blind: AtomicBool,
+    trusted_until: Mutex<Option<Instant>>,
 }
 
 impl Outlook for Seen {
@@ -36,8 +34,8 @@ impl Outlook for Seen {
         Box::pin(std::future::ready(()))
     }
 
-    fn is_blind(&self, is_blind: bool) {
-        self.is_blind.store(is_blind, Ordering::SeqCst);
+    fn trust(&self, until: Instant) {
+        *self.trusted_until.lock().unwrap() = Some(until);
     }
 }
 
@@ -48,20 +46,17 @@ impl Seen {
 }
 
 async fn database() -> Arc<Database> {
-    let config = DatabaseConfig {
-        url: "mem://".to_owned(),
-        name: "test".to_owned(),
-        credentials: None,
-        caps: MemoryCaps::default(),
-        min_free_bytes: 0,
-    };
-    Arc::new(Database::open(&config).await.unwrap())
+    Arc::new(Database::open(&DatabaseConfig::in_memory()).await.unwrap())
 }
 
 /// A process at a database that is taken for a server.
 async fn node(database: &Arc<Database>) -> Arc<Store> {
     let limits = CommitterLimits { storage: Some(Storage::Remote), ..CommitterLimits::default() };
     Arc::new(Store::on(Arc::clone(database), Arc::new(SystemClock), Arc::new(Nobody), limits).await.unwrap())
+}
+
+fn peers(store: &Arc<Store>) -> Peers {
+    Peers::new(Arc::clone(store), Arc::new(SystemClock))
 }
 
 /// An event in an inbox, under a key.
@@ -84,7 +79,7 @@ async fn whoever_has_caught_up_knows_all_that_was_committed_before_also_by_a_nod
     let database = database().await;
     let (own, old) = (node(&database).await, node(&database).await);
     old.commit(keyed("before"), Lane::Normal).await.unwrap();
-    let (peers, seen) = (Arc::new(Peers::new(Arc::clone(&own))), Arc::<Seen>::default());
+    let (peers, seen) = (Arc::new(peers(&own)), Arc::<Seen>::default());
     let ends = peers.ends().await.unwrap();
     let following = tokio::spawn(Arc::clone(&peers).follow(ends, Arc::clone(&seen) as Arc<dyn Outlook>));
     peers.catch_up().await.unwrap();
@@ -106,24 +101,25 @@ async fn whoever_has_caught_up_knows_all_that_was_committed_before_also_by_a_nod
 }
 
 #[tokio::test]
-async fn a_log_that_cannot_be_read_makes_blind_and_nobody_catches_up() {
+async fn p8_while_the_logs_cannot_be_read_a_node_is_not_trusted_and_nobody_catches_up() {
     let database = database().await;
     let own = node(&database).await;
-    let (peers, seen) = (Arc::new(Peers::new(own)), Arc::<Seen>::default());
+    let (peers, seen) = (Arc::new(peers(&own)), Arc::<Seen>::default());
     let ends = peers.ends().await.unwrap();
     let following = tokio::spawn(Arc::clone(&peers).follow(ends, Arc::clone(&seen) as Arc<dyn Outlook>));
     peers.catch_up().await.unwrap();
-    assert!(!peers.is_blind());
+    assert!(peers.is_current() && seen.trusted_until.lock().unwrap().is_some_and(|until| Instant::now() < until));
     database.close().await;
     assert!(matches!(peers.catch_up().await, Err(ServiceError::Unavailable(_))));
-    assert!(peers.is_blind() && seen.is_blind.load(Ordering::SeqCst), "P8: what is private is withheld");
+    assert!(!peers.is_current());
+    assert!(seen.trusted_until.lock().unwrap().is_some_and(|until| until < Instant::now()), "P8: what is private is withheld");
     following.abort();
 }
 
 #[tokio::test]
 async fn a_process_that_is_alone_has_nobody_to_follow() {
     let store = Arc::new(Store::on(database().await, Arc::new(SystemClock), Arc::new(Nobody), CommitterLimits::default()).await.unwrap());
-    let peers = Peers::new(store);
-    assert_eq!(peers.ends().await.unwrap(), BTreeMap::new());
+    let peers = peers(&store);
+    assert!(peers.ends().await.unwrap().reached().is_empty() && peers.is_current());
     peers.catch_up().await.unwrap();
 }

@@ -83,7 +83,7 @@ impl Search {
     async fn follow_logs(&self) -> Result<(), StoreError> {
         let (own, _) = self.store.position();
         let mut batches = 0;
-        for node in self.store.nodes().await?.into_iter().filter(|node| *node != own) {
+        for node in self.store.nodes().await?.into_iter().map(|process| process.node).filter(|node| *node != own) {
             let mut position = self.stale().positions.get(&node).copied().unwrap_or(0);
             while position != ENDED {
                 let page = self.store.log(node, position + 1).await?;
@@ -140,8 +140,8 @@ impl Search {
     /// Reads every home.
     async fn read_all(&self) -> Result<(), StoreError> {
         // Logs that may go on are followed from before this; the others are contained as a whole.
-        let gone = self.store.nodes().await?.into_iter().filter(|node| self.store.is_gone(*node));
-        let ended: Vec<_> = gone.map(|node| (node, ENDED)).collect();
+        let over = self.store.nodes().await?.into_iter().filter(|process| process.is_over);
+        let ended: Vec<_> = over.map(|process| (process.node, ENDED)).collect();
         *self.index_mut() = Index::new(self.now().utc_date());
         let mut properties = self.store.published_ids().await?;
         properties.sort_unstable();

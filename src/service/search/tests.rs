@@ -13,7 +13,7 @@ use crate::domain::listing::Description;
 use crate::domain::pricing::Rates;
 use crate::domain::{Listing, Location, Terms, UserId, Write};
 use crate::search::checkpoint::{Draft, Head};
-use crate::store::{ChangeSet, DatabaseConfig, EventSink, Lane, MemoryCaps, NewEvent};
+use crate::store::{ChangeSet, DatabaseConfig, EventSink, Lane, NewEvent};
 
 /// Nobody hears of events here.
 struct Nobody;
@@ -32,15 +32,8 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
-        let config = DatabaseConfig {
-            url: "mem://".to_owned(),
-            name: "test".to_owned(),
-            credentials: None,
-            caps: MemoryCaps::default(),
-            min_free_bytes: 0,
-        };
         let clock = Arc::<OffsetClock>::default();
-        let store = Store::open(&config, Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(Nobody)).await.unwrap();
+        let store = Store::open(&DatabaseConfig::in_memory(), Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(Nobody)).await.unwrap();
         Self { store: Arc::new(store), clock, folder: tempfile::tempdir().unwrap() }
     }
 

@@ -12,7 +12,7 @@ use super::{Request, Storage, Worker};
 use crate::entropy;
 use crate::store::batch::{self, BatchName, Inserted, Transaction};
 use crate::store::change_set::{ChangeSet, StoredEvent};
-use crate::store::database::{row, variables};
+use crate::store::database::variables;
 use crate::store::error::{CommitError, Contended, Outcome, StoreError, classify};
 use crate::store::rows::event_record;
 use surrealdb::types::{RecordId, SurrealValue, Value};
@@ -22,14 +22,6 @@ const MAX_TRIES: u32 = 8;
 
 /// The longest pause before a batch is sent again to a server, in milliseconds.
 const MAX_RESEND_PAUSE_MS: u64 = 1_000;
-
-/// What is at a batch's place in the log.
-enum Logged {
-    Nothing,
-    Batch,
-    /// It was given up, and cannot be committed any more.
-    Void,
-}
 
 impl Worker {
     /// Commits a batch, answering every request in it.
@@ -98,45 +90,27 @@ impl Worker {
 
     /// What became of the batch, if the server says.
     async fn send_again(&self, name: BatchName, transaction: &Transaction) -> Option<Outcome> {
-        match self.logged(name).await.ok()? {
-            Logged::Batch => return Some(Outcome::Committed),
-            // By us, a moment ago, without our having heard: it is decided again.
-            Logged::Void => return Some(Outcome::Conflict),
-            Logged::Nothing => {}
+        if let Some(outcome) = self.logged(name).await.ok()? {
+            return Some(outcome);
         }
         match self.send(transaction).await {
             Outcome::Unknown(_) => None,
             Outcome::Committed => Some(Outcome::Committed),
-            // It failed, perhaps because an earlier sending has arrived after all; and if not, that one may still be on its way.
-            known => self.void(name).await.then_some(known).or(match self.logged(name).await.ok()? {
-                Logged::Batch => Some(Outcome::Committed),
-                Logged::Void => Some(Outcome::Conflict),
-                Logged::Nothing => None,
-            }),
+            // It failed, perhaps because an earlier sending has arrived after all; and if not, that one may still be on its way, and must find its
+            // place taken before anybody is told.
+            known => match self.send(&batch::void(name, self.clock.now())).await {
+                Outcome::Committed => Some(known),
+                _ => self.logged(name).await.ok()?,
+            },
         }
     }
 
-    /// Takes the batch's place in the log, so that no sending of it that is still on its way can be committed. Says whether that is known to be done.
-    async fn void(&self, name: BatchName) -> bool {
-        let commit = row([
-            ("id", name.record().into_value()),
-            ("at", self.clock.now().into_value()),
-            ("topics", Vec::<Value>::new().into_value()),
-            ("void", true.into_value()),
-        ]);
-        let text = "BEGIN;INSERT INTO commit $commit RETURN NONE;COMMIT".to_owned();
-        let voided = self.transact.transact(text, variables([("commit", commit)])).await;
-        voided.is_ok_and(|errors| classify(&errors, 2) == Outcome::Committed)
-    }
-
-    async fn logged(&self, name: BatchName) -> Result<Logged, StoreError> {
+    /// What the log says of a batch; nothing if there is nothing at its place.
+    async fn logged(&self, name: BatchName) -> Result<Option<Outcome>, StoreError> {
         let text = "RETURN (SELECT VALUE void ?? false FROM ONLY $id)";
         let is_void: Option<bool> = self.database.read(text, variables([("id", name.record().into_value())])).await?;
-        Ok(match is_void {
-            None => Logged::Nothing,
-            Some(false) => Logged::Batch,
-            Some(true) => Logged::Void,
-        })
+        // Voided by this process a moment ago, without its having heard: what was in it is decided again.
+        Ok(is_void.map(|is_void| if is_void { Outcome::Conflict } else { Outcome::Committed }))
     }
 
     async fn resolve(
@@ -156,13 +130,17 @@ impl Worker {
                 pause(tries).await;
                 bisect(batch, tries, &CommitError::Contended(Contended::State), work);
             }
+            Outcome::Thrown(thrown) if thrown.starts_with("ended:") => {
+                (self.limits.on_end)("the other nodes take this process for gone");
+                answer_all(batch, &CommitError::Unavailable("this process has been taken for gone"));
+            }
             Outcome::Thrown(thrown) => resolve_thrown(&thrown, batch, tries, work),
             Outcome::Refused(reason) => {
                 tracing::error!(reason, sets = batch.len(), "the database refused a batch");
                 bisect(batch, MAX_TRIES, &CommitError::Refused(reason), work);
             }
             Outcome::Unknown(reason) => {
-                (self.limits.on_unknown)(&reason);
+                (self.limits.on_end)(&reason);
                 answer_all(batch, &CommitError::Unknown);
             }
         }

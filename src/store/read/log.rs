@@ -32,15 +32,28 @@ pub struct LoggedBatch {
     pub notices: Vec<Notice>,
 }
 
+/// A process that has written here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Process {
+    /// Which.
+    pub node: NodeId,
+    /// Its last batch; none of an embedded database, which has one process and tells nobody.
+    pub last: i64,
+    /// Whether it commits nothing any more.
+    pub is_over: bool,
+}
+
 /// What other processes have committed since.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tail {
-    /// Every process but this one, with a batch that its log reaches at least.
-    pub nodes: Vec<(NodeId, i64)>,
+    /// Every process but this one.
+    pub nodes: Vec<Process>,
     /// The next batches of each log that goes on, in order.
     pub pages: Vec<(NodeId, Vec<LoggedBatch>)>,
-    /// Whether there is nothing after them.
+    /// Whether every log was read to where it ended when this was begun, or later.
     pub is_complete: bool,
+    /// Whether the others take this process for gone.
+    pub is_disowned: bool,
 }
 
 impl LoggedBatch {
@@ -65,6 +78,8 @@ struct CommitRow {
 struct NodeRow {
     id: RecordId,
     last: Option<i64>,
+    shared: Option<bool>,
+    ended: Option<bool>,
 }
 
 impl TryFrom<CommitRow> for LoggedBatch {
@@ -118,51 +133,53 @@ impl Store {
     ///
     /// # Errors
     /// As any read.
-    pub async fn nodes(&self) -> Result<Vec<NodeId>, StoreError> {
-        let rows: Vec<RecordId> = self.database().read("SELECT VALUE id FROM node", variables([])).await?;
-        rows.iter().map(node_of).collect()
+    pub async fn nodes(&self) -> Result<Vec<Process>, StoreError> {
+        let rows: Vec<NodeRow> = self.database().read("SELECT id, last, shared, ended FROM node", variables([])).await?;
+        rows.iter().map(|row| self.process(row)).collect()
     }
 
-    /// What other processes have committed after these batches of theirs, and which processes there are: one query.
+    fn process(&self, row: &NodeRow) -> Result<Process, StoreError> {
+        let node = node_of(&row.id)?;
+        // An embedded database has one process, this one.
+        let is_over = if self.is_alone() { node != self.committer.node() } else { row.ended == Some(true) || row.shared != Some(true) };
+        Ok(Process { node, last: row.last.unwrap_or(0), is_over })
+    }
+
+    /// What other processes have committed after these batches of theirs, and which processes there are: one query, as a rule.
     ///
     /// # Errors
     /// As any read. What cannot be read of a batch is passed over, with an error in the log: it must not keep this node from all others.
     pub async fn tail(&self, after: &BTreeMap<NodeId, i64>) -> Result<Tail, StoreError> {
-        let (mut text, mut bound) = ("SELECT id, last FROM node WHERE shared = true;".to_owned(), Variables::new());
+        // First of all: whoever is over by then has committed what is read afterwards, and nothing else.
+        let (mut text, mut bound) = ("SELECT id, last, shared, ended FROM node WHERE shared;".to_owned(), Variables::new());
         for (index, (node, number)) in after.iter().enumerate() {
             bound.insert(format!("n{index}"), node_uuid(*node));
             bound.insert(format!("f{index}"), number + 1);
             bound.insert(format!("t{index}"), number.saturating_add(1 + LOG_CHUNK));
-            // The second finds a batch behind a gap that is longer than a range. Writing to a String cannot fail.
-            let _ = write!(
-                text,
-                "SELECT * FROM commit:[$n{index}, $f{index}]..[$n{index}, $t{index}];\
-                 SELECT VALUE id FROM commit:[$n{index}, $t{index}]..=[$n{index}, 9223372036854775807] LIMIT 1;"
-            );
+            // Writing to a String cannot fail.
+            let _ = write!(text, "SELECT * FROM commit:[$n{index}, $f{index}]..[$n{index}, $t{index}];");
         }
         let mut answers = self.database().query(text, bound).await?.check()?;
         let rows: Vec<NodeRow> = answers.take(0)?;
-        let nodes = rows.iter().map(|row| Ok((node_of(&row.id)?, row.last.unwrap_or(0)))).collect::<Result<Vec<_>, StoreError>>()?;
+        let processes = rows.iter().map(|row| self.process(row)).collect::<Result<Vec<_>, _>>()?;
         let own = self.committer.node();
-        let mut tail = Tail { nodes: nodes.into_iter().filter(|(node, _)| *node != own).collect(), pages: Vec::new(), is_complete: true };
-        for (index, node) in after.keys().enumerate() {
-            let mut rows: Vec<Value> = answers.take(1 + 2 * index)?;
-            let beyond: Vec<RecordId> = answers.take(2 + 2 * index)?;
-            tail.is_complete &= beyond.is_empty();
-            if let ([], [next, ..]) = (rows.as_slice(), beyond.as_slice()) {
-                rows = self.log_range(*node, number_of(next)?).await?;
+        let is_disowned = processes.iter().all(|process| process.node != own || process.is_over);
+        let nodes: Vec<Process> = processes.into_iter().filter(|process| process.node != own).collect();
+        let mut tail = Tail { nodes, pages: Vec::new(), is_complete: true, is_disowned };
+        for (index, (node, number)) in after.iter().enumerate() {
+            let mut rows: Vec<Value> = answers.take(1 + index)?;
+            let last = tail.nodes.iter().find(|process| process.node == *node).map_or(0, |process| process.last);
+            if rows.is_empty() && last > *number {
+                // A gap that is longer than a range.
+                rows = self.log_rows(*node, number + 1).await?;
             }
-            if !rows.is_empty() {
-                tail.pages.push((*node, rows.into_iter().map(readable).collect::<Result<_, StoreError>>()?));
+            let page: Vec<LoggedBatch> = rows.into_iter().map(readable).collect::<Result<_, StoreError>>()?;
+            tail.is_complete &= page.last().map_or(*number, |batch| batch.number) >= last;
+            if !page.is_empty() {
+                tail.pages.push((*node, page));
             }
         }
         Ok(tail)
-    }
-
-    /// Whether no process goes on with that log: an embedded database has one process, this one.
-    #[must_use]
-    pub fn is_gone(&self, node: NodeId) -> bool {
-        self.is_alone() && node != self.committer.node()
     }
 
     /// Whether no other process can be at this database.
@@ -176,9 +193,13 @@ impl Store {
     /// # Errors
     /// As any read.
     pub async fn log(&self, node: NodeId, from: i64) -> Result<Vec<LoggedBatch>, StoreError> {
+        self.log_rows(node, from).await?.into_iter().map(batch).collect()
+    }
+
+    async fn log_rows(&self, node: NodeId, from: i64) -> Result<Vec<Value>, StoreError> {
         let rows = self.log_range(node, from).await?;
         if !rows.is_empty() {
-            return rows.into_iter().map(batch).collect();
+            return Ok(rows);
         }
         // The end of the log, or a gap that is longer than a range: only then is it read without a bound.
         let whose = variables([("node", node_uuid(node).into_value()), ("from", from.into_value())]);
@@ -186,8 +207,10 @@ impl Store {
             .database()
             .read("RETURN (SELECT VALUE id FROM commit:[$node, $from]..=[$node, 9223372036854775807] LIMIT 1)[0]", whose)
             .await?;
-        let Some(next) = next else { return Ok(Vec::new()) };
-        self.log_range(node, number_of(&next)?).await?.into_iter().map(batch).collect()
+        match next {
+            Some(next) => self.log_range(node, number_of(&next)?).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     async fn log_range(&self, node: NodeId, from: i64) -> Result<Vec<Value>, StoreError> {

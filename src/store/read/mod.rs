@@ -20,7 +20,7 @@ use super::{Store, StoreError};
 pub use accounts::Person;
 pub use bookings::{BookingFilter, InboxState};
 pub use calendars::{CalendarState, Lease};
-pub use log::{LoggedBatch, Tail};
+pub use log::{LoggedBatch, Process, Tail};
 pub use retention::{Aged, Found};
 pub use reviews::ReviewSubject;
 pub use search::SearchHome;

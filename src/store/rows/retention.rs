@@ -15,7 +15,8 @@ pub(in crate::store) fn key_record(scope: &str, key: &str) -> RecordId {
     array_record("idempotency", [scope.into_value(), key.into_value()])
 }
 
-/// The record to delete, whatever it is by now; events go by range, keys by their age, and an address without its entry.
+/// The record to delete, whatever it is by now; events go by range, keys by their age, an address without its entry, and
+/// processes are only marked.
 pub(in crate::store) fn outlived_record(outlived: &Outlived) -> Option<RecordId> {
     match outlived {
         Outlived::Hold(hold) => Some(record("hold", *hold)),
@@ -24,7 +25,7 @@ pub(in crate::store) fn outlived_record(outlived: &Outlived) -> Option<RecordId>
         Outlived::OneTime(hash) => Some(RecordId::new("one_time", hash.as_str())),
         Outlived::Webhook(event_id) => Some(RecordId::new("webhook", event_id.as_str())),
         Outlived::AuditEntry(entry) => Some(record("audit", *entry)),
-        Outlived::Events { .. } | Outlived::Address(_) | Outlived::Key { .. } => None,
+        Outlived::Events { .. } | Outlived::Address(_) | Outlived::Key { .. } | Outlived::Unseen { .. } => None,
         Outlived::Batch { node, number } => Some(array_record("commit", [node_uuid(*node).into_value(), number.into_value()])),
         Outlived::Notification(user, id) => Some(notification_record(*user, *id)),
         Outlived::Node(node) => Some(RecordId::new("node", RecordIdKey::Uuid(node_uuid(*node)))),

@@ -73,7 +73,7 @@ async fn faulty(engine: &str, gate: Option<Arc<tokio::sync::Semaphore>>, storage
     let counted = Arc::clone(&stops);
     let limits = CommitterLimits {
         transact: Some(Arc::clone(&faulty) as Arc<dyn Transact>),
-        on_unknown: Arc::new(move |_| {
+        on_end: Arc::new(move |_| {
             counted.fetch_add(1, Ordering::SeqCst);
         }),
         ..CommitterLimits::default()

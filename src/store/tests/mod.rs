@@ -44,8 +44,8 @@ struct Bench {
 const ENGINES: [&str; 2] = ["surrealkv", "mem"];
 
 fn config(engine: &str, dir: &tempfile::TempDir) -> DatabaseConfig {
-    let url = if engine == "mem" { "mem://".to_owned() } else { format!("surrealkv://{}", dir.path().join("db").display()) };
-    DatabaseConfig { url, name: "test".to_owned(), credentials: None, caps: MemoryCaps::default(), min_free_bytes: 0 }
+    let usual = DatabaseConfig::in_memory();
+    if engine == "mem" { usual } else { DatabaseConfig { url: format!("surrealkv://{}", dir.path().join("db").display()), ..usual } }
 }
 
 async fn bench(engine: &str) -> Bench {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::domain::account::AccountWrite;
-use crate::store::batch::LOG_HINT_EVERY;
+use crate::domain::retention::Outlived;
 use latchkey_protocol::SessionId;
 
 /// Another process's view of the same database, taken for a server.
@@ -34,7 +34,7 @@ async fn p4_a_node_reads_what_others_commit_in_their_order_and_nothing_of_its_ow
     let hold = hold_set(&home, 11, 3, 1);
     other.commit(hold, Lane::Normal).await.unwrap();
     let tail = one.tail(&BTreeMap::new()).await.unwrap();
-    assert!(tail.nodes.iter().any(|(node, _)| *node == theirs) && tail.nodes.iter().all(|(node, _)| *node != own));
+    assert!(tail.nodes.iter().any(|process| process.node == theirs) && tail.nodes.iter().all(|process| process.node != own));
     assert!(tail.pages.is_empty(), "a process is followed from a position on");
     let tail = one.tail(&BTreeMap::from([(theirs, 0)])).await.unwrap();
     let [(node, page)] = tail.pages.as_slice() else { panic!("{tail:?}") };
@@ -58,7 +58,7 @@ async fn p8_a_session_that_ends_is_named_in_the_log() {
 }
 
 #[tokio::test]
-async fn a_log_is_read_page_by_page_across_gaps_and_its_end_is_hinted_at() {
+async fn a_log_is_read_page_by_page_across_gaps_to_the_end_that_is_told() {
     let (_bench, one, other) = nodes().await;
     let theirs = other.position().0;
     let used = FirstUse { scope: "user hold".to_owned(), key: "k1".to_owned(), fingerprint: "f".to_owned() };
@@ -67,7 +67,7 @@ async fn a_log_is_read_page_by_page_across_gaps_and_its_end_is_hinted_at() {
     for _ in 0..150 {
         assert_eq!(other.commit(keyed(), Lane::Normal).await, Err(CommitError::Contended(Contended::Key)), "a number without a batch");
     }
-    for _ in 0..LOG_HINT_EVERY {
+    for _ in 0..200 {
         other.commit(note(2), Lane::Normal).await.unwrap();
     }
     let (mut position, mut numbers, mut events) = (0, Vec::new(), 0);
@@ -83,10 +83,43 @@ async fn a_log_is_read_page_by_page_across_gaps_and_its_end_is_hinted_at() {
         }
     }
     assert!(numbers.is_sorted() && numbers.windows(2).any(|pair| pair[1] - pair[0] > 128), "{numbers:?}");
-    assert_eq!(events, usize::try_from(LOG_HINT_EVERY).unwrap());
-    let hints = one.tail(&BTreeMap::new()).await.unwrap().nodes;
-    let (_, hint) = hints.iter().find(|(node, _)| *node == theirs).unwrap();
-    assert!(numbers.contains(hint) && position - hint < LOG_HINT_EVERY, "{hint} of {position}");
+    assert_eq!(events, 200);
+    let nodes = one.tail(&BTreeMap::new()).await.unwrap().nodes;
+    let told = nodes.iter().find(|process| process.node == theirs).unwrap();
+    assert_eq!((told.last, told.is_over), (position, false));
+}
+
+#[tokio::test]
+async fn a_process_that_stops_says_so_and_one_that_was_not_seen_for_long_can_commit_nothing_any_more() {
+    let (bench, one, other) = nodes().await;
+    let ended = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&ended);
+    let limits = CommitterLimits {
+        storage: Some(Storage::Remote),
+        on_end: Arc::new(move |reason| told.lock().unwrap().push(reason.to_owned())),
+        ..CommitterLimits::default()
+    };
+    let sink = Arc::clone(&bench.published) as Arc<dyn EventSink>;
+    let asleep = Store::on(Arc::clone(bench.store.database()), Arc::clone(&bench.clock) as Arc<dyn Clock>, sink, limits).await.unwrap();
+    asleep.commit(note(1), Lane::Normal).await.unwrap();
+    other.commit(note(2), Lane::Normal).await.unwrap();
+    other.committer.stop().await;
+    bench.clock.advance_ms(1_000);
+    one.commit(note(3), Lane::Normal).await.unwrap();
+    let unseen = Outlived::Unseen { before: Timestamp::from_epoch_ms(bench.clock.now() - 500) };
+    one.commit(ChangeSet { writes: vec![Write::Sweep(unseen)], ..ChangeSet::default() }, Lane::Normal).await.unwrap();
+    let state_of = |tail: &Tail, store: &Store| {
+        let node = store.position().0;
+        tail.nodes.iter().find(|process| process.node == node).map(|process| (process.last, process.is_over))
+    };
+    let tail = one.tail(&BTreeMap::new()).await.unwrap();
+    assert_eq!((state_of(&tail, &asleep), state_of(&tail, &other)), (Some((1, true)), Some((1, true))));
+    assert!(!tail.is_disowned && asleep.tail(&BTreeMap::new()).await.unwrap().is_disowned);
+    let refused = asleep.commit(note(4), Lane::Normal).await;
+    assert!(matches!(refused, Err(CommitError::Unavailable(_))), "nobody reads its log any more: {refused:?}");
+    assert_eq!(one.topic_head(inbox(4)).await.unwrap(), 0);
+    assert_eq!(*ended.lock().unwrap(), ["the other nodes take this process for gone"]);
+    one.commit(note(5), Lane::Normal).await.unwrap();
 }
 
 #[tokio::test]

@@ -59,6 +59,24 @@ async fn a_cluster_is_one_command_and_a_stay_is_booked_and_paid_at_whichever_nod
     parts.servers.clear();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_that_is_told_to_stop_while_it_starts_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let surreal = beside_the_hub("surreal-server").display().to_string();
+    let data = folder.path().join("cluster").display().to_string();
+    let mut command = Command::new(beside_the_hub("latchkey"));
+    command.args(["cluster", "--listen", "127.0.0.1:0", "--data", &data, "--surreal", &surreal, "--", "--min-free-bytes", "0"]);
+    command.env("RUST_LOG", "warn").kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut cluster = command.spawn().unwrap();
+    let mut lines = BufReader::new(cluster.stdout.take().unwrap()).lines();
+    let first = within("the database to listen", lines.next_line()).await.unwrap().unwrap();
+    let database = first.strip_prefix("the database is process ").and_then(|rest| rest.split(' ').next()).unwrap().to_owned();
+    send(cluster.id().unwrap(), "-TERM").await;
+    assert!(within("the cluster to end", cluster.wait()).await.unwrap().success());
+    let is_there = std::process::Command::new("kill").args(["-0", &database]).stderr(Stdio::null()).status().unwrap().success();
+    assert!(!is_there, "the database goes on without it");
+}
+
 /// What the cluster has started; a test that fails leaves nothing behind.
 #[derive(Default)]
 struct Parts {

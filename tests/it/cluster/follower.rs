@@ -12,9 +12,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-use crate::support::socket::Event;
+use crate::support::socket::{Event, upgrade_with};
 use crate::support::{Seed, eventually};
 
 /// A connection that says nothing for this long is left for another node's.
@@ -65,9 +64,8 @@ impl Follower {
 /// One connection, until it ends; `None` if it ended in an error.
 async fn follow(address: SocketAddr, topic: Topic, seen: &Mutex<Vec<Event>>) -> Option<()> {
     let stream = tokio::time::timeout(SILENCE, TcpStream::connect(address)).await.ok()?.ok()?;
-    let mut request = format!("ws://{address}/ws").into_client_request().unwrap();
-    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL.parse().unwrap());
-    let (mut socket, _) = tokio::time::timeout(SILENCE, tokio_tungstenite::client_async(request, stream)).await.ok()?.ok()?;
+    let upgrading = tokio_tungstenite::client_async(upgrade_with(address, &[(SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL)]), stream);
+    let (mut socket, _) = tokio::time::timeout(SILENCE, upgrading).await.ok()?.ok()?;
     loop {
         let message = tokio::time::timeout(SILENCE, socket.next()).await.ok()??.ok()?;
         let Message::Text(text) = message else { continue };

@@ -10,7 +10,7 @@ use latchkey_protocol::{Date, PropertyId, Seq};
 
 use crate::support::Dates;
 use crate::support::socket::Event;
-use crate::support::watcher::night_range;
+use crate::support::watcher::{each_night, night_range};
 
 /// An instant: how many questions and answers were before.
 pub(super) type Instant = u64;
@@ -79,7 +79,7 @@ fn replay(changes: &BTreeMap<Seq, &Operation>, events: &[Event]) -> BTreeMap<Seq
         let change = night_range(event);
         let operation = changes.get(&event.seq).unwrap_or_else(|| panic!("P7: event {event:?} was acknowledged to nobody"));
         assert_eq!((change.from, change.to), (operation.dates.check_in, operation.dates.check_out), "P3: {event:?} {operation:?}");
-        let nights = (0..change.to.days_since(change.from)).map(|offset| change.from.saturating_add(offset));
+        let nights = each_night(&change).into_iter().map(|(night, _)| night);
         match change.state {
             NightState::Held => {
                 assert!(matches!(operation.outcome, Outcome::Held(_)), "P3: {event:?} {operation:?}");
@@ -115,9 +115,7 @@ fn check_order(changes: &BTreeMap<Seq, &Operation>) {
 fn taken(events: &[Event]) -> Vec<(Date, NightState)> {
     let mut nights = BTreeMap::new();
     for change in events.iter().filter(|event| event.kind == "availability.changed").map(night_range) {
-        for offset in 0..change.to.days_since(change.from) {
-            nights.insert(change.from.saturating_add(offset), change.state);
-        }
+        nights.extend(each_night(&change));
     }
     nights.retain(|_, state| *state != NightState::Free);
     nights.into_iter().collect()

@@ -24,7 +24,12 @@ pub(crate) struct Refusal {
 }
 
 fn spawn(data: &Path, options: &str) -> Child {
+    spawn_with(data, options, &[])
+}
+
+fn spawn_with(data: &Path, options: &str, environment: &[(String, String)]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_latchkey"));
+    command.envs(environment.iter().cloned());
     command.args(&arguments(data, options)[1..]).env("RUST_LOG", "warn").kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
@@ -32,7 +37,21 @@ fn spawn(data: &Path, options: &str) -> Child {
 impl HubProcess {
     /// Starts it and waits until it says where it listens.
     pub(crate) async fn start(data: &Path, options: &str) -> Self {
-        let mut child = spawn(data, options);
+        Self::listening(spawn(data, options)).await
+    }
+
+    /// The same, on a machine whose clock is so many seconds ahead, or behind.
+    pub(crate) async fn start_with_clock(data: &Path, options: &str, ahead_s: i32) -> Self {
+        // What Debian's `faketime` has programs loaded with; itself it would stand between them and signals.
+        let output = Command::new("faketime").args(["-f", "+0", "env"]).output().await;
+        let output = output.unwrap_or_else(|error| panic!("faketime: {error}; scripts/test installs what is needed"));
+        let variables = String::from_utf8(output.stdout).unwrap();
+        let preload = variables.lines().find_map(|line| line.strip_prefix("LD_PRELOAD=")).expect("faketime is preloaded");
+        let environment = [("LD_PRELOAD", preload), ("FAKETIME", &format!("{ahead_s:+}s")), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
+        Self::listening(spawn_with(data, options, &environment.map(|(name, value)| (name.to_owned(), value.to_owned())))).await
+    }
+
+    async fn listening(mut child: Child) -> Self {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut log = child.stderr.take().unwrap();
         tokio::spawn(async move { tokio::io::copy(&mut log, &mut tokio::io::stderr()).await });

@@ -1,4 +1,4 @@
-//! A network that misbehaves: a TCP proxy in front of a hub that cuts connections, also in the middle of a frame, and holds bytes back.
+//! A network that misbehaves: a TCP proxy in front of a server that cuts connections, also in the middle of a frame, and holds bytes back.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -9,22 +9,30 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// What becomes of the bytes from the hub.
+/// What becomes of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mood {
     /// They pass.
     Passing,
-    /// They wait.
+    /// Those from the server wait.
     Holding,
-    /// So many more pass, and then both sides are cut off.
+    /// All of them wait.
+    Partitioned,
+    /// So many more pass from the server, and then both sides are cut off.
     Cutting(usize),
 }
 
 /// A proxy for one connection at a time; the mood is that of the newest.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
-    mood: Arc<Mutex<watch::Sender<Mood>>>,
+    moods: Arc<Mutex<Moods>>,
     task: tokio::task::JoinHandle<()>,
+}
+
+struct Moods {
+    newest: watch::Sender<Mood>,
+    /// Of connections to come.
+    next: Mood,
 }
 
 impl Drop for Proxy {
@@ -34,36 +42,59 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    pub(crate) async fn before(hub: SocketAddr) -> Self {
+    pub(crate) async fn before(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mood = Arc::new(Mutex::new(watch::channel(Mood::Passing).0));
-        let moods = Arc::clone(&mood);
+        let moods = Arc::new(Mutex::new(Moods { newest: watch::channel(Mood::Passing).0, next: Mood::Passing }));
+        let known = Arc::clone(&moods);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (sender, receiver) = watch::channel(Mood::Passing);
-                *moods.lock().unwrap() = sender;
-                let Ok(server) = TcpStream::connect(hub).await else { continue };
+                let receiver = {
+                    let mut moods = known.lock().unwrap();
+                    moods.newest = watch::channel(moods.next).0;
+                    moods.newest.subscribe()
+                };
+                let Ok(server) = TcpStream::connect(server).await else { continue };
                 let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
                 tokio::spawn(async move {
                     tokio::select! {
-                        () = pass(from_client, to_server) => {}
+                        () = pass_unless_partitioned(from_client, to_server, receiver.clone()) => {}
                         () = pass_by_mood(from_server, to_client, receiver) => {}
                     }
                 });
             }
         });
-        Self { address, mood, task }
+        Self { address, moods, task }
     }
 
     /// From now on, for the connection that is open.
     pub(crate) fn set(&self, mood: Mood) {
-        self.mood.lock().unwrap().send_replace(mood);
+        self.moods.lock().unwrap().newest.send_replace(mood);
+    }
+
+    /// The same, and for all that come.
+    pub(crate) fn set_for_all(&self, mood: Mood) {
+        let mut moods = self.moods.lock().unwrap();
+        moods.next = mood;
+        moods.newest.send_replace(mood);
     }
 }
 
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
-    let _ = tokio::io::copy(&mut from, &mut to).await;
+async fn pass_unless_partitioned(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut moods: watch::Receiver<Mood>) {
+    let mut buffer = [0; 4096];
+    loop {
+        // A connection that is no longer the newest keeps its mood for good.
+        if moods.wait_for(|mood| *mood != Mood::Partitioned).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        let Ok(count @ 1..) = from.read(&mut buffer).await else { return };
+        if moods.wait_for(|mood| *mood != Mood::Partitioned).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        if to.write_all(&buffer[..count]).await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn pass_by_mood(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut moods: watch::Receiver<Mood>) {
@@ -72,9 +103,9 @@ async fn pass_by_mood(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut moods
         let mood = *moods.borrow_and_update();
         let room = match mood {
             Mood::Passing => buffer.len(),
-            Mood::Holding => {
+            Mood::Holding | Mood::Partitioned => {
                 if moods.changed().await.is_err() {
-                    return;
+                    std::future::pending::<()>().await;
                 }
                 continue;
             }
@@ -85,7 +116,7 @@ async fn pass_by_mood(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut moods
         }
         let read = tokio::select! {
             read = from.read(&mut buffer[..room]) => read,
-            changed = moods.changed() => if changed.is_ok() { continue } else { return },
+            Ok(()) = moods.changed() => continue,
             // A cut must come also where nothing more is said.
             () = tokio::time::sleep(Duration::from_millis(50)), if matches!(mood, Mood::Cutting(_)) => return,
         };

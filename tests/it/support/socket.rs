@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
+use http::Request;
 use http::header::{HeaderName, SEC_WEBSOCKET_PROTOCOL};
 use latchkey_protocol::client::{Authenticate, Command, Resume, Subscribe, Unsubscribe};
 use latchkey_protocol::server::{
@@ -73,6 +74,13 @@ impl Drop for Client {
     }
 }
 
+/// The request for an upgrade, with these headers.
+pub(crate) fn upgrade_with(address: SocketAddr, headers: &[(HeaderName, &str)]) -> Request<()> {
+    let mut request = format!("ws://{address}/ws").into_client_request().unwrap();
+    request.headers_mut().extend(headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())));
+    request
+}
+
 /// The upgrade alone, for tests that read the socket themselves.
 pub(crate) async fn connect(address: SocketAddr, stream: TcpStream) -> WebSocketStream<TcpStream> {
     let (socket, chosen) = connect_offering(address, stream, SUBPROTOCOL).await;
@@ -87,8 +95,7 @@ pub(crate) async fn connect_offering(address: SocketAddr, stream: TcpStream, off
 
 /// The same with any headers; a subprotocol must be among them.
 async fn connect_with(address: SocketAddr, stream: TcpStream, headers: &[(HeaderName, &str)]) -> (WebSocketStream<TcpStream>, String) {
-    let mut request = format!("ws://{address}/ws").into_client_request().unwrap();
-    request.headers_mut().extend(headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())));
+    let request = upgrade_with(address, headers);
     let config = WebSocketConfig::default().read_buffer_size(4 * 1024);
     let upgraded = tokio_tungstenite::client_async_with_config(request, stream, Some(config));
     let (socket, answer) = within("the upgrade", upgraded).await.unwrap();

@@ -56,7 +56,8 @@ pub(crate) fn taken(calendar: &Calendar) -> Vec<(Date, NightState)> {
     calendar.taken.iter().flat_map(each_night).collect()
 }
 
-fn each_night(range: &NightRange) -> Vec<(Date, NightState)> {
+/// Its nights, one by one.
+pub(crate) fn each_night(range: &NightRange) -> Vec<(Date, NightState)> {
     (0..range.to.days_since(range.from)).map(|offset| (range.from.saturating_add(offset), range.state)).collect()
 }
 

@@ -27,12 +27,12 @@ struct Event<'a> {
 }
 
 /// A message with these events; those whose data is no JSON are left out, which no committed one is.
-pub(super) fn write(node: &str, events: &[StoredEvent]) -> Vec<u8> {
+pub(super) fn write(node: &str, events: &[&StoredEvent]) -> Vec<u8> {
     let event = |event: &StoredEvent| -> Option<String> {
         let data = serde_json::from_str(&event.data).ok()?;
         serde_json::to_string(&Event { topic: event.topic, seq: event.seq, kind: Cow::Borrowed(&event.kind), at: event.at, data }).ok()
     };
-    let events: Vec<String> = events.iter().filter_map(event).collect();
+    let events: Vec<String> = events.iter().copied().filter_map(event).collect();
     format!(r#"{{"node":"{node}","events":[{}]}}"#, events.join(",")).into_bytes()
 }
 
@@ -71,7 +71,7 @@ mod tests {
             data: Arc::from(data),
         };
         let events = [event(1, r#"{"title":"Hütte \"am\" See"}"#), event(2, "{}")];
-        let message = write("one", &events);
+        let message = write("one", &events.iter().collect::<Vec<_>>());
         assert_eq!(read("two", &message).unwrap(), events);
         assert_eq!(read("one", &message).unwrap(), []);
         for broken in [&b"{}"[..], b"", b"[1]", &message[1..]] {

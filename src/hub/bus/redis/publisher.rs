@@ -83,9 +83,9 @@ impl Publisher {
     }
 
     async fn send(&self, connection: &mut MultiplexedConnection, batch: &[StoredEvent]) -> Result<(), RedisError> {
-        let mut channels: BTreeMap<Channel, Vec<StoredEvent>> = BTreeMap::new();
+        let mut channels: BTreeMap<Channel, Vec<&StoredEvent>> = BTreeMap::new();
         for event in batch {
-            channels.entry(Channel::of(event.topic)).or_default().push(event.clone());
+            channels.entry(Channel::of(event.topic)).or_default().push(event);
         }
         let mut pipeline = redis::pipe();
         for (channel, events) in channels {
