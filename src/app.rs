@@ -12,11 +12,12 @@ mod settings;
 mod tests;
 mod time;
 mod vital;
+mod ways;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -31,10 +32,11 @@ use tokio_util::task::TaskTracker;
 use self::keys::ring::TokenKeys;
 use self::lock::FolderLock;
 use self::parts::{Ground, Parts};
-use self::peers::{Follower, count_lag};
-use self::pushing::{MAX_BATCHES_UNDER_WAY, Outlet, Published, fence, from_hub, push_events, tell_viewers, to_hub};
+use self::peers::Follower;
+use self::pushing::{MAX_BATCHES_UNDER_WAY, Outlet, fence, push_events, tell_viewers, to_hub};
 use self::settings::{allowances, check_nodes, database_config, registrations_per_hour, ws_limits};
 use self::vital::Vital;
+use self::ways::redis_link;
 use crate::api::body::UploadRoom;
 use crate::api::layers::{self, Origins};
 use crate::api::limits::Limits;
@@ -44,12 +46,12 @@ use crate::api::ws::{self, Edge};
 use crate::clock::{Clock, SharedClock};
 use crate::config::ServeArgs;
 use crate::domain::Timestamp;
-use crate::hub::bus::{Bus, LocalBus, RedisBus};
 use crate::hub::{self, EventSource, Hub, HubLimits, SourceError};
 use crate::job;
 use crate::service::Services;
-use crate::service::availability::Availability;
+use crate::service::accounts::AccountsConfig;
 use crate::service::peers::{Logs, Peers};
+use crate::shared::Shared;
 use crate::store::Store;
 
 /// How often idle calendars, feeds and limiters are dropped.
@@ -146,12 +148,13 @@ impl App {
         let token_keys = TokenKeys::open(args.token_secret.as_deref(), &args.data.folder, clock.as_ref())?;
         let accounts =
             token_keys.for_accounts(&args.data.folder, public_url(args, address), registrations_per_hour(args), clock.as_ref())?;
-        let edge_cell = Arc::<OnceLock<Arc<Edge>>>::default();
-        let (ground_store, ground_peers) = (Arc::clone(&store), Arc::clone(&peers));
-        let ground =
-            Ground { store: ground_store, peers: ground_peers, clock: Arc::clone(&clock), provider, edge: Arc::clone(&edge_cell), fence };
+        let shared = redis_link(args, &store)?.map(Shared::new);
+        let spending = shared.as_ref().map(|shared| Arc::clone(shared.spending()));
+        let accounts = AccountsConfig { spending: spending.clone(), ..accounts };
+        let ground = Ground::new(&store, &peers, &clock, provider, fence, shared.as_ref());
+        let (edge_cell, bus_cell) = (Arc::clone(&ground.edge), Arc::clone(&ground.bus));
         let parts = Parts::new(args, ground, accounts)?;
-        let limits = Arc::new(Limits::new(allowances(args)));
+        let limits = Arc::new(Limits::new(allowances(args), spending.as_ref()));
         let edge = Arc::new(Edge::new(
             Arc::clone(&parts.services),
             Arc::clone(&hub),
@@ -175,7 +178,8 @@ impl App {
             _lock: lock,
             jobs: None,
         };
-        let bus = app.bus(args, &hub, &parts.availability, weak_outlet.clone())?;
+        let bus = app.open_ways(args, &hub, &parts.availability, weak_outlet.clone(), shared)?;
+        let _ = bus_cell.set(Arc::clone(&bus));
         app.keep("pushing events", push_events(events, bus, Arc::clone(&hub), Arc::clone(&parts.services)));
         app.follow_others(&peers, log_ends, parts.follower(&hub, weak_outlet, Arc::clone(&clock)), shared_clock);
         parts.restore(args).await?;
@@ -200,35 +204,6 @@ impl App {
         self.keep("following other nodes", Arc::clone(peers).follow(logs, Arc::new(follower)));
         self.keep("saying that this node is there", Arc::clone(peers).say_so());
         self.keep("agreeing on the time", time::keep_agreeing(clock, Arc::clone(&self.store)));
-    }
-
-    /// The way to those who watch: on this node, and on all others if there is a Redis.
-    fn bus(
-        &mut self,
-        args: &ServeArgs,
-        hub: &Arc<Hub>,
-        availability: &Arc<Availability>,
-        outlet: mpsc::WeakSender<Published>,
-    ) -> anyhow::Result<Arc<dyn Bus>> {
-        let Some(url) = &args.redis else { return Ok(Arc::new(LocalBus::new(Arc::clone(hub)))) };
-        let node = crate::digest::hex(&self.store.position().0);
-        let (availability, clock) = (Arc::clone(availability), Arc::clone(&self.context.clock));
-        let hear = move |events: Vec<hub::StoredEvent>| {
-            let now = clock.now();
-            for event in &events {
-                count_lag("bus", now, event.at);
-                if let Topic::Property(property) = event.topic {
-                    availability.hear_of(property, event.seq);
-                }
-            }
-            if let Some(outlet) = outlet.upgrade() {
-                // With too much under way already it is found in the log.
-                let _ = outlet.try_send(Published::FromBus(events.into_iter().map(from_hub).collect()));
-            }
-        };
-        let (bus, carried) = RedisBus::open(url, self.store.epoch(), node, Arc::clone(hub), Box::new(hear)).context("--redis")?;
-        self.keep("carrying events over Redis", carried);
-        Ok(Arc::new(bus))
     }
 
     fn keep_services(&mut self) {

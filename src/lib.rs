@@ -15,5 +15,6 @@ pub mod job;
 pub mod provider;
 pub mod search;
 pub mod service;
+pub mod shared;
 pub mod store;
 pub mod telemetry;

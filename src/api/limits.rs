@@ -7,6 +7,7 @@ use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::marker::PhantomData;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::{Clock as _, DefaultClock};
@@ -18,6 +19,7 @@ use latchkey_protocol::UserId;
 
 use super::rest::Rate;
 use crate::service::ServiceError;
+use crate::shared::{Account, Allowance, Spending};
 
 /// Slots of one limiter.
 pub(super) const SLOTS: u64 = 1 << 18;
@@ -49,6 +51,8 @@ struct Limiter<K> {
     slots: RateLimiter<u64, DefaultKeyedStateStore<u64>, DefaultClock, StateInformationMiddleware>,
     hash: RandomState,
     keys: PhantomData<fn(&K)>,
+    /// What all nodes count together.
+    spending: Option<Arc<Spending>>,
 }
 
 /// Where a request leaves its caller.
@@ -62,16 +66,28 @@ pub(super) struct Standing {
 }
 
 impl<K: Hash> Limiter<K> {
-    fn new(policy: &'static str, per_minute: NonZeroU32) -> Self {
+    fn new(policy: &'static str, per_minute: NonZeroU32, spending: Option<&Arc<Spending>>) -> Self {
         let slots = RateLimiter::keyed(Quota::per_minute(per_minute)).with_middleware();
-        Self { policy, per_minute, slots, hash: RandomState::new(), keys: PhantomData }
+        Self { policy, per_minute, slots, hash: RandomState::new(), keys: PhantomData, spending: spending.cloned() }
     }
 
     fn count(&self, key: &K) -> Standing {
-        let (remaining, wait) = match self.slots.check_key(&(self.hash.hash_one(key) % SLOTS)) {
-            Ok(state) => (state.remaining_burst_capacity(), None),
-            Err(until) => (0, Some(until.wait_time_from(DefaultClock::default().now()))),
-        };
+        let elsewhere = self.spending.as_ref().map(|spending| (spending, Account::of(self.policy, key)));
+        if let Some(wait) = elsewhere.and_then(|(spending, account)| spending.wait(account)) {
+            return self.standing(0, Some(wait));
+        }
+        match self.slots.check_key(&(self.hash.hash_one(key) % SLOTS)) {
+            Ok(state) => {
+                if let Some((spending, account)) = elsewhere {
+                    spending.spend(account, Allowance::new(self.per_minute.get(), Duration::from_secs(WINDOW_S)));
+                }
+                self.standing(state.remaining_burst_capacity(), None)
+            }
+            Err(until) => self.standing(0, Some(until.wait_time_from(DefaultClock::default().now()))),
+        }
+    }
+
+    const fn standing(&self, remaining: u32, wait: Option<Duration>) -> Standing {
         Standing { policy: self.policy, per_minute: self.per_minute.get(), remaining, wait }
     }
 
@@ -82,13 +98,13 @@ impl<K: Hash> Limiter<K> {
 }
 
 impl Limits {
-    /// With these allowances.
+    /// With these allowances, of this node or of all together.
     #[must_use]
-    pub fn new(allowances: Allowances) -> Self {
+    pub fn new(allowances: Allowances, spending: Option<&Arc<Spending>>) -> Self {
         Self {
-            user: Limiter::new("user", allowances.per_user),
-            address: Limiter::new("address", allowances.per_address),
-            auth: Limiter::new("auth", allowances.auth_per_address),
+            user: Limiter::new("user", allowances.per_user, spending),
+            address: Limiter::new("address", allowances.per_address, spending),
+            auth: Limiter::new("auth", allowances.auth_per_address, spending),
         }
     }
 
@@ -140,7 +156,7 @@ mod tests {
 
     fn limits(per_minute: u32) -> Limits {
         let per_minute = NonZeroU32::new(per_minute).unwrap();
-        Limits::new(Allowances { per_user: per_minute, per_address: per_minute, auth_per_address: per_minute })
+        Limits::new(Allowances { per_user: per_minute, per_address: per_minute, auth_per_address: per_minute }, None)
     }
 
     #[test]

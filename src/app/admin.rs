@@ -83,8 +83,9 @@ async fn with_accounts(
         refresh_key: secret,
         public_url: String::new(),
         registrations_per_hour: NonZeroU32::MAX,
+        spending: None,
     };
-    let accounts = Accounts::new(Arc::clone(&store), clock, config, Box::new(|_| ()))?;
+    let accounts = Accounts::new(Arc::clone(&store), clock, config, Box::new(|_, _| ()))?;
     let done = act(&accounts).await;
     store.close().await;
     done.map_err(|error| match error {

@@ -4,7 +4,6 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
 use futures_util::future::BoxFuture;
-use latchkey_protocol::SessionId;
 use tokio::sync::mpsc;
 
 use super::peers::Follower;
@@ -16,10 +15,11 @@ use crate::config::ServeArgs;
 use crate::demo;
 use crate::domain::retention::Periods;
 use crate::hub::Hub;
+use crate::hub::bus::Bus;
 use crate::provider::PaymentProvider;
 use crate::provider::mail::{self, FileMailer, Mailer, SmtpMailer};
 use crate::service::Services;
-use crate::service::accounts::{Accounts, AccountsConfig};
+use crate::service::accounts::{Accounts, AccountsConfig, EndedAt, OnRevoked};
 use crate::service::availability::Availability;
 use crate::service::bookings::Bookings;
 use crate::service::decisions::Decisions;
@@ -39,6 +39,7 @@ use crate::service::reviews::Reviews;
 use crate::service::search::{Fence, Search};
 use crate::service::stays::Stays;
 use crate::service::topics::Topics;
+use crate::shared::{Copies, Shared};
 use crate::store::{PhotoFiles, Store};
 
 /// Services and what sweeps reach behind them.
@@ -57,7 +58,33 @@ pub(super) struct Ground {
     pub(super) provider: Arc<dyn PaymentProvider>,
     /// Set once there is one: whose sockets are closed when a session ends.
     pub(super) edge: Arc<OnceLock<Arc<Edge>>>,
+    /// Set once there is one: by which the others are told of it.
+    pub(super) bus: Arc<OnceLock<Arc<dyn Bus>>>,
     pub(super) fence: Fence,
+    /// Copies of what other nodes have read, if there is a way.
+    pub(super) copies: Option<Arc<Copies>>,
+}
+
+impl Ground {
+    pub(super) fn new(
+        store: &Arc<Store>,
+        peers: &Arc<Peers>,
+        clock: &Arc<dyn Clock>,
+        provider: Arc<dyn PaymentProvider>,
+        fence: Fence,
+        shared: Option<&Shared>,
+    ) -> Self {
+        Self {
+            store: Arc::clone(store),
+            peers: Arc::clone(peers),
+            clock: Arc::clone(clock),
+            provider,
+            edge: Arc::default(),
+            bus: Arc::default(),
+            fence,
+            copies: shared.map(|shared| Arc::clone(shared.copies())),
+        }
+    }
 }
 
 impl Parts {
@@ -74,7 +101,7 @@ impl Parts {
     }
 
     pub(super) fn new(args: &ServeArgs, ground: Ground, accounts: AccountsConfig) -> anyhow::Result<Self> {
-        let Ground { store, peers, clock, provider, edge, fence } = ground;
+        let Ground { store, peers, clock, provider, edge, bus, fence, copies } = ground;
         let leases = leases(args);
         let (store, clock) = (|| Arc::clone(&store), || Arc::clone(&clock));
         let deadlines: Arc<Deadlines> = Arc::default();
@@ -84,13 +111,15 @@ impl Parts {
         let keys = Arc::new(Keys::new(store()));
         let decisions = Arc::new(Decisions::new(Arc::clone(&availability), store(), Arc::clone(&keys), clock()));
         let quota = LeaseQuota::new(args.max_active_holds);
-        let close_sockets = move |session: SessionId| {
-            if let Some(edge) = edge.get() {
-                edge.registry().close_session(session);
-            }
-        };
-        let listings =
-            Listings::new(store(), Arc::clone(&keys), Arc::clone(&decisions), Arc::clone(&availability), clock(), args.service_fee_bp);
+        let listings = Listings::new(
+            store(),
+            Arc::clone(&keys),
+            Arc::clone(&decisions),
+            Arc::clone(&availability),
+            clock(),
+            args.service_fee_bp,
+            copies,
+        );
         let listings = Arc::new(listings);
         let payments = Arc::new(Payments::new(store(), Arc::clone(&keys), Arc::clone(&decisions), provider, Arc::clone(&quota), clock()));
         let services = Services {
@@ -103,7 +132,7 @@ impl Parts {
                 Arc::clone(&listings),
                 clock(),
             ),
-            accounts: Accounts::new(store(), clock(), accounts, Box::new(close_sockets))?,
+            accounts: Accounts::new(store(), clock(), accounts, on_revoked(edge, bus))?,
             listings: Arc::clone(&listings),
             bookings: Bookings::new(
                 Arc::clone(&availability),
@@ -134,6 +163,8 @@ impl Parts {
             topics: Topics::new(store(), Arc::clone(&availability), clock()),
             expiry: Arc::new(Expiry::new(deadlines, Arc::clone(&availability), store(), clock(), Arc::clone(&quota), &leases)),
         };
+        let search = Arc::clone(&services.search);
+        listings.follow(Box::new(move |property| search.head_of(property)));
         let let_go = move |host, departure| Box::pin(Arc::clone(&listings).let_go(host, departure)) as BoxFuture<'static, _>;
         services.accounts.on_leaving(Box::new(let_go));
         Ok(Self { services: Arc::new(services), availability, keys, quota })
@@ -149,6 +180,18 @@ impl Parts {
         services.jobs.restore().await.context("cannot add recurring jobs")?;
         services.expiry.restore().await.context("cannot read live leases")
     }
+}
+
+/// Closes the sockets of a session that has ended, and tells the other nodes if it was ended here.
+fn on_revoked(edge: Arc<OnceLock<Arc<Edge>>>, bus: Arc<OnceLock<Arc<dyn Bus>>>) -> OnRevoked {
+    Box::new(move |session, at| {
+        if let Some(edge) = edge.get() {
+            edge.registry().close_session(session);
+        }
+        if let (EndedAt::Here, Some(bus)) = (at, bus.get()) {
+            bus.end_session(session);
+        }
+    })
 }
 
 /// By a mail server, or as files, so that a newcomer can read what they were sent.

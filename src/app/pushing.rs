@@ -72,7 +72,7 @@ async fn push(events: Vec<StoredEvent>, services: &Services, publish: impl Fn(hu
         services.search.apply(&event);
         // Its nights are no part of the document.
         if let (Topic::Property(property), true) = (event.topic, event.kind != "availability.changed") {
-            services.listings.forget(property).await;
+            services.listings.changed(property, event.seq).await;
         }
         publish(to_hub(event));
         // Thousands of writes may have been made without a pause.
@@ -83,12 +83,14 @@ async fn push(events: Vec<StoredEvent>, services: &Services, publish: impl Fn(hu
 /// Other nodes' events, which the bus may have brought already; who watches an inbox or a booking has what is missing read.
 async fn push_news(news: News, hub: &hub::Hub, services: &Services) {
     push(news.events, services, |event| hub.publish(&[event])).await;
-    for (topic, seq) in news.heads {
-        hub.hear_of(topic, seq);
-    }
     for property in news.known {
         // The search has read it, perhaps as a whole: then its events never came by here.
-        services.listings.forget(property).await;
+        if let Some(seq) = news.heads.get(&Topic::Property(property)) {
+            services.listings.changed(property, *seq).await;
+        }
+    }
+    for (topic, seq) in news.heads {
+        hub.hear_of(topic, seq);
     }
     services.search.followed(&news.positions);
 }

@@ -26,8 +26,8 @@ use latchkey_protocol::{SessionId, Topic, UserId};
 use tokio::sync::Semaphore;
 
 use self::hashing::Hashing;
-pub use self::revocations::OnRevoked;
 use self::revocations::Revocations;
+pub use self::revocations::{EndedAt, OnRevoked};
 use super::roles::Roles;
 use super::throttle::{FailureThrottle, Throttle};
 use super::tokens::{ACCESS_TTL_MS, AccessTokens, TokenKey};
@@ -39,6 +39,7 @@ use crate::domain::mail::Mail;
 use crate::domain::{AuditId, Event, Job, Refusal, Timestamp, TopicEvent, Write};
 use crate::entropy::{self, fresh_id};
 use crate::provider::mail::is_address;
+use crate::shared::Spending;
 use crate::store::{ChangeSet, CommitError, Contended, Lane, Person, Store};
 
 /// Log-ins for one e-mail address from one network address a minute, right or wrong: guessing gets nowhere.
@@ -91,6 +92,8 @@ pub struct AccountsConfig {
     pub public_url: String,
     /// Registrations from one network address an hour: each costs a password hash, and a mail to whoever is named.
     pub registrations_per_hour: NonZeroU32,
+    /// What all nodes count together, if there is a way.
+    pub spending: Option<Arc<Spending>>,
 }
 
 /// From where somebody asks, and with what.
@@ -129,17 +132,18 @@ struct Throttles {
 }
 
 impl Throttles {
-    fn new(registrations_per_hour: NonZeroU32) -> Self {
-        let (minute, hour) = (|times| Throttle::new(Quota::per_minute(times)), |times| Throttle::new(Quota::per_hour(times)));
+    fn new(registrations_per_hour: NonZeroU32, spending: Option<&Arc<Spending>>) -> Self {
+        let minute = |name, times| Throttle::shared(name, Quota::per_minute(times), spending);
+        let hour = |name, times| Throttle::shared(name, Quota::per_hour(times), spending);
         Self {
-            log_in: minute(LOGINS_PER_ADDRESS),
-            log_in_from_anywhere: minute(LOGINS_PER_EMAIL),
-            failed_log_in: FailureThrottle::new(Quota::per_hour(FAILURES_PER_ADDRESS)),
-            register: hour(registrations_per_hour),
-            password: minute(PASSWORDS_PER_USER),
-            token: minute(TOKENS_PER_ADDRESS),
-            mail: hour(MAILS_PER_EMAIL),
-            export: hour(EXPORTS_PER_USER),
+            log_in: minute("log_in", LOGINS_PER_ADDRESS),
+            log_in_from_anywhere: minute("log_in_from_anywhere", LOGINS_PER_EMAIL),
+            failed_log_in: FailureThrottle::shared("failed_log_in", Quota::per_hour(FAILURES_PER_ADDRESS), spending),
+            register: hour("register", registrations_per_hour),
+            password: minute("password", PASSWORDS_PER_USER),
+            token: minute("token", TOKENS_PER_ADDRESS),
+            mail: hour("mail", MAILS_PER_EMAIL),
+            export: hour("export", EXPORTS_PER_USER),
         }
     }
 
@@ -247,7 +251,7 @@ impl Accounts {
             refresh_key: hmac::Key::new(hmac::HMAC_SHA256, &config.refresh_key),
             public_url: config.public_url,
             hashing: Hashing::new()?,
-            limits: Throttles::new(config.registrations_per_hour),
+            limits: Throttles::new(config.registrations_per_hour, config.spending.as_ref()),
             revocations: Arc::new(Revocations::new(on_revoked)),
             audits_under_way: Arc::new(Semaphore::new(MAX_AUDITS_UNDER_WAY)),
             let_homes_go: OnceLock::new(),
@@ -315,7 +319,7 @@ impl Accounts {
         let (store, revocations, until) = (Arc::clone(&self.store), Arc::clone(&self.revocations), self.now().plus_ms(ACCESS_TTL_MS));
         let task = tokio::spawn(async move {
             store.commit(set, lane).await?;
-            revocations.end(&change.ended, until);
+            revocations.end(&change.ended, until, EndedAt::Here);
             Ok(())
         });
         task.await.unwrap_or(Err(CommitError::Unknown))

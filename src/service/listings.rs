@@ -3,6 +3,7 @@
 //! Each change is decided under the home's claim by its calendar, so that rules and `seq` belong together (`domain/calendar/manage.rs`).
 
 mod blocks;
+mod copies;
 mod fields;
 
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use latchkey_protocol::{EpochMs, Topic, view};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, MutexGuard};
 
+pub use self::copies::HeadOf;
+use self::copies::Shared;
 use super::accounts::Departure;
 use super::availability::Availability;
 use super::cache::Cache;
@@ -28,6 +31,7 @@ use crate::domain::{
     Calendar, Decision, Event, Listing, ListingState, Photo, PropertyId, Refusal, Seq, Timestamp, TopicEvent, UserId, Write,
 };
 use crate::entropy::fresh_id;
+use crate::shared::Copies;
 use crate::store::{ChangeSet, CommitError, Contended, Lane, Store};
 
 /// Homes kept in memory for reading, in bytes.
@@ -51,6 +55,8 @@ pub struct Listings {
     turns: [Mutex<()>; TURNS],
     /// The homes that are read, in whatever state they are.
     cache: Cache<PropertyId, Arc<Listing>>,
+    /// What is behind it.
+    shared: Shared,
 }
 
 /// What is kept under a key of what was made: texts are personal, and taken from the request, which is the same whenever the key is. So the
@@ -71,10 +77,12 @@ impl Listings {
         availability: Arc<Availability>,
         clock: Arc<dyn Clock>,
         service_fee_bp: u16,
+        copies: Option<Arc<Copies>>,
     ) -> Self {
         let cache = Cache::weighed("listings", CACHED_BYTES, |listing: &Arc<Listing>| weight(listing));
         let turns = [const { Mutex::const_new(()) }; TURNS];
-        Self { roles: Roles::new(Arc::clone(&store)), store, keys, decisions, availability, clock, service_fee_bp, turns, cache }
+        let (roles, shared) = (Roles::new(Arc::clone(&store)), Shared::new(copies));
+        Self { store, roles, keys, decisions, availability, clock, service_fee_bp, turns, cache, shared }
     }
 
     /// Makes a home, a draft unless it is to be published at once; the caller becomes its host. Its topic begins with this.
@@ -171,7 +179,7 @@ impl Listings {
     }
 
     async fn listing(&self, property: PropertyId) -> Result<Option<Arc<Listing>>, ServiceError> {
-        let read = async { Ok::<_, ServiceError>(self.store.listing(property).await?.map(Arc::new)) };
+        let read = async { Ok::<_, ServiceError>(self.shared.read(property, &self.store).await?.map(Arc::new)) };
         self.cache.get_or_load(property, read).await
     }
 
@@ -273,10 +281,21 @@ impl Listings {
         Ok(wire::property(&changed, Some(caller.user)))
     }
 
-    /// Forgets what was read of a home: when an event says that it has changed, here or elsewhere, and before a change on this node is
-    /// answered, so that nobody reads what was true before their own write.
+    /// Forgets what was read of a home, before a change on this node is answered: nobody reads what was true before their own write.
     pub async fn forget(&self, property: PropertyId) {
+        self.shared.bar(property);
         self.cache.forget(property).await;
+    }
+
+    /// Forgets what was read of a home: an event says that it has changed, here or elsewhere.
+    pub async fn changed(&self, property: PropertyId, seq: Seq) {
+        self.shared.changed(property, seq);
+        self.cache.forget(property).await;
+    }
+
+    /// Says how far this node knows of a home; only once, when the node is wired.
+    pub fn follow(&self, head_of: HeadOf) {
+        self.shared.follow(head_of);
     }
 }
 

@@ -162,6 +162,17 @@ impl Search {
         self.is_ready() && self.index_ref().seq(home) >= Some(seq)
     }
 
+    /// The newest event of a home on sale that this node knows of.
+    #[must_use]
+    pub fn head_of(&self, home: PropertyId) -> Option<Seq> {
+        if !self.is_ready() {
+            return None;
+        }
+        // One that is to be read again has an event that the index does not contain yet.
+        let heard_of = self.stale().homes.get(&home).copied();
+        self.index_ref().seq(home).map(|seq| heard_of.map_or(seq, |heard_of| heard_of.max(seq)))
+    }
+
     /// Every event of these logs up to here has been given to [`Self::apply`], or had happened before this process began to read.
     pub fn followed(&self, positions: &BTreeMap<NodeId, i64>) {
         self.stale().followed.extend(positions);

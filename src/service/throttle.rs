@@ -4,12 +4,14 @@
 //! share somebody's slot on purpose one would have to fill them all.
 
 use std::hash::{BuildHasher as _, Hash, RandomState};
+use std::sync::Arc;
 
 use dashmap::DashMap;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::domain::Timestamp;
 use crate::service::ServiceError;
+use crate::shared::{Account, Allowance, Spending};
 
 /// Slots: a few megabytes, if every one is in use.
 const SLOTS: u64 = 1 << 18;
@@ -18,16 +20,46 @@ const SLOTS: u64 = 1 << 18;
 pub(in crate::service) struct Throttle {
     slots: DefaultKeyedRateLimiter<u64>,
     hash: RandomState,
+    elsewhere: Option<Elsewhere>,
+}
+
+/// What the other nodes count too.
+struct Elsewhere {
+    name: &'static str,
+    allowance: Allowance,
+    spending: Arc<Spending>,
 }
 
 impl Throttle {
     pub(in crate::service) fn new(quota: Quota) -> Self {
-        Self { slots: RateLimiter::keyed(quota), hash: RandomState::new() }
+        Self { slots: RateLimiter::keyed(quota), hash: RandomState::new(), elsewhere: None }
+    }
+
+    /// One that all nodes count together, under that name, if there is a way.
+    pub(in crate::service) fn shared(name: &'static str, quota: Quota, spending: Option<&Arc<Spending>>) -> Self {
+        let times = quota.burst_size();
+        let allowance = Allowance::new(times.get(), quota.replenish_interval() * times.get());
+        let elsewhere = spending.map(|spending| Elsewhere { name, allowance, spending: Arc::clone(spending) });
+        Self { elsewhere, ..Self::new(quota) }
     }
 
     /// Counts an attempt.
     pub(in crate::service) fn count(&self, key: &impl Hash) -> Result<(), ServiceError> {
-        Ok(self.slots.check_key(&self.slot(key))?)
+        self.check(key)?;
+        self.slots.check_key(&self.slot(key))?;
+        if let Some(elsewhere) = &self.elsewhere {
+            elsewhere.spending.spend(Account::of(elsewhere.name, key), elsewhere.allowance);
+        }
+        Ok(())
+    }
+
+    /// Refuses whoever has spent too much on all nodes together.
+    fn check(&self, key: &impl Hash) -> Result<(), ServiceError> {
+        let Some(elsewhere) = &self.elsewhere else { return Ok(()) };
+        match elsewhere.spending.wait(Account::of(elsewhere.name, key)) {
+            Some(wait) => Err(ServiceError::RateLimited { retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1) }),
+            None => Ok(()),
+        }
     }
 
     fn slot(&self, key: &impl Hash) -> u64 {
@@ -49,12 +81,14 @@ pub(in crate::service) struct FailureThrottle {
 }
 
 impl FailureThrottle {
-    pub(in crate::service) fn new(quota: Quota) -> Self {
-        Self { failures: Throttle::new(quota), refused: DashMap::new() }
+    /// One that all nodes count together, if there is a way.
+    pub(in crate::service) fn shared(name: &'static str, quota: Quota, spending: Option<&Arc<Spending>>) -> Self {
+        Self { failures: Throttle::shared(name, quota, spending), refused: DashMap::new() }
     }
 
     /// Refuses whoever has failed too often.
     pub(in crate::service) fn check(&self, key: &impl Hash, now: Timestamp) -> Result<(), ServiceError> {
+        self.failures.check(key)?;
         let until = self.refused.get(&self.failures.slot(key)).map(|until| *until);
         match until.and_then(|until| u64::try_from(until.epoch_ms() - now.epoch_ms()).ok()) {
             Some(retry_after_ms) if retry_after_ms > 0 => Err(ServiceError::RateLimited { retry_after_ms }),
@@ -85,7 +119,7 @@ mod tests {
 
     #[test]
     fn whoever_fails_too_often_is_refused_for_a_while_and_success_costs_nothing() {
-        let throttle = FailureThrottle::new(Quota::per_hour(NonZeroU32::new(2).unwrap()));
+        let throttle = FailureThrottle::shared("test", Quota::per_hour(NonZeroU32::new(2).unwrap()), None);
         let now = Timestamp::from_epoch_ms(1_000);
         for _ in 0..100 {
             assert!(throttle.check(&"ada", now).is_ok());

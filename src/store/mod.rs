@@ -81,6 +81,12 @@ impl Store {
         &self.epoch
     }
 
+    /// Names how records are written by this version: copies of another one are not read.
+    #[must_use]
+    pub fn format(&self) -> &'static str {
+        schema::digest()
+    }
+
     /// The open database.
     #[must_use]
     pub const fn database(&self) -> &Arc<Database> {

@@ -1,5 +1,6 @@
 //! Applying `schema.surql`, and the way from one version of it to the next.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use surrealdb::types::{RecordId, SurrealValue, Value};
@@ -65,6 +66,12 @@ const ERASED_WITHOUT_ADDRESSES: &str = "
 
 const SCHEMA: &str = include_str!("../../schema.surql");
 
+/// Names this program's schema.
+pub(super) fn digest() -> &'static str {
+    static DIGEST: LazyLock<String> = LazyLock::new(|| hex(&sha256(SCHEMA.as_bytes())));
+    &DIGEST
+}
+
 /// Brings the database to this program's version and gives its epoch. Other nodes may start at the same moment, and of two that define the same
 /// one loses, and tries again.
 pub(super) async fn apply(database: &Database, clock: &dyn Clock) -> Result<String, StoreError> {
@@ -98,7 +105,7 @@ async fn apply_once(database: &Database, clock: &dyn Clock) -> Result<String, St
     if found != Some(VERSION) {
         tracing::info!(version = VERSION, "the database is new");
     }
-    let digest = hex(&sha256(SCHEMA.as_bytes()));
+    let digest = digest().to_owned();
     let applied: Option<String> = database.read("RETURN (SELECT VALUE value FROM ONLY meta:applied)", variables([])).await?;
     // Not again what is there already: other nodes are at work on it.
     if applied.as_ref() != Some(&digest) {

@@ -4,17 +4,24 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Which of our modules each part of `src` may name, besides itself: downward only, and never sideways.
-const MAY_IMPORT: [(&str, &[&str]); 18] = [
+const MAY_IMPORT: [(&str, &[&str]); 19] = [
     ("main", &["app", "clock", "cluster", "config", "telemetry"]),
-    ("app", &["api", "clock", "config", "demo", "digest", "domain", "durable", "entropy", "hub", "job", "provider", "service", "store"]),
+    (
+        "app",
+        &[
+            "api", "clock", "config", "demo", "digest", "domain", "durable", "entropy", "hub", "job", "provider", "service", "shared",
+            "store",
+        ],
+    ),
     ("cluster", &["config", "digest", "durable", "entropy"]),
     ("demo", &["service"]),
     ("job", &["service", "domain", "clock", "entropy"]),
-    ("api", &["service", "hub", "provider", "clock", "digest"]),
-    ("service", &["store", "hub", "provider", "search", "domain", "clock", "digest", "durable", "entropy"]),
+    ("api", &["service", "hub", "provider", "shared", "clock", "digest"]),
+    ("service", &["store", "hub", "provider", "shared", "search", "domain", "clock", "digest", "durable", "entropy"]),
     ("search", &["domain"]),
     ("store", &["domain", "clock", "digest", "durable", "entropy"]),
-    ("hub", &["clock"]),
+    ("hub", &["shared", "clock"]),
+    ("shared", &["digest"]),
     ("provider", &["domain", "clock", "digest", "durable"]),
     ("domain", &[]),
     ("clock", &[]),

@@ -6,6 +6,7 @@ mod follower;
 mod history;
 mod partitions;
 mod schedules;
+mod sharing;
 
 use std::collections::BTreeMap;
 

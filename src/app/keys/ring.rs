@@ -79,7 +79,8 @@ impl TokenKeys {
         registrations_per_hour: NonZeroU32,
         clock: &dyn Clock,
     ) -> anyhow::Result<AccountsConfig> {
-        Ok(AccountsConfig { token_keys: self.tend(clock)?, refresh_key: self.refresh_key(data)?, public_url, registrations_per_hour })
+        let (token_keys, refresh_key) = (self.tend(clock)?, self.refresh_key(data)?);
+        Ok(AccountsConfig { token_keys, refresh_key, public_url, registrations_per_hour, spending: None })
     }
 
     /// The key of the marks on refresh tokens: of its own, so that rotating the others logs nobody out.

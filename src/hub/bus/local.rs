@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use latchkey_protocol::SessionId;
+
 use super::Bus;
 use crate::hub::Hub;
 use crate::hub::source::StoredEvent;
@@ -24,4 +26,7 @@ impl Bus for LocalBus {
     fn publish(&self, events: &[StoredEvent]) {
         self.hub.publish(events);
     }
+
+    /// There is no other.
+    fn end_session(&self, _: SessionId) {}
 }

@@ -6,7 +6,9 @@ mod local;
 mod redis;
 
 pub use local::LocalBus;
-pub use redis::{OnEvents, RedisBus};
+pub use redis::{Message, OnMessage, RedisBus};
+
+use latchkey_protocol::SessionId;
 
 use super::source::StoredEvent;
 
@@ -14,4 +16,7 @@ use super::source::StoredEvent;
 pub trait Bus: Send + Sync + 'static {
     /// Called by the committer's sink after each batch. It must not block.
     fn publish(&self, events: &[StoredEvent]);
+
+    /// Tells every other node that a session has ended before its time. It must not block.
+    fn end_session(&self, session: SessionId);
 }

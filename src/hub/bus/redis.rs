@@ -3,33 +3,31 @@
 //! Nothing rests on it. What Redis loses, delays or repeats, the other nodes find in the logs of commits within half a second; so events
 //! that it does not take at once are dropped, and counted. Topics are spread over channels; a node subscribes to those of homes, and of the others to those it
 //! has feeds for.
-//! Channels bear the database's epoch: nodes of different histories share a Redis without hearing each other.
+//! Of a cluster of Redises each has a part of the channels (sharded pub/sub, since Redis 7), so that none has to bear all of it. Sessions that ended
+//! go to everybody, on a channel of their own.
 
 mod message;
 mod publisher;
+mod source;
 mod subscriber;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Client, IntoConnectionInfo as _, RedisError};
+use latchkey_protocol::SessionId;
 use tokio::sync::mpsc;
 
+pub use self::message::Message;
 use self::publisher::Publisher;
 use self::subscriber::Subscription;
 use super::Bus;
 use crate::hub::Hub;
 use crate::hub::interest::Channel;
 use crate::hub::source::StoredEvent;
+use crate::shared::Link;
 
 /// Events that wait for Redis; further ones are dropped.
 const MAX_WAITING: usize = 16_384;
-
-/// How long connecting, and an answer, may take.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
-
-/// How long between two attempts to connect.
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// A node says this often that it is there, on a channel of its own.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -37,62 +35,66 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// A subscription that has not heard its own node for this long is taken for dead.
 const DEAF_AFTER: Duration = Duration::from_secs(4);
 
-/// Takes events that came from other nodes. It must not block.
-pub type OnEvents = Box<dyn Fn(Vec<StoredEvent>) + Send + Sync>;
+/// Takes what came from other nodes. It must not block.
+pub type OnMessage = Box<dyn Fn(Message) + Send + Sync>;
+
+/// What goes to other nodes.
+enum Outgoing {
+    Event(StoredEvent),
+    Ended(SessionId),
+}
 
 /// Publishes to this node's hub, and to those of all others.
 pub struct RedisBus {
     hub: Arc<Hub>,
-    queue: mpsc::Sender<StoredEvent>,
+    queue: mpsc::Sender<Outgoing>,
 }
 
 /// Where, and as whom.
 #[derive(Clone)]
-struct Link {
-    client: Client,
-    /// What channels begin with.
-    prefix: String,
+struct Post {
+    link: Link,
     node: String,
 }
 
-impl Link {
+impl Post {
     fn channel(&self, channel: Channel) -> String {
         match channel {
-            Channel::Homes(number) => format!("{}:homes:{number}", self.prefix),
-            Channel::Private(number) => format!("{}:private:{number}", self.prefix),
+            Channel::Homes(number) => self.link.name(&format!("homes:{number}")),
+            Channel::Private(number) => self.link.name(&format!("private:{number}")),
         }
     }
 
+    /// Where nodes tell each other of sessions that ended.
+    fn sessions(&self) -> String {
+        self.link.name("sessions")
+    }
+
     fn probe(&self) -> String {
-        format!("{}:node:{}", self.prefix, self.node)
+        self.link.name(&format!("node:{}", self.node))
     }
 }
 
 impl RedisBus {
-    /// A bus over the Redis at `url`, among the nodes whose database has this epoch; `node` names this process. What other nodes publish goes
-    /// to `on_events`. The future carries it; it ends with the bus.
-    ///
-    /// # Errors
-    /// If the URL is none of Redis. Whether there is a server is found out later, again and again.
-    pub fn open(
-        url: &str,
-        epoch: &str,
-        node: String,
-        hub: Arc<Hub>,
-        on_events: OnEvents,
-    ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), RedisError> {
-        let client = Client::open(url.into_connection_info()?)?;
-        let link = Link { client, prefix: format!("latchkey:{epoch}"), node };
-        let (queue, events) = mpsc::channel(MAX_WAITING);
-        let publisher = Publisher::new(link.clone(), events);
-        let subscription = Subscription::new(link, Arc::clone(&hub), on_events);
+    /// A bus over the Redis at `link`; `node` names this process. What other nodes say goes to `on_message`. The future carries it; it ends with the bus.
+    pub fn new(link: Link, node: String, hub: Arc<Hub>, on_message: OnMessage) -> (Self, impl Future<Output = ()> + Send + 'static) {
+        let post = Post { link, node };
+        let (queue, outgoing) = mpsc::channel(MAX_WAITING);
+        let publisher = Publisher::new(post.clone(), outgoing);
+        let subscription = Subscription::new(post, Arc::clone(&hub), on_message);
         let carried = async move {
             tokio::select! {
                 () = publisher.run() => {}
                 () = subscription.run() => {}
             }
         };
-        Ok((Self { hub, queue }, carried))
+        (Self { hub, queue }, carried)
+    }
+
+    fn send(&self, outgoing: Outgoing) {
+        if self.queue.try_send(outgoing).is_err() {
+            count_dropped(1);
+        }
     }
 }
 
@@ -100,14 +102,16 @@ impl Bus for RedisBus {
     fn publish(&self, events: &[StoredEvent]) {
         self.hub.publish(events);
         for event in events {
-            if self.queue.try_send(event.clone()).is_err() {
-                count_dropped(1);
-            }
+            self.send(Outgoing::Event(event.clone()));
         }
+    }
+
+    fn end_session(&self, session: SessionId) {
+        self.send(Outgoing::Ended(session));
     }
 }
 
-/// Events that go to no other node by this way.
+/// What goes to no other node by this way.
 fn count_dropped(events: usize) {
     metrics::counter!("latchkey_bus_dropped_total").increment(events as u64);
 }

@@ -11,8 +11,17 @@ use crate::service::{Caller, ServiceError};
 /// How far the clocks of two nodes may be apart, in milliseconds.
 const CLOCKS_APART_MS: i64 = 60_000;
 
+/// Which node has ended a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndedAt {
+    /// This one: the others may be told.
+    Here,
+    /// Another one.
+    Elsewhere,
+}
+
 /// Told of sessions that end before their time, so that their sockets are closed.
-pub type OnRevoked = Box<dyn Fn(SessionId) + Send + Sync>;
+pub type OnRevoked = Box<dyn Fn(SessionId, EndedAt) + Send + Sync>;
 
 /// What is known of them on this node.
 pub(super) struct Revocations {
@@ -26,11 +35,11 @@ impl Revocations {
     }
 
     /// Refuses their tokens until then, and closes their sockets.
-    pub(super) fn end(&self, sessions: &[SessionId], until: Timestamp) {
+    pub(super) fn end(&self, sessions: &[SessionId], until: Timestamp, at: EndedAt) {
         for session in sessions {
             // Refused first: a socket that authenticates in between is closed with the others.
             self.until.insert(*session, until.epoch_ms());
-            (self.on_revoked)(*session);
+            (self.on_revoked)(*session, at);
         }
     }
 
@@ -55,7 +64,7 @@ impl Accounts {
     /// A session was ended by another node: no token of it is honoured here any more, and its sockets are closed.
     pub fn ended_elsewhere(&self, session: SessionId) {
         // As long as the token that was given out last, perhaps a moment ago, perhaps by a clock that goes ahead of this one.
-        self.revocations.end(&[session], self.now().plus_ms(ACCESS_TTL_MS + CLOCKS_APART_MS));
+        self.revocations.end(&[session], self.now().plus_ms(ACCESS_TTL_MS + CLOCKS_APART_MS), EndedAt::Elsewhere);
     }
 
     /// Reads the sessions that have been revoked, at start.

@@ -1,6 +1,6 @@
 //! Properties.
 
-use surrealdb::types::{RecordId, SurrealValue, Value};
+use surrealdb::types::{RecordId, SurrealValue, Value, decode, encode};
 
 use crate::domain::{BlockId, Listing, PhotoId, PropertyId, UserId};
 use crate::store::database::variables;
@@ -14,6 +14,20 @@ impl Store {
     /// As any read.
     pub async fn listing(&self, property: PropertyId) -> Result<Option<Listing>, StoreError> {
         self.one::<ListingRow, _>(record("property", property)).await
+    }
+
+    /// A home as other nodes of this version can read it.
+    #[must_use]
+    pub fn copy_of(&self, listing: &Listing) -> Vec<u8> {
+        // Numbers and texts: all of them can be written.
+        encode(&ListingRow::from(listing).into_value()).unwrap_or_default()
+    }
+
+    /// The home that another node has written a copy of; nothing if it is none of that home.
+    #[must_use]
+    pub fn listing_of(&self, property: PropertyId, copy: &[u8]) -> Option<Listing> {
+        let row = decode::<Value>(copy).ok()?;
+        Listing::try_from(ListingRow::from_value(row).ok()?).ok().filter(|listing| listing.id == property)
     }
 
     /// The id of every home that is published; one of an earlier version has no state.

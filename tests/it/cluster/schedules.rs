@@ -2,35 +2,35 @@
 //!
 //! `LATCHKEY_SCHEDULES=N` runs so many; `LATCHKEY_SEED` repeats one.
 
+mod buyer;
+mod speaker;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use latchkey_protocol::error::Detail;
-use latchkey_protocol::rest::Problem;
 use latchkey_protocol::view::{Calendar, Hold, Property};
 use latchkey_protocol::{ErrorCode, PropertyId, Seq};
-use serde::Serialize;
 use serde_json::json;
 
+use self::buyer::{Buyer, assert_paid_once, assert_stays_apart};
+use self::speaker::Speaker;
 use super::follower::{Follower, Nodes};
 use super::history::{Instant, Operation, Outcome, check};
 use crate::support::hub::list_home;
-use crate::support::rest::Answer;
+use crate::support::proxy::Mood;
 use crate::support::watcher::taken;
-use crate::support::{Cluster, Guest, Rest, Seed, eventually, fresh_key, nights};
+use crate::support::{Cluster, Guest, Seed, eventually};
 
 const NODES: usize = 3;
 const HOMES: usize = 2;
 const GUESTS: usize = 6;
-/// Nights that everybody wants.
-const NIGHTS: i32 = 10;
+/// Those who book and pay.
+const BUYERS: usize = 2;
 /// Faults of one schedule.
 const FAULTS: usize = 5;
-
-/// How long an answer is waited for before the command is said again, perhaps elsewhere.
-const IMPATIENCE: Duration = Duration::from_secs(8);
 
 /// Orders questions and answers.
 #[derive(Default)]
@@ -44,10 +44,8 @@ impl Order {
 
 /// Somebody who takes nights and gives them back, at whatever node answers.
 struct Racer {
-    token: String,
-    nodes: Nodes,
+    speaker: Speaker,
     order: Arc<Order>,
-    seed: Seed,
     own: Vec<Hold>,
     operations: Vec<Operation>,
 }
@@ -55,26 +53,22 @@ struct Racer {
 impl Racer {
     async fn race(mut self, homes: Vec<PropertyId>, is_over: Arc<AtomicBool>) -> Vec<Operation> {
         while !is_over.load(Ordering::SeqCst) {
-            if !self.own.is_empty() && self.seed.below(2) == 0 {
-                let which = self.pick(self.own.len());
+            if !self.own.is_empty() && self.speaker.pick(2) == 0 {
+                let which = self.speaker.pick(self.own.len());
                 let hold = self.own.swap_remove(which);
                 self.release(hold).await;
             } else {
-                let home = homes[self.pick(homes.len())];
+                let home = homes[self.speaker.pick(homes.len())];
                 self.hold(home).await;
             }
         }
         self.operations
     }
 
-    fn pick(&mut self, count: usize) -> usize {
-        usize::try_from(self.seed.below(i32::try_from(count).unwrap())).unwrap()
-    }
-
     async fn hold(&mut self, home: PropertyId) {
-        let dates = nights(self.seed.below(NIGHTS), 1 + self.seed.below(3));
+        let dates = self.speaker.dates();
         let asked = self.order.next();
-        let answer = self.say("/holds/", &dates.of(home)).await;
+        let answer = self.speaker.say("/holds/", &dates.of(home)).await;
         let answered = self.order.next();
         let outcome = if answer.status == 201 {
             let hold: Hold = answer.json();
@@ -92,41 +86,20 @@ impl Racer {
 
     async fn release(&mut self, hold: Hold) {
         let asked = self.order.next();
-        let answer = self.say(&format!("/holds/{}/release/", hold.id), &json!({ "property": hold.property })).await;
+        let answer = self.speaker.say(&format!("/holds/{}/release/", hold.id), &json!({ "property": hold.property })).await;
         let answered = self.order.next();
         let dates = crate::support::Dates { check_in: hold.check_in, check_out: hold.check_out };
         let outcome = Outcome::Released(answer.expect_json(200));
         self.operations.push(Operation { home: hold.property, dates, asked, answered, outcome });
     }
-
-    /// Says a command with one key, to one node after another, until it is answered for good (P7).
-    async fn say(&mut self, path: &str, body: &impl Serialize) -> Answer {
-        let key = fresh_key();
-        for _ in 0..200 {
-            let at = self.nodes.lock().unwrap().clone();
-            let rest = Rest::at(at[self.pick(at.len())]);
-            let sent = rest.post(path).bearer(&self.token).key(&key).json(body).try_send();
-            match tokio::time::timeout(IMPATIENCE, sent).await {
-                Ok(Ok(answer)) if answer.status.is_success() || !is_passing(&answer) => return answer,
-                Ok(Ok(_) | Err(_)) => tokio::time::sleep(Duration::from_millis(50)).await,
-                Err(_) => {}
-            }
-        }
-        panic!("{path} was never answered");
-    }
-}
-
-/// Whether it may be otherwise in a moment: busy, unavailable, or nobody knows.
-fn is_passing(answer: &Answer) -> bool {
-    let code = serde_json::from_slice::<Problem>(&answer.body).map(|problem| problem.error.code);
-    matches!(code, Ok(ErrorCode::Busy | ErrorCode::Unavailable | ErrorCode::Internal) | Err(_))
 }
 
 /// Breaks something, and mends it.
 async fn break_something(cluster: &mut Cluster, nodes: &Nodes, seed: &mut Seed) {
     let a_while = Duration::from_millis(200 + u64::try_from(seed.below(1_800)).unwrap());
     let node = usize::try_from(seed.below(i32::try_from(cluster.nodes.len()).unwrap())).unwrap();
-    let fault = seed.below(8);
+    // The last three are Redis's.
+    let fault = seed.below(if cluster.redis.is_some() { 10 } else { 7 });
     println!("fault {fault} at node {node} for {} ms", a_while.as_millis());
     match fault {
         0 => {
@@ -158,15 +131,33 @@ async fn break_something(cluster: &mut Cluster, nodes: &Nodes, seed: &mut Seed) 
             tokio::time::sleep(3 * a_while).await;
             cluster.database.go_on().await;
         }
+        5 => {
+            // Cut from the database; afterwards what was under way arrives late, or never.
+            cluster.links[node].set_for_all(Mood::Partitioned);
+            tokio::time::sleep(3 * a_while).await;
+            match seed.below(2) {
+                0 => cluster.links[node].cut(),
+                _ => cluster.links[node].set_for_all(Mood::Passing),
+            }
+        }
+        6 => {
+            // What the database says does not arrive, and then the node dies: nobody knows what it has committed.
+            cluster.links[node].set_for_all(Mood::Holding);
+            tokio::time::sleep(a_while / 4).await;
+            cluster.kill(node).await;
+            publish(cluster, nodes);
+            cluster.add().await;
+            publish(cluster, nodes);
+        }
         fault => {
             let Some(redis) = &mut cluster.redis else { return };
             match fault {
-                5 => {
+                7 => {
                     redis.kill().await;
                     tokio::time::sleep(a_while).await;
                     redis.restart().await;
                 }
-                6 => {
+                8 => {
                     redis.pause().await;
                     tokio::time::sleep(3 * a_while).await;
                     redis.go_on().await;
@@ -195,8 +186,18 @@ async fn run(cluster: &mut Cluster, number: usize, mut seed: Seed) {
     for guest in 0..GUESTS {
         let joined: Guest = cluster.guest(guest % NODES, &format!("guest-{number}-{guest}")).await;
         let (nodes, order, seed) = (Arc::clone(&nodes), Arc::clone(&order), seed.fork(10 + guest));
-        let racer = Racer { token: joined.tokens.access_token.clone(), nodes, order, seed, own: Vec::new(), operations: Vec::new() };
+        let speaker = Speaker { token: joined.tokens.access_token.clone(), nodes, seed };
+        let racer = Racer { speaker, order, own: Vec::new(), operations: Vec::new() };
         racers.push(tokio::spawn(racer.race(ids.clone(), Arc::clone(&is_over))));
+    }
+    let mut buyers = Vec::new();
+    let paid_home = list_home(&host).await;
+    for number_of_buyer in 0..BUYERS {
+        let joined = cluster.guest(number_of_buyer % NODES, &format!("buyer-{number}-{number_of_buyer}")).await;
+        let speaker =
+            Speaker { token: joined.tokens.access_token.clone(), nodes: Arc::clone(&nodes), seed: seed.fork(100 + number_of_buyer) };
+        let buyer = Buyer { speaker, home: paid_home.id };
+        buyers.push((joined, tokio::spawn(buyer.buy(Arc::clone(&is_over)))));
     }
     for _ in 0..FAULTS {
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -217,6 +218,11 @@ async fn run(cluster: &mut Cluster, number: usize, mut seed: Seed) {
         }] += 1;
     }
     println!("schedule {number}: {kinds:?} held, lost and released");
+    for (buyer, buying) in buyers {
+        let stays = buying.await.unwrap();
+        assert_paid_once(cluster, &buyer, &stays).await;
+    }
+    assert_stays_apart(cluster, &host, paid_home.id).await;
     for (home, follower) in &followers {
         let head = agreed_head(cluster, *home).await;
         let events = follower.until(head).await;

@@ -15,6 +15,8 @@ const SECRET: &str = "a-token-secret-that-only-these-tests-know";
 pub(crate) struct Cluster {
     pub(crate) database: Server,
     pub(crate) redis: Option<Server>,
+    /// If several share the work.
+    pub(crate) more_redis: Vec<Server>,
     pub(crate) nodes: Vec<HubProcess>,
     /// Between each node and the database.
     pub(crate) links: Vec<Proxy>,
@@ -34,6 +36,13 @@ impl Cluster {
         Self::start(&vec![0; nodes], None, options).await
     }
 
+    /// So many nodes that tell each other by a cluster of Redises.
+    pub(crate) async fn with_redis_cluster(nodes: usize, options: &str) -> Self {
+        let mut servers = Server::redis_cluster().await;
+        let first = servers.remove(0);
+        Self { more_redis: servers, ..Self::start(&vec![0; nodes], Some(first), options).await }
+    }
+
     /// Nodes on machines whose clocks are so many seconds ahead, or behind.
     pub(crate) async fn with_clocks(ahead_s: &[i32], options: &str) -> Self {
         Self::start(ahead_s, None, options).await
@@ -51,7 +60,7 @@ impl Cluster {
         // All at once: they meet an empty database.
         let starts = folders.iter().zip(&links).zip(ahead_s).map(|((folder, link), ahead_s)| start_node(folder, &options, link, *ahead_s));
         let nodes = join_all(starts).await;
-        Self { database, redis, nodes, links, folders, options, _sandbox: sandbox }
+        Self { database, redis, more_redis: Vec::new(), nodes, links, folders, options, _sandbox: sandbox }
     }
 
     pub(crate) fn address(&self, node: usize) -> SocketAddr {

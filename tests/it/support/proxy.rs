@@ -72,7 +72,14 @@ impl Proxy {
         self.moods.lock().unwrap().newest.send_replace(mood);
     }
 
-    /// The same, and for all that come.
+    /// Cuts the connection that is open; bytes pass on those that come.
+    pub(crate) fn cut(&self) {
+        let mut moods = self.moods.lock().unwrap();
+        moods.next = Mood::Passing;
+        moods.newest.send_replace(Mood::Cutting(0));
+    }
+
+    /// From now on, for the connection that is open and for all that come.
     pub(crate) fn set_for_all(&self, mood: Mood) {
         let mut moods = self.moods.lock().unwrap();
         moods.next = mood;

@@ -45,6 +45,26 @@ impl Server {
         Self::start(PathBuf::from("redis-server"), arguments, address, folder).await
     }
 
+    /// Three Redises that share the work between them.
+    pub(crate) async fn redis_cluster() -> Vec<Self> {
+        let mut servers = Vec::new();
+        for _ in 0..3 {
+            let folder = tempfile::tempdir().unwrap();
+            let (address, bus) = (free_address(), free_address());
+            let (port, bus_port) = (address.port().to_string(), bus.port().to_string());
+            let words = ["--bind", "127.0.0.1", "--port", &port, "--cluster-enabled", "yes", "--cluster-port", &bus_port, "--save", ""];
+            let more = ["--appendonly", "no", "--loglevel", "warning", "--cluster-require-full-coverage", "no", "--dir"];
+            let mut arguments: Vec<String> = words.into_iter().chain(more).map(str::to_owned).collect();
+            arguments.push(folder.path().display().to_string());
+            servers.push(Self::start(PathBuf::from("redis-server"), arguments, address, folder).await);
+        }
+        let mut making = Command::new("redis-cli");
+        making.args(["--cluster", "create"]).args(servers.iter().map(|server| server.address.to_string())).arg("--cluster-yes");
+        let made = making.stdout(Stdio::null()).status().await.unwrap();
+        assert!(made.success(), "redis-cli cannot make a cluster");
+        servers
+    }
+
     async fn start(program: PathBuf, arguments: Vec<String>, address: SocketAddr, folder: TempDir) -> Self {
         let mut server = Self { address, program, arguments, child: None, folder };
         server.restart().await;

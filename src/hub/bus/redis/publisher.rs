@@ -3,33 +3,34 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, RedisError};
+use latchkey_protocol::SessionId;
+use redis::{Cmd, RedisError, Value};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use super::{ANSWER_WITHIN, Link, PAUSE, PROBE_EVERY, count_dropped, message};
+use super::{Outgoing, PROBE_EVERY, Post, count_dropped, message};
 use crate::hub::interest::Channel;
 use crate::hub::source::StoredEvent;
+use crate::shared::{Connection, PAUSE};
 
-/// Events in one pipeline.
+/// What goes out at once.
 const MAX_AT_ONCE: usize = 512;
 
 pub(super) struct Publisher {
-    link: Link,
-    events: mpsc::Receiver<StoredEvent>,
+    post: Post,
+    outgoing: mpsc::Receiver<Outgoing>,
 }
 
 impl Publisher {
-    pub(super) const fn new(link: Link, events: mpsc::Receiver<StoredEvent>) -> Self {
-        Self { link, events }
+    pub(super) const fn new(post: Post, outgoing: mpsc::Receiver<Outgoing>) -> Self {
+        Self { post, outgoing }
     }
 
     /// Publishes until the bus is dropped.
     pub(super) async fn run(mut self) {
         let mut is_told = false;
         while !self.is_over() {
-            let failed = match self.connect().await {
+            let failed = match self.post.link.connect().await {
                 Ok(connection) => {
                     if is_told {
                         tracing::info!("events go to Redis again");
@@ -49,22 +50,17 @@ impl Publisher {
     }
 
     fn is_over(&self) -> bool {
-        self.events.is_closed() && self.events.is_empty()
-    }
-
-    async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
-        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(ANSWER_WITHIN)).set_response_timeout(Some(ANSWER_WITHIN));
-        self.link.client.get_multiplexed_async_connection_with_config(&config).await
+        self.outgoing.is_closed() && self.outgoing.is_empty()
     }
 
     /// Publishes until something fails; `Ok` when the bus is dropped.
-    async fn publish_with(&mut self, mut connection: MultiplexedConnection) -> Result<(), RedisError> {
+    async fn publish_with(&mut self, mut connection: Connection) -> Result<(), RedisError> {
         let mut probes = tokio::time::interval(PROBE_EVERY);
         probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(MAX_AT_ONCE);
         loop {
             tokio::select! {
-                taken = self.events.recv_many(&mut batch, MAX_AT_ONCE) => {
+                taken = self.outgoing.recv_many(&mut batch, MAX_AT_ONCE) => {
                     if taken == 0 {
                         return Ok(());
                     }
@@ -76,33 +72,48 @@ impl Publisher {
                     sent?;
                 }
                 _ = probes.tick() => {
-                    redis::cmd("PUBLISH").arg(self.link.probe()).arg("").exec_async(&mut connection).await?;
+                    connection.run::<Value>(vec![publish(&connection, self.post.probe(), b"")]).await?;
                 }
             }
         }
     }
 
-    async fn send(&self, connection: &mut MultiplexedConnection, batch: &[StoredEvent]) -> Result<(), RedisError> {
+    async fn send(&self, connection: &mut Connection, batch: &[Outgoing]) -> Result<(), RedisError> {
         let mut channels: BTreeMap<Channel, Vec<&StoredEvent>> = BTreeMap::new();
-        for event in batch {
-            channels.entry(Channel::of(event.topic)).or_default().push(event);
+        let mut ended: Vec<SessionId> = Vec::new();
+        for outgoing in batch {
+            match outgoing {
+                Outgoing::Event(event) => channels.entry(Channel::of(event.topic)).or_default().push(event),
+                Outgoing::Ended(session) => ended.push(*session),
+            }
         }
-        let mut pipeline = redis::pipe();
-        for (channel, events) in channels {
-            pipeline.cmd("PUBLISH").arg(self.link.channel(channel)).arg(message::write(&self.link.node, &events)).ignore();
+        let node = &self.post.node;
+        let events = |(channel, events): (Channel, Vec<&StoredEvent>)| {
+            publish(connection, self.post.channel(channel), &message::write(node, &events))
+        };
+        let mut commands: Vec<Cmd> = channels.into_iter().map(events).collect();
+        if !ended.is_empty() {
+            commands.push(publish(connection, self.post.sessions(), &message::write_ended(node, &ended)));
         }
-        pipeline.exec_async(connection).await
+        connection.run::<Value>(commands).await.map(drop)
     }
 
     /// Lets events go for a while: what comes late is found in the log before.
     async fn drop_for(&mut self, pause: Duration) {
         let mut dropped = Vec::new();
         let dropping = async {
-            while self.events.recv_many(&mut dropped, MAX_AT_ONCE).await > 0 {
+            while self.outgoing.recv_many(&mut dropped, MAX_AT_ONCE).await > 0 {
                 count_dropped(dropped.len());
                 dropped.clear();
             }
         };
         let _ = tokio::time::timeout(pause, dropping).await;
     }
+}
+
+/// In a cluster only the server that has the channel's slot hears of it.
+fn publish(connection: &Connection, channel: String, message: &[u8]) -> Cmd {
+    let mut command = redis::cmd(if connection.is_cluster() { "SPUBLISH" } else { "PUBLISH" });
+    command.arg(channel).arg(message);
+    command
 }

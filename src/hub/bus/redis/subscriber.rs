@@ -3,19 +3,20 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures_util::StreamExt as _;
 use redis::RedisError;
-use redis::aio::{PubSub, PubSubSink};
 use tokio::time::{Instant, timeout};
 
-use super::{ANSWER_WITHIN, DEAF_AFTER, Link, OnEvents, PAUSE, message};
+use super::message::{self, Message};
+use super::source::Source;
+use super::{DEAF_AFTER, OnMessage, Post};
 use crate::hub::Hub;
 use crate::hub::interest::Channel;
+use crate::shared::{ANSWER_WITHIN, PAUSE};
 
 pub(super) struct Subscription {
-    link: Link,
+    post: Post,
     hub: Arc<Hub>,
-    on_events: OnEvents,
+    on_message: OnMessage,
 }
 
 /// Why a subscription ended.
@@ -32,8 +33,8 @@ enum Ended {
 }
 
 impl Subscription {
-    pub(super) const fn new(link: Link, hub: Arc<Hub>, on_events: OnEvents) -> Self {
-        Self { link, hub, on_events }
+    pub(super) const fn new(post: Post, hub: Arc<Hub>, on_message: OnMessage) -> Self {
+        Self { post, hub, on_message }
     }
 
     /// Listens until dropped.
@@ -51,55 +52,57 @@ impl Subscription {
     }
 
     async fn listen(&self, is_told: &mut bool) -> Result<std::convert::Infallible, Ended> {
-        let connection: PubSub = timeout(ANSWER_WITHIN, self.link.client.get_async_pubsub()).await??;
-        let (mut sink, mut messages) = connection.split();
-        let probe = self.link.probe();
-        timeout(ANSWER_WITHIN, sink.subscribe(&probe)).await??;
+        let mut source = timeout(2 * ANSWER_WITHIN, Source::open(&self.post.link)).await??;
+        let probe = self.post.probe();
+        timeout(ANSWER_WITHIN, source.subscribe(&[probe.clone(), self.post.sessions()])).await??;
         let mut subscribed = BTreeSet::new();
-        self.follow_interest(&mut sink, &mut subscribed).await?;
+        self.follow_interest(&mut source, &mut subscribed).await?;
         metrics::gauge!("latchkey_bus_connected").set(1);
         let mut heard_at = Instant::now();
         loop {
             tokio::select! {
-                message = messages.next() => {
-                    let message = message.ok_or(Ended::Closed)?;
-                    if message.get_channel_name() == probe {
+                heard = source.next() => {
+                    let heard = heard.ok_or(Ended::Closed)?;
+                    if heard.channel == probe {
                         heard_at = Instant::now();
                         if std::mem::take(is_told) {
                             tracing::info!("events come from Redis again");
                         }
                     } else {
-                        self.take(message.get_payload_bytes());
+                        self.take(&heard.payload);
                     }
                 }
-                () = self.hub.interest().changed() => self.follow_interest(&mut sink, &mut subscribed).await?,
+                () = self.hub.interest().changed() => self.follow_interest(&mut source, &mut subscribed).await?,
                 () = tokio::time::sleep_until(heard_at + DEAF_AFTER) => return Err(Ended::Deaf),
             }
         }
     }
 
     /// Subscribes to what has feeds now, and to nothing else.
-    async fn follow_interest(&self, sink: &mut PubSubSink, subscribed: &mut BTreeSet<Channel>) -> Result<(), Ended> {
+    async fn follow_interest(&self, source: &mut Source, subscribed: &mut BTreeSet<Channel>) -> Result<(), Ended> {
         let wanted: BTreeSet<Channel> = self.hub.interest().wanted().into_iter().collect();
-        let names = |channels: Vec<Channel>| channels.into_iter().map(|channel| self.link.channel(channel)).collect::<Vec<_>>();
+        let names = |channels: Vec<Channel>| channels.into_iter().map(|channel| self.post.channel(channel)).collect::<Vec<_>>();
         let (more, less) =
             (names(wanted.difference(subscribed).copied().collect()), names(subscribed.difference(&wanted).copied().collect()));
         if !more.is_empty() {
-            timeout(ANSWER_WITHIN, sink.subscribe(&more)).await??;
+            timeout(ANSWER_WITHIN, source.subscribe(&more)).await??;
         }
         if !less.is_empty() {
-            timeout(ANSWER_WITHIN, sink.unsubscribe(&less)).await??;
+            timeout(ANSWER_WITHIN, source.unsubscribe(&less)).await??;
         }
         *subscribed = wanted;
         Ok(())
     }
 
     fn take(&self, payload: &[u8]) {
-        match message::read(&self.link.node, payload) {
-            Ok(events) => {
-                metrics::counter!("latchkey_bus_events_total").increment(events.len() as u64);
-                (self.on_events)(events);
+        match message::read(&self.post.node, payload) {
+            Ok(Some(message)) => {
+                if let Message::Events(events) = &message {
+                    metrics::counter!("latchkey_bus_events_total").increment(events.len() as u64);
+                }
+                (self.on_message)(message);
             }
+            Ok(None) => {}
             // Its events are in the log all the same.
             Err(error) => tracing::warn!(%error, "a message on Redis is none of a node's"),
         }
