@@ -106,7 +106,7 @@ impl Store {
         let text = "SELECT id FROM audit WITH INDEX audit_actor WHERE actor = $user AND address != NONE LIMIT $limit; \
                     SELECT id FROM audit WITH INDEX audit_user WHERE user = $user AND actor = NONE AND address != NONE LIMIT $limit";
         let bounds = variables([("user", user.to_uuid().into_value()), ("limit", limit_value(limit))]);
-        let mut answers = self.database().query(text, bounds).await?.check()?;
+        let mut answers = self.database().query_patiently(text, bounds).await?.check()?;
         let (theirs, nobodys): (Vec<KeyRow>, Vec<KeyRow>) = (answers.take(0)?, answers.take(1)?);
         theirs.iter().chain(&nobodys).map(|row| Ok(Outlived::Address(id_of(&row.id)?))).collect()
     }
@@ -132,7 +132,7 @@ impl Store {
     pub async fn outlived_tokens(&self, now: Timestamp, limit: usize) -> Result<Vec<Outlived>, StoreError> {
         let text = "SELECT id FROM revoked WHERE until <= $now LIMIT $limit; SELECT id FROM one_time WHERE expires_at <= $now LIMIT $limit";
         let bounds = variables([("now", now.epoch_ms().into_value()), ("limit", limit_value(limit))]);
-        let mut answers = self.database().query(text, bounds).await?.check()?;
+        let mut answers = self.database().query_patiently(text, bounds).await?.check()?;
         let (revoked, one_time): (Vec<KeyRow>, Vec<KeyRow>) = (answers.take(0)?, answers.take(1)?);
         let revoked = revoked.iter().map(|row| Ok(Outlived::Revoked(id_of(&row.id)?)));
         let one_time = one_time.into_iter().filter_map(|row| match row.id.key {
@@ -158,7 +158,7 @@ impl Store {
             ("webhooks", webhooks_before.epoch_ms().into_value()),
             ("limit", limit_value(limit)),
         ]);
-        let mut answers = self.database().query(text, bounds).await?.check()?;
+        let mut answers = self.database().query_patiently(text, bounds).await?.check()?;
         let (keys, webhooks): (Vec<KeyRow>, Vec<KeyRow>) = (answers.take(0)?, answers.take(1)?);
         let key = |row: &KeyRow| match &row.id.key {
             RecordIdKey::Array(parts) => {
