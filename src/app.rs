@@ -121,6 +121,11 @@ fn context(
     }
 }
 
+fn edge(args: &ServeArgs, services: &Arc<Services>, hub: &Arc<Hub>, clock: &Arc<dyn Clock>, limits: &Arc<Limits>) -> Arc<Edge> {
+    let (services, hub, clock, limits) = (Arc::clone(services), Arc::clone(hub), Arc::clone(clock), Arc::clone(limits));
+    Arc::new(Edge::new(services, hub, clock, ws_limits(args), limits, args.trusted_proxies.clone()))
+}
+
 impl App {
     /// Starts a node: when this returns, it serves.
     ///
@@ -155,14 +160,7 @@ impl App {
         let (edge_cell, bus_cell) = (Arc::clone(&ground.edge), Arc::clone(&ground.bus));
         let parts = Parts::new(args, ground, accounts)?;
         let limits = Arc::new(Limits::new(allowances(args), spending.as_ref()));
-        let edge = Arc::new(Edge::new(
-            Arc::clone(&parts.services),
-            Arc::clone(&hub),
-            Arc::clone(&clock),
-            ws_limits(args),
-            Arc::clone(&limits),
-            args.trusted_proxies.clone(),
-        ));
+        let edge = edge(args, &parts.services, &hub, &clock, &limits);
         let _ = edge_cell.set(Arc::clone(&edge));
         let context = Arc::new(context(args, &clock, &edge, limits, &store, &peers, metrics));
         let mut app = Self {
@@ -180,7 +178,10 @@ impl App {
         };
         let bus = app.open_ways(args, &hub, &parts.availability, weak_outlet.clone(), shared)?;
         let _ = bus_cell.set(Arc::clone(&bus));
-        app.keep("pushing events", push_events(events, bus, Arc::clone(&hub), Arc::clone(&parts.services)));
+        app.keep(
+            "pushing events",
+            push_events(events, bus, Arc::clone(&hub), Arc::clone(&parts.services), Arc::clone(&parts.availability)),
+        );
         app.follow_others(&peers, log_ends, parts.follower(&hub, weak_outlet, Arc::clone(&clock)), shared_clock);
         parts.restore(args).await?;
         // What happened while that was read; before anybody is served.

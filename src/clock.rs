@@ -1,8 +1,8 @@
 //! The clock, passed as a value: nothing else in the program reads the system's time.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use latchkey_protocol::EpochMs;
 
@@ -53,45 +53,48 @@ impl Clock for OffsetClock {
     }
 }
 
-/// The clock that many nodes agree on: this machine's, put right by that of the database they share.
+/// The clock that many nodes agree on: that of the database they share, and between two looks at it this process's own stopwatch. What happens to
+/// this machine's clock meanwhile is nothing to it.
 pub struct SharedClock {
     own: Arc<dyn Clock>,
-    correction_ms: AtomicI64,
+    /// What the database's clock said, and when.
+    seen: RwLock<Option<(EpochMs, Instant)>>,
 }
 
 impl SharedClock {
-    /// This machine's clock, as it is.
+    /// This machine's clock, until the database's is looked at.
     #[must_use]
     pub fn new(own: Arc<dyn Clock>) -> Self {
-        Self { own, correction_ms: AtomicI64::new(0) }
+        Self { own, seen: RwLock::new(None) }
     }
 
-    /// This machine's clock, as it is, without what a test or a demo puts it ahead by.
-    #[must_use]
-    pub fn uncorrected(&self) -> EpochMs {
-        self.own.now() - self.own.ahead_of_database_ms()
+    /// The database's clock said `theirs`, give or take `uncertain_ms`, at an instant: within that it is borne to be otherwise, so that the clock does
+    /// not tremble. Gives by how much it was put right, in milliseconds.
+    pub fn set(&self, theirs: EpochMs, at: Instant, uncertain_ms: i64) -> i64 {
+        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+        let believed = seen.map_or_else(|| self.own.now() - self.ahead_of_database_ms(), |seen| since(seen, at));
+        let off_ms = theirs - believed;
+        let is_off = off_ms.abs() > uncertain_ms;
+        *seen = Some((if is_off { theirs } else { believed }, at));
+        if is_off { off_ms } else { 0 }
     }
 
-    /// The database's clock was found to be so far ahead of [`Self::uncorrected`], give or take `uncertain_ms`: within that nothing is corrected, so
-    /// that the clock does not tremble. Says whether it was.
-    pub fn correct(&self, ahead_ms: i64, uncertain_ms: i64) -> bool {
-        let is_off = (ahead_ms - self.correction_ms()).abs() > uncertain_ms;
-        if is_off {
-            self.correction_ms.store(ahead_ms, Ordering::SeqCst);
-        }
-        is_off
-    }
-
-    /// By how much this machine's clock is corrected, in milliseconds.
+    /// How far this machine's clock is behind this one, in milliseconds.
     #[must_use]
     pub fn correction_ms(&self) -> i64 {
-        self.correction_ms.load(Ordering::SeqCst)
+        self.now() - self.own.now()
     }
 }
 
+fn since((theirs, at): (EpochMs, Instant), now: Instant) -> EpochMs {
+    theirs.saturating_add(i64::try_from(now.saturating_duration_since(at).as_millis()).unwrap_or(i64::MAX))
+}
+
 impl Clock for SharedClock {
+    #[allow(clippy::disallowed_methods, reason = "the stopwatch between two looks at the database's clock")]
     fn now(&self) -> EpochMs {
-        self.own.now() + self.correction_ms()
+        let seen = *self.seen.read().unwrap_or_else(PoisonError::into_inner);
+        seen.map_or_else(|| self.own.now(), |seen| since(seen, Instant::now()) + self.ahead_of_database_ms())
     }
 
     fn ahead_of_database_ms(&self) -> i64 {
@@ -104,15 +107,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shared_clock_goes_as_the_database_s_does_and_bears_uncertain_news() {
+    #[allow(clippy::disallowed_methods, reason = "instants of the test's own")]
+    fn a_shared_clock_goes_as_the_database_s_does_whatever_the_machine_s_says() {
         let own = Arc::new(OffsetClock::default());
         own.advance_ms(3_600_000);
         let shared = SharedClock::new(Arc::clone(&own) as Arc<dyn Clock>);
-        let off_by = || shared.now() - own.now();
-        assert!(shared.correct(-90_000, 2));
-        assert!((off_by() + 90_000).abs() < 1_000 && shared.ahead_of_database_ms() == 3_600_000);
-        assert!(own.now() - shared.uncorrected() > 3_599_000, "a demo's hours are no error");
-        assert!(!shared.correct(-89_998, 2) && shared.correction_ms() == -90_000);
-        assert!(shared.correct(-89_990, 2) && shared.correction_ms() == -89_990);
+        assert!(shared.correction_ms().abs() < 1_000);
+        let (start, theirs) = (Instant::now(), 1_790_000_000_000);
+        assert!(shared.set(theirs, start, 2) != 0, "the machine's clock is not there");
+        let ahead = || shared.now() - theirs - 3_600_000;
+        assert!((0..1_000).contains(&ahead()), "a demo's hours are on top");
+        let later = start + std::time::Duration::from_secs(10);
+        assert_eq!(shared.set(theirs + 10_001, later, 2), 0, "uncertain news are borne");
+        assert_eq!(shared.set(theirs + 20_500, later + std::time::Duration::from_secs(10), 2), 500);
+        assert_eq!(shared.set(theirs + 29_000, later + std::time::Duration::from_secs(20), 2), -1_500);
     }
 }

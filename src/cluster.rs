@@ -55,13 +55,15 @@ impl Parts {
     async fn start(&mut self, args: &ClusterArgs) -> anyhow::Result<()> {
         let password = made_up_once(&args.data, "database-password")?;
         let database = start_database(args, &password).await?;
-        let mut shared = shared_options(args, database.address);
+        let shared = shared_options(args, database.address);
         self.servers.push(database);
-        if let Some(redis) = start_redis(args).await? {
-            shared.extend(["--redis".to_owned(), format!("redis://{}", redis.address)]);
+        let mut secrets =
+            vec![("LATCHKEY_DATABASE_PASSWORD", password), ("LATCHKEY_TOKEN_SECRET", made_up_once(&args.data, "token-secret")?)];
+        let password = made_up_once(&args.data, "redis-password")?;
+        if let Some(redis) = start_redis(args, &password).await? {
+            secrets.push(("LATCHKEY_REDIS", format!("redis://:{password}@{}", redis.address)));
             self.servers.push(redis);
         }
-        let secrets = vec![("LATCHKEY_DATABASE_PASSWORD", password), ("LATCHKEY_TOKEN_SECRET", made_up_once(&args.data, "token-secret")?)];
         let hub = std::env::current_exe().context("cannot find this program")?;
         for number in 1..=args.nodes {
             let folder = args.data.join(format!("node-{number}"));
@@ -103,8 +105,10 @@ fn shared_options(args: &ClusterArgs, database: SocketAddr) -> Vec<String> {
 /// A secret that lives in a file: sessions, and the database's user, outlive the cluster.
 fn made_up_once(folder: &Path, name: &str) -> anyhow::Result<String> {
     let file = folder.join(name);
-    if let Ok(secret) = std::fs::read_to_string(&file) {
-        return Ok(secret);
+    match std::fs::read_to_string(&file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        // Never another one instead: the old one is what sessions, or the database, know.
+        known => return known.with_context(|| format!("cannot read {}", file.display())),
     }
     let secret = hex(&entropy::secret().map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?);
     write_whole(&file, OWNER_ONLY, |out| out.write_all(secret.as_bytes())).with_context(|| format!("cannot write {}", file.display()))?;
@@ -133,14 +137,16 @@ async fn start_database(args: &ClusterArgs, password: &str) -> anyhow::Result<Pr
 }
 
 /// Nothing, if there is to be none, or none on this machine.
-async fn start_redis(args: &ClusterArgs) -> anyhow::Result<Option<Process>> {
+async fn start_redis(args: &ClusterArgs, password: &str) -> anyhow::Result<Option<Process>> {
     if args.no_redis {
         return Ok(None);
     }
     let address = free_address()?;
-    let port = address.port().to_string();
-    let options = ["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no", "--loglevel", "warning"].map(str::to_owned);
-    match Process::start_server("redis-server", &args.redis_server, options.into(), &Vec::new(), address).await {
+    let file = std::path::absolute(args.data.join("redis.conf"))?;
+    let settings = format!("requirepass {password}\nbind 127.0.0.1\nport {}\nsave \"\"\nappendonly no\nloglevel warning\n", address.port());
+    write_whole(&file, OWNER_ONLY, |out| out.write_all(settings.as_bytes())).with_context(|| format!("cannot write {}", file.display()))?;
+    let options = vec![file.display().to_string()];
+    match Process::start_server("redis-server", &args.redis_server, options, &Vec::new(), address).await {
         Ok(redis) => {
             println!("Redis is process {} and listens on redis://{address}", redis.id);
             Ok(Some(redis))

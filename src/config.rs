@@ -147,8 +147,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub data: DataArgs,
 
-    /// Redis that many nodes tell each other of events by and count requests with, redis://HOST:PORT (of a cluster any server); without it they read
-    /// each other's logs three times a second and count for themselves
+    /// Redis that many nodes tell each other of events by and count requests with, redis://HOST:PORT (of a cluster one or several of its servers, separated
+    /// by commas); without it they read each other's logs three times a second and count for themselves
     #[arg(long, env = "LATCHKEY_REDIS", value_name = "URL", hide_env_values = true)]
     pub redis: Option<String>,
 

@@ -165,6 +165,8 @@ impl Parts {
         };
         let search = Arc::clone(&services.search);
         listings.follow(Box::new(move |property| search.head_of(property)));
+        let read = Arc::clone(&listings);
+        services.search.on_read(Box::new(move |property, seq| read.changed(property, seq)));
         let let_go = move |host, departure| Box::pin(Arc::clone(&listings).let_go(host, departure)) as BoxFuture<'static, _>;
         services.accounts.on_leaving(Box::new(let_go));
         Ok(Self { services: Arc::new(services), availability, keys, quota })

@@ -44,7 +44,7 @@ impl Outlook for Follower {
                     Notice::SessionEnded(session) => self.services.accounts.ended_elsewhere(session),
                     Notice::Lease { claim, property, until } => self.services.expiry.hear_of(claim, property, until),
                     Notice::Booking(property) => self.availability.hear_of_booking(property),
-                    Notice::Preferences(user) => self.services.notifications.preferences_changed_elsewhere(user).await,
+                    Notice::Preferences(user) => self.services.notifications.preferences_changed_elsewhere(user),
                 }
             }
             for (scope, key) in &news.keys {

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::hub;
 use crate::hub::bus::Bus;
 use crate::service::Services;
+use crate::service::availability::Availability;
 use crate::service::peers::News;
 use crate::service::search::Fence;
 use crate::store::{EventSink, StoredEvent};
@@ -54,12 +55,18 @@ pub(super) fn from_hub(event: hub::StoredEvent) -> StoredEvent {
     StoredEvent { topic: event.topic, seq: event.seq, at: event.at, kind: event.kind, data: event.data }
 }
 
-pub(super) async fn push_events(mut published: mpsc::Receiver<Published>, bus: Arc<dyn Bus>, hub: Arc<hub::Hub>, services: Arc<Services>) {
+pub(super) async fn push_events(
+    mut published: mpsc::Receiver<Published>,
+    bus: Arc<dyn Bus>,
+    hub: Arc<hub::Hub>,
+    services: Arc<Services>,
+    availability: Arc<Availability>,
+) {
     while let Some(published) = published.recv().await {
         match published {
-            Published::Events(events) => push(events, &services, |event| bus.publish(&[event])).await,
-            Published::FromBus(events) => push(events, &services, |event| hub.publish(&[event])).await,
-            Published::News(news) => push_news(*news, &hub, &services).await,
+            Published::Events(events) => push(events, &services, &availability, |event| bus.publish(&[event])).await,
+            Published::FromBus(events) => push(events, &services, &availability, |event| hub.publish(&[event])).await,
+            Published::News(news) => push_news(*news, &hub, &services, &availability).await,
             // Nobody may be waiting any more.
             Published::Fence(reached) => drop(reached.send(())),
         }
@@ -67,12 +74,16 @@ pub(super) async fn push_events(mut published: mpsc::Receiver<Published>, bus: A
 }
 
 /// Events in their order: what is kept in memory of homes follows them, and then they are published.
-async fn push(events: Vec<StoredEvent>, services: &Services, publish: impl Fn(hub::StoredEvent)) {
+async fn push(events: Vec<StoredEvent>, services: &Services, availability: &Availability, publish: impl Fn(hub::StoredEvent)) {
     for event in events {
         services.search.apply(&event);
+        if let Topic::Property(property) = event.topic {
+            // Also of this node's own: one that was committed late is in no calendar that was loaded meanwhile.
+            availability.hear_of(property, event.seq);
+        }
         // Its nights are no part of the document.
         if let (Topic::Property(property), true) = (event.topic, event.kind != "availability.changed") {
-            services.listings.changed(property, event.seq).await;
+            services.listings.changed(property, event.seq);
         }
         publish(to_hub(event));
         // Thousands of writes may have been made without a pause.
@@ -81,14 +92,8 @@ async fn push(events: Vec<StoredEvent>, services: &Services, publish: impl Fn(hu
 }
 
 /// Other nodes' events, which the bus may have brought already; who watches an inbox or a booking has what is missing read.
-async fn push_news(news: News, hub: &hub::Hub, services: &Services) {
-    push(news.events, services, |event| hub.publish(&[event])).await;
-    for property in news.known {
-        // The search has read it, perhaps as a whole: then its events never came by here.
-        if let Some(seq) = news.heads.get(&Topic::Property(property)) {
-            services.listings.changed(property, *seq).await;
-        }
-    }
+async fn push_news(news: News, hub: &hub::Hub, services: &Services, availability: &Availability) {
+    push(news.events, services, availability, |event| hub.publish(&[event])).await;
     for (topic, seq) in news.heads {
         hub.hear_of(topic, seq);
     }

@@ -1,13 +1,13 @@
 //! One time for all nodes: that of the database they share.
 //!
-//! Leases end, and tokens are dated, by each node's own clock. Machines whose clocks are apart would end each other's leases early, and refuse each
-//! other's tokens; the database judges deadlines by its clock anyway (P6).
+//! Leases end, and tokens are dated, by each node's clock. Machines whose clocks are apart, or leap, would end each other's leases early, and refuse
+//! each other's tokens; the database judges only what is too late by its clock (P6).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::SharedClock;
-use crate::store::{Store, StoreError};
+use crate::store::{ClockReading, Store, StoreError};
 
 /// How often the two are compared.
 const COMPARE_EVERY: Duration = Duration::from_secs(10);
@@ -26,15 +26,15 @@ pub(super) async fn agree(clock: &SharedClock, store: &Store) -> Result<(), Stor
     if store.is_alone() {
         return Ok(());
     }
-    let mut best: Option<(i64, Duration)> = None;
+    let mut best: Option<ClockReading> = None;
     for _ in 0..FIRST_TRIES {
-        let (ahead_ms, taken) = store.clock_ahead_ms(|| clock.uncorrected()).await?;
-        if best.is_none_or(|(_, least)| taken < least) {
-            best = Some((ahead_ms, taken));
+        let reading = store.read_clock().await?;
+        if best.is_none_or(|best| reading.taken < best.taken) {
+            best = Some(reading);
         }
     }
-    if let Some((ahead_ms, taken)) = best {
-        correct(clock, ahead_ms, taken);
+    if let Some(best) = best {
+        put_right(clock, best);
     }
     Ok(())
 }
@@ -46,20 +46,20 @@ pub(super) async fn keep_agreeing(clock: Arc<SharedClock>, store: Arc<Store>) {
     }
     loop {
         tokio::time::sleep(COMPARE_EVERY).await;
-        match store.clock_ahead_ms(|| clock.uncorrected()).await {
-            Ok((ahead_ms, taken)) if taken <= MAX_TAKEN => correct(&clock, ahead_ms, taken),
+        match store.read_clock().await {
+            Ok(reading) if reading.taken <= MAX_TAKEN => put_right(&clock, reading),
             // It goes on as it is.
             Ok(_) | Err(_) => {}
         }
     }
 }
 
-fn correct(clock: &SharedClock, ahead_ms: i64, taken: Duration) {
-    let before = clock.correction_ms();
+fn put_right(clock: &SharedClock, reading: ClockReading) {
     // Either side of the middle, and what is lost in whole milliseconds.
-    let uncertain_ms = i64::try_from(taken.as_millis() / 2).unwrap_or(i64::MAX).saturating_add(2);
-    if clock.correct(ahead_ms, uncertain_ms) && (ahead_ms - before).abs() >= WORTH_SAYING_MS {
-        tracing::warn!(ahead_ms, "this machine's clock is not the database's: the database's counts");
+    let uncertain_ms = i64::try_from(reading.taken.as_millis() / 2).unwrap_or(i64::MAX).saturating_add(2);
+    let off_ms = clock.set(reading.epoch_ms, reading.at, uncertain_ms);
+    if off_ms.abs() >= WORTH_SAYING_MS {
+        tracing::warn!(off_ms, "this node's clock was not the database's, and is put right by it");
     }
     metrics::gauge!("latchkey_clock_correction_seconds").set(clock.correction_ms() as f64 / 1_000.0);
 }

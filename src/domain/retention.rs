@@ -107,11 +107,8 @@ pub enum Outlived {
     },
     /// A process that is gone and whose whole log is.
     Node(NodeId),
-    /// Processes of which nothing was seen since an instant: their logs are over, and a process that wakes up after all can commit nothing any more.
-    Unseen {
-        /// Later ones may go on.
-        before: Timestamp,
-    },
+    /// Processes of which nothing was seen for [`GONE_AFTER_MS`], by the database's clock: their logs are over, and a process that wakes up after all can commit nothing any more.
+    Unseen,
     /// An entry of the audit log.
     AuditEntry(AuditId),
     /// From which network address somebody acted who is erased: the entry stays, without it.

@@ -77,6 +77,8 @@ impl Inner {
             }
             let Some((from, to)) = feed.state().next_gap() else { return };
             let has_advanced = match self.source.range(feed.topic, from, to).await {
+                // Reading may have taken long.
+                Ok(_) if self.withholds(feed.topic) => continue,
                 Ok(events) => feed.state().fill(encode(&events)),
                 Err(error) => {
                     warn!(topic = %feed.topic, from, to, %error, "a gap could not be read");
@@ -116,6 +118,7 @@ impl Inner {
         loop {
             // Before a ring's worth as well as before a page: one who resumes many topics must not be closed for their sum.
             poll_fn(|cx| subscriber.poll_room(cx)).await;
+            self.check_trust(feed.topic)?;
             let joined = feed.state().join(subscriber, after, standing);
             match joined {
                 Join::Joined(head) => return Ok(Attached { head }),
@@ -129,6 +132,7 @@ impl Inner {
                         // Retention has removed some of them.
                         return Err(AttachError::TooOld { after, head });
                     };
+                    self.check_trust(feed.topic)?;
                     if !subscriber.deliver(feed.topic, frames) {
                         return Err(AttachError::Gone);
                     }
@@ -148,6 +152,7 @@ impl Inner {
         standing: Standing,
     ) -> Result<Attached, AttachError> {
         let head = self.source.head(feed.topic).await?;
+        self.check_trust(feed.topic)?;
         if after > head {
             return Err(AttachError::AboveHead { after, head });
         }

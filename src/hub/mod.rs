@@ -176,7 +176,8 @@ impl Hub {
 
     /// From now on private topics are trusted to this hub only until an instant, or a later one that is named in time: after it nothing of them is
     /// delivered, and nobody is attached to one. What was published meanwhile is delivered when it is trusted again. For a node that must hear of
-    /// others to know whether those who watch still may (P8); an instant and no order, so that a process that was asleep wakes up to it.
+    /// others to know whether those who watch still may (P8); an instant and no order, so that a process that was stopped wakes up to it (one whose whole machine
+    /// was asleep has not felt that time, and may go on for what was left of the second).
     pub fn trust(&self, until: Instant) {
         let before = self.inner.trusted_until.write().unwrap_or_else(PoisonError::into_inner).replace(until);
         if before.is_none_or(|before| Instant::now() < before) {
@@ -205,9 +206,7 @@ impl Hub {
         after: Seq,
         standing: Standing,
     ) -> Result<Attached, AttachError> {
-        if self.inner.withholds(topic) {
-            return Err(AttachError::Source(SourceError("this node does not hear of the others".to_owned())));
-        }
+        self.inner.check_trust(topic)?;
         let feed = self.inner.feed(topic)?;
         let loaded = self.inner.load(&feed).await;
         if loaded == Err(AttachError::Unknown) {
@@ -292,6 +291,13 @@ impl Inner {
     fn withholds(&self, topic: Topic) -> bool {
         let until = || *self.trusted_until.read().unwrap_or_else(PoisonError::into_inner);
         !matches!(topic, Topic::Property(_)) && until().is_some_and(|until| Instant::now() >= until)
+    }
+
+    fn check_trust(&self, topic: Topic) -> Result<(), AttachError> {
+        if self.withholds(topic) {
+            return Err(AttachError::Source(SourceError("this node does not hear of the others".to_owned())));
+        }
+        Ok(())
     }
 
     fn known(&self, topic: Topic) -> Option<Arc<Feed>> {

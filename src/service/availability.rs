@@ -172,6 +172,9 @@ impl Availability {
 
     async fn load(&self, property: PropertyId) -> Result<Calendar, ServiceError> {
         let now = Timestamp::from_epoch_ms(self.clock.now());
+        // What this process has sent may be committed yet: then a calendar that is read before would lack it, and nobody would say so.
+        let known = tokio::time::timeout(MAX_WAIT, self.store.outcomes_known());
+        known.await.map_err(|_| ServiceError::Unavailable("the database does not answer".to_owned()))?;
         // A day early for the westernmost time zone.
         let from = now.utc_date().saturating_add(-DAYS_BACK);
         let state = self.store.calendar(property, from, Date::MAX).await?;
@@ -182,7 +185,7 @@ impl Availability {
         Ok(Calendar::restore(state.listing, self.leases, state.seq, state.nights, state.claims))
     }
 
-    /// Learns that another node has appended an event to a home's topic: whoever looks at its calendar from now on, or decides on it, sees that.
+    /// Learns that an event was appended to a home's topic, by whomever: whoever looks at its calendar from now on, or decides on it, sees that.
     pub fn hear_of(&self, property: PropertyId, seq: Seq) {
         // Under the map's entry lock; a slot that comes later loads what is there then.
         if let Some(slot) = self.slots.get(&property) {

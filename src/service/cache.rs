@@ -67,9 +67,9 @@ where
     }
 
     /// What `key` leads to has changed: called after the commit and before its answer.
-    pub async fn forget(&self, key: K) {
+    pub fn forget(&self, key: K) {
+        // What is there is not taken out, but is never served again.
         self.counter(&key).fetch_add(1, Ordering::AcqRel);
-        self.entries.invalidate(&key).await;
     }
 }
 
@@ -88,7 +88,7 @@ mod tests {
         let cache = Cache::new("test", 10);
         assert_eq!(read(&cache, 1, 7).await, 7);
         assert_eq!(read(&cache, 1, 8).await, 7);
-        cache.forget(1).await;
+        cache.forget(1);
         assert_eq!(read(&cache, 1, 8).await, 8);
         assert_eq!(cache.get_or_load(2, async { Ok::<_, Infallible>(None) }).await, Ok(None));
         assert_eq!(read(&cache, 2, 3).await, 3, "what was not there may come");
@@ -110,7 +110,7 @@ mod tests {
         let cache = Cache::new("test", 10);
         let slow = cache.get_or_load(1, async {
             // The database has answered with what was there before; then the change and its answer overtake this reader.
-            cache.forget(1).await;
+            cache.forget(1);
             Ok::<_, Infallible>(Some(7))
         });
         assert_eq!(slow.await, Ok(Some(7)));

@@ -229,7 +229,7 @@ impl Listings {
                 Ok(decision)
             };
             if let Some(published) = self.decisions.decide_once(property, decide).await.map_err(of_property)? {
-                self.forget(property).await;
+                self.forget(property);
                 return Ok(wire::property(&published, Some(caller.user)));
             }
         }
@@ -266,7 +266,7 @@ impl Listings {
                     self.decisions.decide_again(home.id, |calendar, now| calendar.erase(&notes, now)).await?
                 }
             };
-            self.forget(home.id).await;
+            self.forget(home.id);
         }
         Ok(())
     }
@@ -277,20 +277,20 @@ impl Listings {
         F: Fn(&Calendar, Timestamp) -> Result<Decision<Listing>, Refusal>,
     {
         let changed = self.decisions.decide_again(property, decide).await.map_err(of_property)?;
-        self.forget(changed.id).await;
+        self.forget(changed.id);
         Ok(wire::property(&changed, Some(caller.user)))
     }
 
     /// Forgets what was read of a home, before a change on this node is answered: nobody reads what was true before their own write.
-    pub async fn forget(&self, property: PropertyId) {
+    pub fn forget(&self, property: PropertyId) {
         self.shared.bar(property);
-        self.cache.forget(property).await;
+        self.cache.forget(property);
     }
 
     /// Forgets what was read of a home: an event says that it has changed, here or elsewhere.
-    pub async fn changed(&self, property: PropertyId, seq: Seq) {
+    pub fn changed(&self, property: PropertyId, seq: Seq) {
         self.shared.changed(property, seq);
-        self.cache.forget(property).await;
+        self.cache.forget(property);
     }
 
     /// Says how far this node knows of a home; only once, when the node is wired.

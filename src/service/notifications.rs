@@ -43,8 +43,8 @@ impl Notifications {
     }
 
     /// Another node has changed what a user wants to be told of.
-    pub async fn preferences_changed_elsewhere(&self, user: UserId) {
-        self.preferences.forget(user).await;
+    pub fn preferences_changed_elsewhere(&self, user: UserId) {
+        self.preferences.forget(user);
     }
 
     /// What is committed of a decision: everything, with notifications and mails as those want them whom they are for.
@@ -171,7 +171,7 @@ impl Notifications {
         expected.check(version)?;
         let set = ChangeSet { writes: vec![preferences.write()], ..ChangeSet::default() };
         let committed = self.store.commit(set, Lane::Normal).await;
-        self.preferences.forget(caller.user).await;
+        self.preferences.forget(caller.user);
         match committed {
             Ok(()) => Ok(wire::preferences(&preferences)),
             // Whoever says "whatever is there" may say it again.

@@ -104,8 +104,6 @@ pub struct News {
     pub heads: BTreeMap<Topic, Seq>,
     /// The events of homes among them, but for those that are known already.
     pub events: Vec<StoredEvent>,
-    /// The homes whose events are known already: the bus has brought them.
-    pub known: Vec<PropertyId>,
     /// How far the logs have been read with this.
     pub positions: BTreeMap<NodeId, i64>,
 }
@@ -286,9 +284,7 @@ impl Peers {
         for (topic, (from, to)) in &ranges {
             // Events of homes are for everybody here: the search follows them all. Others are read if somebody watches.
             let Topic::Property(home) = topic else { continue };
-            if outlook.knows(*home, *to) {
-                news.known.push(*home);
-            } else {
+            if !outlook.knows(*home, *to) {
                 unknown.push((*topic, *from, *to));
             }
         }

@@ -107,7 +107,7 @@ impl Photos {
             .await;
         match added {
             Ok(added) if added.id == id => {
-                self.listings.forget(property).await;
+                self.listings.forget(property);
                 Ok(added)
             }
             // A twin on another node was first.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::ServiceError;
 use crate::clock::Clock;
 use crate::domain::job::{JobKind, Run};
-use crate::domain::retention::{GONE_AFTER_MS, IdWalk, LogPosition, NodeId, Outlived, Periods, Sweep, first_kept};
+use crate::domain::retention::{IdWalk, LogPosition, NodeId, Outlived, Periods, Sweep, first_kept};
 use crate::domain::{Seq, Timestamp, Topic, UserId, Write};
 use crate::store::{Aged, ChangeSet, Lane, LoggedBatch, Process, Store};
 
@@ -82,7 +82,7 @@ impl Retention {
                 Progress { sweep: Sweep::Events(log), has_more }
             }
             Sweep::Log(log) => {
-                self.delete("node", vec![Outlived::Unseen { before: before(GONE_AFTER_MS) }]).await?;
+                self.delete("node", vec![Outlived::Unseen]).await?;
                 let (log, has_more) = self.log(log, all, before(periods.log_ms())).await?;
                 Progress { sweep: Sweep::Log(log), has_more }
             }

@@ -105,7 +105,7 @@ impl Reviews {
             })
             .await;
         let Written { id } = submitted.map_err(of_booking)?;
-        self.changed(caller, self.find_any(id).await?).await
+        self.changed(caller, self.find_any(id).await?)
     }
 
     /// The caller writes their sealed review anew.
@@ -128,7 +128,7 @@ impl Reviews {
                 calendar.revise_review(&reviewed, &submit, is_expected, now)
             })
             .await;
-        self.changed(caller, revised.map_err(of_review)?).await
+        self.changed(caller, revised.map_err(of_review)?)
     }
 
     /// Whom a published review is about answers it.
@@ -156,7 +156,7 @@ impl Reviews {
             Err(refused) => self.keys.or_first_answer(&used, refused).await,
         };
         let Written { id } = answered.map_err(of_review)?;
-        self.changed(caller, self.find_any(id).await?).await
+        self.changed(caller, self.find_any(id).await?)
     }
 
     /// An admin hides a published review, or shows it again; both are in the audit log of its author.
@@ -195,7 +195,7 @@ impl Reviews {
             })
             .await
             .map_err(of_review)?;
-        self.listings.forget(moderated.property).await;
+        self.listings.forget(moderated.property);
         Ok(wire::moderated_review(&moderated))
     }
 
@@ -267,7 +267,7 @@ impl Reviews {
             .decisions
             .decide_on_reviews_again(booking, Lane::Reserved, |calendar, reviewed, now| calendar.publish_reviews(booking, reviewed, now))
             .await?;
-        self.listings.forget(deal.booking.property).await;
+        self.listings.forget(deal.booking.property);
         Ok(next)
     }
 
@@ -313,8 +313,8 @@ impl Reviews {
 
     /// The answer to a change: nobody reads of the home what was true before it. A change that is repeated when the review has been hidden from
     /// the caller is answered without the review's words.
-    async fn changed(&self, caller: &Caller, review: Review) -> Result<view::Review, ServiceError> {
-        self.listings.forget(review.property).await;
+    fn changed(&self, caller: &Caller, review: Review) -> Result<view::Review, ServiceError> {
+        self.listings.forget(review.property);
         let seen = wire::review(&review, Some(caller.user));
         Ok(if review.is_visible_to(Some(caller.user)) { seen } else { view::Review { text: String::new(), ..seen } })
     }

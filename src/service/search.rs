@@ -14,7 +14,7 @@ mod watches;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -35,6 +35,9 @@ use crate::store::{SearchHome, Store, StoreError, StoredEvent};
 
 /// Answers `true` when every event that was published before the call has been applied; `false` if that will never be.
 pub type Fence = Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
+
+/// Told of a home that was read as a whole, up to an event.
+pub type OnRead = Box<dyn Fn(PropertyId, Seq) + Send + Sync>;
 
 /// How often the index is saved, if it has changed.
 const SAVE_EVERY: Duration = Duration::from_mins(1);
@@ -75,6 +78,8 @@ pub struct Search {
     is_ready: AtomicBool,
     has_changed: AtomicBool,
     turns: Turns,
+    /// Told of homes that were read as a whole, whose events may never come by.
+    on_read: OnceLock<OnRead>,
     /// Who saves the index; the one who saves it at the end must not overtake the one who does every minute, nor the process end before them.
     saving: AsyncMutex<()>,
 }
@@ -97,6 +102,7 @@ impl Search {
             is_ready: AtomicBool::new(false),
             has_changed: AtomicBool::new(false),
             turns: Turns::new(),
+            on_read: OnceLock::new(),
             saving: AsyncMutex::new(()),
         }
     }
@@ -173,6 +179,11 @@ impl Search {
         self.index_ref().seq(home).map(|seq| heard_of.map_or(seq, |heard_of| heard_of.max(seq)))
     }
 
+    /// Says who is told of homes that were read as a whole, each with the number of the last event that this contains; only once.
+    pub fn on_read(&self, on_read: OnRead) {
+        let _ = self.on_read.set(on_read);
+    }
+
     /// Every event of these logs up to here has been given to [`Self::apply`], or had happened before this process began to read.
     pub fn followed(&self, positions: &BTreeMap<NodeId, i64>) {
         self.stale().followed.extend(positions);
@@ -221,6 +232,9 @@ impl Search {
                 // Something happened since: once more.
                 Some(home) if home.seq < needed => {}
                 Some(home) => {
+                    if let Some(on_read) = self.on_read.get() {
+                        on_read(*property, home.seq);
+                    }
                     self.index_mut().put(home);
                     stale.homes.remove(property);
                     self.watches.note(*property);

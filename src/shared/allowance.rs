@@ -125,6 +125,8 @@ impl Spending {
 
     /// Tells Redis, until that fails.
     pub(super) async fn tell(&self, connection: &mut Connection) -> RedisError {
+        // What was spent while there was no connection is long ago: it would count as spent now.
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner).clear();
         loop {
             tokio::time::sleep(TELL_EVERY).await;
             self.waiting.retain(|_, until| Instant::now() < *until);
@@ -145,10 +147,12 @@ impl Spending {
             command.arg(*times).arg(allowance.interval_ms()).arg(allowance.burst_ms());
             command
         };
-        let waits: Vec<u64> = connection.run(spent.iter().map(command).collect()).await?;
+        let waits: Vec<Option<u64>> = connection.run(spent.iter().map(command).collect()).await?;
         let now = Instant::now();
         for ((account, _), wait) in spent.iter().zip(waits) {
-            if wait > 0 && self.waiting.len() < MAX_ACCOUNTS {
+            if let Some(wait @ 1..) = wait
+                && self.waiting.len() < MAX_ACCOUNTS
+            {
                 self.waiting.insert(*account, now + Duration::from_millis(wait));
             }
         }

@@ -39,7 +39,7 @@ impl Copies {
             self.current.set(None);
             return None;
         };
-        let copy = answers.into_iter().next().flatten();
+        let copy = answers.into_iter().flatten().flatten().next();
         let outcome = if copy.is_some() { "hit" } else { "miss" };
         metrics::counter!("latchkey_copies_total", "outcome" => outcome).increment(1);
         let copy = copy?;

@@ -18,7 +18,7 @@ use super::rows::{
     job_record, key_record, ledger_row, night_record, outlived_record, record, review_record,
 };
 use crate::domain::Write;
-use crate::domain::retention::Outlived;
+use crate::domain::retention::{GONE_AFTER_MS, Outlived};
 
 /// A topic's hint is rewritten when its head passes a multiple of this.
 pub(super) const HINT_EVERY: u64 = 64;
@@ -75,14 +75,14 @@ struct Rows {
     keys: Vec<Value>,
     webhooks: Vec<Value>,
     notices: Vec<Value>,
-    /// The process whose shared log this batch continues, the batch's number and instant.
-    log_end: Option<(Uuid, i64, EpochMs)>,
+    /// The process whose shared log this batch continues, and the batch's number.
+    log_end: Option<(Uuid, i64)>,
     jobs: Vec<Value>,
     ensured: Vec<Value>,
     /// Topics and the first event of each that stays.
     swept: Vec<Value>,
-    /// Processes that nothing was heard of since are over.
-    unseen_before: Option<i64>,
+    /// Whether processes of which nothing was seen for long are over.
+    ends_unseen: bool,
     /// Entries of the audit log whose address goes.
     addresses: Vec<Value>,
     /// Keys to forget, by the instant before which they must have been used.
@@ -113,7 +113,7 @@ pub(super) fn transaction(name: BatchName, now: EpochMs, ahead_ms: i64, sets: &[
     }
     if name.is_shared {
         rows.notices = sets.iter().flat_map(|set| Notice::of(&set.writes)).map(Notice::to_value).collect();
-        rows.log_end = Some((name.node, name.number, now));
+        rows.log_end = Some((name.node, name.number));
     }
     let commit = row([
         ("id", name.record().into_value()),
@@ -179,9 +179,7 @@ impl Rows {
             Write::Sweep(Outlived::Events { topic, below }) => {
                 self.swept.push(row([("topic", topic.to_string().into_value()), ("below", int(*below).into_value())]));
             }
-            Write::Sweep(Outlived::Unseen { before }) => {
-                self.unseen_before = self.unseen_before.max(Some(before.epoch_ms()));
-            }
+            Write::Sweep(Outlived::Unseen) => self.ends_unseen = true,
             Write::Sweep(Outlived::Address(entry)) => self.addresses.push(record("audit", *entry).into_value()),
             Write::Sweep(Outlived::Key { scope, key, before }) => {
                 self.forgotten.entry(before.epoch_ms()).or_default().push(key_record(scope, key).into_value());
@@ -230,11 +228,10 @@ impl Rows {
             script.bind("ahead", ahead_ms);
             script.say("fn::before($deadline, $ahead)");
         }
-        if let Some((node, number, now)) = self.log_end {
+        if let Some((node, number)) = self.log_end {
             script.bind("node", node);
             script.bind("number", number);
-            script.bind("now", now);
-            script.say("fn::continue_log($node, $number, $now)");
+            script.say("fn::continue_log($node, $number)");
         }
         for (index, (record, version, number)) in self.checks.into_iter().enumerate() {
             script.bind(format!("checked{index}"), record);
@@ -242,9 +239,11 @@ impl Rows {
         }
         script.say_of("deletes", self.deletes, "DELETE $deletes RETURN NONE");
         script.say_of("swept", self.swept, SWEEP_EVENTS);
-        if let Some(before) = self.unseen_before {
-            script.bind("unseen", before);
-            script.say("UPDATE node SET ended = true WHERE shared AND !ended AND (seen_at ?? started_at) < $unseen RETURN NONE");
+        if self.ends_unseen {
+            script.bind("gone_after", GONE_AFTER_MS);
+            script.say(
+                "UPDATE node SET ended = true WHERE shared AND !ended AND seen_at < time::millis(time::now()) - $gone_after RETURN NONE",
+            );
         }
         script.say_of("addresses", self.addresses, "UPDATE $addresses SET address = NONE RETURN NONE");
         for (index, (before, keys)) in self.forgotten.into_iter().enumerate() {

@@ -102,6 +102,8 @@ struct Request {
 struct Flight {
     begun: i64,
     answered: i64,
+    /// One was sent of which nobody knows what became of it.
+    is_open: bool,
 }
 
 /// The handle to the committer's task.
@@ -155,7 +157,7 @@ impl Committer {
         let node: Uuid = uuid::Uuid::from_bytes(entropy::fresh_id(clock.now())).into();
         let is_shared = (storage == Storage::Remote).then_some(true);
         let started = variables([("node", node.into_value()), ("at", clock.now().into_value()), ("shared", is_shared.into_value())]);
-        database.query("CREATE type::record('node', $node) SET started_at = $at, shared = $shared RETURN NONE", started).await?.check()?;
+        database.query("CREATE type::record('node', $node) SET started_at = $at, seen_at = time::millis(time::now()), shared = $shared RETURN NONE", started).await?.check()?;
         let (queue, requests) = mpsc::channel(limits.queue + limits.reserved);
         let (flight, in_flight) = watch::channel(Flight::default());
         let (stop, stopping) = watch::channel(false);
@@ -230,6 +232,11 @@ impl Committer {
         let _ = flight.wait_for(|flight| flight.answered >= begun).await;
     }
 
+    pub(super) async fn outcomes_known(&self) {
+        // An error means that the committer is gone, and nothing is in flight.
+        let _ = self.flight.clone().wait_for(|flight| !flight.is_open).await;
+    }
+
     pub(super) fn position(&self) -> (NodeId, i64) {
         (self.node(), self.flight.borrow().answered)
     }
@@ -274,6 +281,10 @@ impl Worker {
                 let Ok(request) = requests.try_recv() else { break };
                 records += request.set.record_count();
                 batch.push(request);
+            }
+            if self.storage == Storage::Remote {
+                // Whoever waited for too long has been told that nobody knows: better that it was not done.
+                batch.retain(|request| !request.reply.is_closed());
             }
             metrics::histogram!("latchkey_commit_batch_sets").record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
             if self.has_room() {

@@ -91,6 +91,17 @@ pub struct Database {
     min_free_bytes: u64,
 }
 
+/// What the database's clock said.
+#[derive(Debug, Clone, Copy)]
+pub struct ClockReading {
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub epoch_ms: EpochMs,
+    /// When, give or take half of what it took.
+    pub at: std::time::Instant,
+    /// How long it took to hear it.
+    pub taken: Duration,
+}
+
 /// The answers of a query's statements, by index.
 pub(super) type Answers = surrealdb::IndexedResults;
 
@@ -204,15 +215,12 @@ impl Database {
         });
     }
 
-    /// How far its clock is ahead of `now`, in milliseconds, and how long it took to hear that: the truth is within half of it.
-    ///
-    /// # Errors
-    /// As any read.
-    pub(super) async fn clock_ahead_ms(&self, now: impl Fn() -> EpochMs) -> Result<(i64, Duration), StoreError> {
-        let (asked, before) = (Instant::now(), now());
-        let theirs: i64 = self.read("RETURN time::millis(time::now())", variables([])).await?;
-        let took = asked.elapsed();
-        Ok((theirs - before - i64::try_from(took.as_millis() / 2).unwrap_or(i64::MAX), took))
+    /// Looks at its clock.
+    pub(super) async fn read_clock(&self) -> Result<ClockReading, StoreError> {
+        let asked = Instant::now();
+        let epoch_ms = self.read("RETURN time::millis(time::now())", variables([])).await?;
+        let taken = asked.elapsed();
+        Ok(ClockReading { epoch_ms, at: (asked + taken / 2).into_std(), taken })
     }
 
     /// Flushes and closes an embedded engine, so that its folder can be opened again.

@@ -22,13 +22,10 @@ mod schema;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use latchkey_protocol::EpochMs;
 
 pub use change_set::{ChangeSet, NewEvent, StoredEvent};
 pub use committer::{CommitterLimits, EventSink, Lane, Storage, Transact};
-pub use database::{Database, DatabaseConfig, MemoryCaps};
+pub use database::{ClockReading, Database, DatabaseConfig, MemoryCaps};
 pub use error::{CommitError, Contended, Outcome, StoreError, classify};
 pub use idempotency::{FirstUse, Idempotency, KeyFound};
 pub use notice::Notice;
@@ -113,12 +110,17 @@ impl Store {
         self.database.reopen();
     }
 
-    /// How far the database's clock is ahead of `now`, in milliseconds, and how long it took to hear that: the truth is within half of it.
+    /// Looks at the database's clock.
     ///
     /// # Errors
     /// As any read.
-    pub async fn clock_ahead_ms(&self, now: impl Fn() -> EpochMs) -> Result<(i64, Duration), StoreError> {
-        self.database.clock_ahead_ms(now).await
+    pub async fn read_clock(&self) -> Result<ClockReading, StoreError> {
+        self.database.read_clock().await
+    }
+
+    /// Waits while it is not known whether a batch of this process was committed: what is read then may be overtaken by it unseen.
+    pub async fn outcomes_known(&self) {
+        self.committer.outcomes_known().await;
     }
 
     /// Waits until what is visible now is also on disk: the embedded engine shows a commit before its fsync, so a read that

@@ -29,8 +29,14 @@ use crate::shared::Link;
 /// Events that wait for Redis; further ones are dropped.
 const MAX_WAITING: usize = 16_384;
 
-/// A node says this often that it is there, on a channel of its own.
+/// A node says this often that it is there, on channels of its own.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+/// Over how many channels.
+const PROBES: u8 = 8;
+
+/// How often channels on which nothing comes are subscribed to again.
+const SUBSCRIBE_AGAIN_EVERY: Duration = Duration::from_secs(2);
 
 /// A subscription that has not heard its own node for this long is taken for dead.
 const DEAF_AFTER: Duration = Duration::from_secs(4);
@@ -70,8 +76,9 @@ impl Post {
         self.link.name("sessions")
     }
 
-    fn probe(&self) -> String {
-        self.link.name(&format!("node:{}", self.node))
+    /// Several: of a cluster, one server that is away must not make a node think that it hears nothing.
+    fn probes(&self) -> impl Iterator<Item = String> + '_ {
+        (0..PROBES).map(|number| self.link.name(&format!("node:{}:{number}", self.node)))
     }
 }
 

@@ -67,3 +67,27 @@ async fn a_bus_need_bring_homes_and_the_private_channels_that_have_feeds() {
     hub.sweep(LIMITS.feed_idle_ms);
     assert_eq!(private(), [Channel::Private(3)], "one of two feeds is still watched");
 }
+
+#[tokio::test]
+async fn p8_what_was_read_before_trust_lapsed_is_not_delivered_after_it() {
+    let table = Arc::new(Table::default());
+    let hub = hub(&table);
+    let (watcher, subscriber) = Watcher::new(1);
+    hub.attach(topic(1), &subscriber, 0, Standing::Own).await.unwrap();
+    table.append_many(topic(1), 3);
+    let gate = table.close_gate();
+    // A gap is being read, and somebody comes back, when the others are heard of no more.
+    hub.hear_of(topic(1), 3);
+    let (other, late) = Watcher::new(2);
+    let (attaching, lapsing) = (hub.attach(topic(1), &late, 0, Standing::Own), async {
+        settle().await;
+        hub.trust(Instant::now());
+        gate.add_permits(100);
+    });
+    let (attached, ()) = tokio::join!(attaching, lapsing);
+    settle().await;
+    assert_eq!((watcher.seqs(), other.seqs()), (vec![], vec![]), "{attached:?}");
+    hub.trust(Instant::now() + Duration::from_mins(1));
+    eventually(|| watcher.seqs().len() == 3).await;
+    assert_eq!(watcher.seqs(), [1, 2, 3]);
+}

@@ -50,14 +50,22 @@ impl Shared {
     /// An event says that the home has changed.
     pub(super) fn changed(&self, property: PropertyId, seq: Seq) {
         if self.copies.is_some() {
+            self.make_room();
             let mut needed = self.needed.entry(property).or_default();
             needed.seq = needed.seq.max(Some(seq));
+        }
+    }
+
+    fn make_room(&self) {
+        if self.needed.len() >= MAX_KNOWN {
+            self.needed.retain(|_, needed| needed.is_barred());
         }
     }
 
     /// The home was changed by this node; the event may not have come by yet.
     pub(super) fn bar(&self, property: PropertyId) {
         if self.copies.is_some() {
+            self.make_room();
             self.needed.entry(property).or_default().barred_until = Some(Instant::now() + BARRED_FOR);
         }
     }
@@ -77,11 +85,10 @@ impl Shared {
         }
         let listing = store.listing(property).await?;
         if let Some(listing) = &listing {
-            if self.needed.len() >= MAX_KNOWN {
-                self.needed.retain(|_, needed| needed.is_barred());
-            }
-            // Whatever changed it later says so.
-            self.needed.entry(property).or_default().seq.get_or_insert(head);
+            // Asked anew: what changed it meanwhile may have been forgotten to make room. Whatever changes it later says so.
+            let known = self.head_of.get().and_then(|head_of| head_of(property)).unwrap_or(Seq::MAX);
+            self.make_room();
+            self.needed.entry(property).or_default().seq.get_or_insert(known);
             copies.put(&name, head, &store.copy_of(listing));
         }
         Ok(listing)

@@ -3,7 +3,6 @@
 //! The client connects again by itself when it notices that a connection is lost. It notices nothing of one that nothing comes back on (a server
 //! that is gone without a word keeps it for a quarter of an hour), and does not sign in again if that failed once.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -21,13 +20,13 @@ pub(super) struct Link {
     config: DatabaseConfig,
     /// Replaced as a whole: whoever waits for an answer keeps the one that they asked.
     client: RwLock<Arc<Surreal<Any>>>,
-    is_reopening: AtomicBool,
+    reopening: tokio::sync::Mutex<()>,
 }
 
 impl Link {
     pub(super) async fn open(config: DatabaseConfig) -> Result<Self, SurrealError> {
         let client = RwLock::new(Arc::new(connect(&config).await?));
-        Ok(Self { config, client, is_reopening: AtomicBool::new(false) })
+        Ok(Self { config, client, reopening: tokio::sync::Mutex::new(()) })
     }
 
     /// Runs a text of statements, unless the server takes longer than that.
@@ -39,9 +38,7 @@ impl Link {
 
     /// Connects once more and uses that from now on; if it cannot be done, or is being done, everything stays as it is.
     pub(super) async fn reopen(&self) {
-        if self.is_reopening.swap(true, Ordering::AcqRel) {
-            return;
-        }
+        let Ok(_reopening) = self.reopening.try_lock() else { return };
         match tokio::time::timeout(ANSWER_WITHIN, connect(&self.config)).await.unwrap_or_else(|_| Err(late(ANSWER_WITHIN))) {
             Ok(client) => {
                 *self.client.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(client);
@@ -49,7 +46,6 @@ impl Link {
             }
             Err(error) => tracing::debug!(%error, "the database cannot be reached"),
         }
-        self.is_reopening.store(false, Ordering::Release);
     }
 }
 

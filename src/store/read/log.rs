@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use surrealdb::types::{RecordId, RecordIdKey, SurrealValue, Value, Variables};
 
-use crate::domain::retention::NodeId;
+use crate::domain::retention::{GONE_AFTER_MS, NodeId};
 use crate::domain::{Seq, Timestamp, Topic};
 use crate::store::database::variables;
 use crate::store::notice::Notice;
@@ -14,6 +14,10 @@ use crate::store::{Storage, Store, StoreError};
 
 /// Numbers of one read of a log. They have gaps: a batch that failed has one too.
 const LOG_CHUNK: i64 = 128;
+
+/// The processes that may have something to tell. Of those that are over, only who is followed and who cannot be known to everybody for long: one may
+/// come and go between two reads, and nobody reads on after half a day.
+const PROCESSES: &str = "SELECT id, last, shared, ended FROM node WHERE shared AND (!ended OR id IN $open OR seen_at > time::millis(time::now()) - $known_for);";
 
 /// A batch in the log, and what it inserted that is deleted by age.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +50,7 @@ pub struct Process {
 /// What other processes have committed since.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tail {
-    /// Every process but this one.
+    /// Every process but this one, without those that were over long ago.
     pub nodes: Vec<Process>,
     /// The next batches of each log that goes on, in order.
     pub pages: Vec<(NodeId, Vec<LoggedBatch>)>,
@@ -151,7 +155,10 @@ impl Store {
     /// As any read. What cannot be read of a batch is passed over, with an error in the log: it must not keep this node from all others.
     pub async fn tail(&self, after: &BTreeMap<NodeId, i64>) -> Result<Tail, StoreError> {
         // First of all: whoever is over by then has committed what is read afterwards, and nothing else.
-        let (mut text, mut bound) = ("SELECT id, last, shared, ended FROM node WHERE shared;".to_owned(), Variables::new());
+        let (mut text, mut bound) = (PROCESSES.to_owned(), Variables::new());
+        let open: Vec<Value> = after.keys().map(|node| RecordId::new("node", RecordIdKey::Uuid(node_uuid(*node))).into_value()).collect();
+        bound.insert("open".to_owned(), open);
+        bound.insert("known_for".to_owned(), 2 * GONE_AFTER_MS);
         for (index, (node, number)) in after.iter().enumerate() {
             bound.insert(format!("n{index}"), node_uuid(*node));
             bound.insert(format!("f{index}"), number + 1);

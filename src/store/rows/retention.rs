@@ -25,7 +25,7 @@ pub(in crate::store) fn outlived_record(outlived: &Outlived) -> Option<RecordId>
         Outlived::OneTime(hash) => Some(RecordId::new("one_time", hash.as_str())),
         Outlived::Webhook(event_id) => Some(RecordId::new("webhook", event_id.as_str())),
         Outlived::AuditEntry(entry) => Some(record("audit", *entry)),
-        Outlived::Events { .. } | Outlived::Address(_) | Outlived::Key { .. } | Outlived::Unseen { .. } => None,
+        Outlived::Events { .. } | Outlived::Address(_) | Outlived::Key { .. } | Outlived::Unseen => None,
         Outlived::Batch { node, number } => Some(array_record("commit", [node_uuid(*node).into_value(), number.into_value()])),
         Outlived::Notification(user, id) => Some(notification_record(*user, *id)),
         Outlived::Node(node) => Some(RecordId::new("node", RecordIdKey::Uuid(node_uuid(*node)))),

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::domain::account::AccountWrite;
 use crate::domain::retention::Outlived;
+use crate::store::database::variables;
+use crate::store::rows::node_uuid;
 use latchkey_protocol::SessionId;
+use surrealdb::types::SurrealValue;
 
 /// Another process's view of the same database, taken for a server.
 async fn node(bench: &Bench) -> Store {
@@ -104,16 +107,22 @@ async fn a_process_that_stops_says_so_and_one_that_was_not_seen_for_long_can_com
     asleep.commit(note(1), Lane::Normal).await.unwrap();
     other.commit(note(2), Lane::Normal).await.unwrap();
     other.committer.stop().await;
-    bench.clock.advance_ms(1_000);
+    let long_ago = variables([("node", node_uuid(asleep.position().0).into_value())]);
+    bench.store.database().query("UPDATE type::record('node', $node) SET seen_at = 1", long_ago).await.unwrap().check().unwrap();
+    one.commit(ChangeSet { writes: vec![Write::Sweep(Outlived::Unseen)], ..ChangeSet::default() }, Lane::Normal).await.unwrap();
     one.commit(note(3), Lane::Normal).await.unwrap();
-    let unseen = Outlived::Unseen { before: Timestamp::from_epoch_ms(bench.clock.now() - 500) };
-    one.commit(ChangeSet { writes: vec![Write::Sweep(unseen)], ..ChangeSet::default() }, Lane::Normal).await.unwrap();
     let state_of = |tail: &Tail, store: &Store| {
         let node = store.position().0;
         tail.nodes.iter().find(|process| process.node == node).map(|process| (process.last, process.is_over))
     };
     let tail = one.tail(&BTreeMap::new()).await.unwrap();
-    assert_eq!((state_of(&tail, &asleep), state_of(&tail, &other)), (Some((1, true)), Some((1, true))));
+    assert_eq!(
+        (state_of(&tail, &asleep), state_of(&tail, &other)),
+        (None, Some((1, true))),
+        "one is over just now, and the other long since"
+    );
+    let followed = one.tail(&BTreeMap::from([(asleep.position().0, 0)])).await.unwrap();
+    assert_eq!(state_of(&followed, &asleep), Some((1, true)), "whoever follows it is told");
     assert!(!tail.is_disowned && asleep.tail(&BTreeMap::new()).await.unwrap().is_disowned);
     let refused = asleep.commit(note(4), Lane::Normal).await;
     assert!(matches!(refused, Err(CommitError::Unavailable(_))), "nobody reads its log any more: {refused:?}");

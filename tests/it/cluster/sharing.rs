@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use http::Method;
 use latchkey::shared::{Account, Allowance, Link, Shared};
 use latchkey_protocol::ErrorCode;
@@ -39,11 +40,20 @@ async fn what_callers_spend_on_one_node_they_have_spent_on_all() {
     // A thousand an hour: within this test none of it comes back.
     let allowance = Allowance::new(1_000, Duration::from_hours(1));
     let (ada, bob) = (Account::of("user", &"ada"), Account::of("user", &"bob"));
+    // What is spent before there is a connection is told to nobody.
+    let accounts =
+        || async { String::from_utf8(redis_cli(redis.address, &["--raw", "DBSIZE"]).await).unwrap().trim().parse::<usize>().unwrap() };
+    for (number, spending) in [&one, &other].into_iter().enumerate() {
+        let told = || async {
+            spending.spend(Account::of("anybody", &number), allowance);
+            (accounts().await > number).then_some(())
+        };
+        eventually("a connection", told).await;
+    }
     (0..999).for_each(|_| one.spend(ada, allowance));
     other.spend(bob, allowance);
     // Both are told; nobody has to wait.
-    let told = || async { (redis_cli(redis.address, &["DBSIZE"]).await == b"2\n").then_some(()) };
-    eventually("what was spent to be told", told).await;
+    eventually("what was spent to be told", || async { (accounts().await == 4).then_some(()) }).await;
     assert_eq!((one.wait(ada), other.wait(ada)), (None, None));
     let overspent = || async {
         other.spend(ada, allowance);
@@ -56,8 +66,9 @@ async fn what_callers_spend_on_one_node_they_have_spent_on_all() {
     assert_eq!((one.wait(bob), stranger.wait(ada)), (None, None), "others, and another database");
     // Without Redis each counts for itself, and with it again all do.
     redis.kill().await;
-    one.spend(bob, allowance);
-    assert_eq!(one.wait(bob), None);
+    let cleo = Account::of("user", &"cleo");
+    (0..3_000).for_each(|_| one.spend(cleo, allowance));
+    assert_eq!(one.wait(cleo), None);
     redis.restart().await;
     let again = || async {
         (0..400).for_each(|_| one.spend(bob, allowance));
@@ -65,6 +76,7 @@ async fn what_callers_spend_on_one_node_they_have_spent_on_all() {
         other.wait(bob)
     };
     eventually("the nodes to count together again", again).await;
+    assert_eq!((one.wait(cleo), other.wait(cleo)), (None, None), "what was spent without Redis is long ago");
     running.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
@@ -120,10 +132,10 @@ async fn a_home_that_one_node_has_read_another_need_not_read_and_no_copy_is_olde
         let (mut redis, reading) = (redis.clone(), read(1));
         async move {
             reading.await;
-            let names: Vec<Vec<String>> = redis.run(vec![redis::cmd("KEYS").arg("*:home:*").take()]).await.unwrap();
-            let name = names.concat().pop()?;
-            let mut old: Vec<Vec<u8>> = redis.run(vec![redis::cmd("GET").arg(&name).take()]).await.unwrap();
-            Some((name, old.pop().unwrap()))
+            let names: Vec<Option<Vec<String>>> = redis.run(vec![redis::cmd("KEYS").arg("*:home:*").take()]).await.unwrap();
+            let name = names.into_iter().flatten().flatten().next()?;
+            let mut old: Vec<Option<Vec<u8>>> = redis.run(vec![redis::cmd("GET").arg(&name).take()]).await.unwrap();
+            Some((name, old.remove(0).unwrap()))
         }
     });
     let (name, old) = copy.await;
@@ -143,7 +155,9 @@ async fn a_home_that_one_node_has_read_another_need_not_read_and_no_copy_is_olde
     // One that was not there before has heard of no change, and trusts no copy that does not contain everything.
     redis.run::<redis::Value>(vec![redis::cmd("SET").arg(&name).arg(&old).take()]).await.unwrap();
     cluster.add().await;
-    let newest = cluster.nodes.last().unwrap().rest.get(&path).send().await.expect_json::<Property>(200);
+    let newest = &cluster.nodes.last().unwrap().rest;
+    eventually("its search to be ready", || async { (newest.get("/readyz").send().await.status == 200).then_some(()) }).await;
+    let newest = newest.get(&path).send().await.expect_json::<Property>(200);
     assert_eq!(newest.title, updated.title);
 }
 
@@ -163,16 +177,26 @@ async fn p4_events_go_over_a_cluster_of_redises_each_of_which_has_a_part_and_may
         eventually("the channels to be spread", spread).await;
     }
     let mut asked = race(&guests, &home, &seed.fork(0), 4).await;
-    let heard = || async {
-        let mut least = f64::MAX;
-        for node in &cluster.nodes {
-            least = least.min(metric(&node.rest, "latchkey_bus_events_total").await);
-        }
-        (least > 0.0).then_some(())
-    };
+    let heard = || async { events_heard(&cluster).await.iter().all(|heard| *heard > 0.0).then_some(()) };
     eventually("every node to hear by Redis", heard).await;
     cluster.more_redis.pop().unwrap().kill().await;
     asked.extend(race(&guests, &home, &seed.fork(1), 4).await);
     assert_lost_or_won(&asked);
     assert_all_agree(&cluster, &home, &watchers, &asked).await;
+    // The others go on: of many homes, some have their channels there.
+    let before = events_heard(&cluster).await;
+    let host = cluster.guest(0, "hanna").await;
+    for _ in 0..12 {
+        list_home(&host).await;
+    }
+    let more = || async {
+        let now = events_heard(&cluster).await;
+        now.iter().zip(&before).skip(1).all(|(now, before)| now > before).then_some(())
+    };
+    eventually("the other nodes to hear by the Redises that are left", more).await;
+}
+
+/// How many events each node has heard of by Redis.
+async fn events_heard(cluster: &Cluster) -> Vec<f64> {
+    join_all(cluster.nodes.iter().map(|node| metric(&node.rest, "latchkey_bus_events_total"))).await
 }

@@ -31,13 +31,7 @@ impl Publisher {
         let mut is_told = false;
         while !self.is_over() {
             let failed = match self.post.link.connect().await {
-                Ok(connection) => {
-                    if is_told {
-                        tracing::info!("events go to Redis again");
-                    }
-                    is_told = false;
-                    self.publish_with(connection).await
-                }
+                Ok(connection) => self.publish_with(connection, &mut is_told).await,
                 Err(error) => Err(error),
             };
             let Err(error) = failed else { return };
@@ -54,7 +48,7 @@ impl Publisher {
     }
 
     /// Publishes until something fails; `Ok` when the bus is dropped.
-    async fn publish_with(&mut self, mut connection: Connection) -> Result<(), RedisError> {
+    async fn publish_with(&mut self, mut connection: Connection, is_told: &mut bool) -> Result<(), RedisError> {
         let mut probes = tokio::time::interval(PROBE_EVERY);
         probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(MAX_AT_ONCE);
@@ -72,7 +66,11 @@ impl Publisher {
                     sent?;
                 }
                 _ = probes.tick() => {
-                    connection.run::<Value>(vec![publish(&connection, self.post.probe(), b"")]).await?;
+                    let probes = self.post.probes().map(|channel| publish(&connection, channel, b"")).collect();
+                    connection.run::<Value>(probes).await?;
+                    if std::mem::take(is_told) {
+                        tracing::info!("events go to Redis again");
+                    }
                 }
             }
         }
@@ -88,14 +86,20 @@ impl Publisher {
             }
         }
         let node = &self.post.node;
-        let events = |(channel, events): (Channel, Vec<&StoredEvent>)| {
-            publish(connection, self.post.channel(channel), &message::write(node, &events))
-        };
-        let mut commands: Vec<Cmd> = channels.into_iter().map(events).collect();
+        let (mut commands, mut counts): (Vec<Cmd>, Vec<usize>) = (Vec::new(), Vec::new());
+        for (channel, events) in channels {
+            commands.push(publish(connection, self.post.channel(channel), &message::write(node, &events)));
+            counts.push(events.len());
+        }
         if !ended.is_empty() {
             commands.push(publish(connection, self.post.sessions(), &message::write_ended(node, &ended)));
+            counts.push(ended.len());
         }
-        connection.run::<Value>(commands).await.map(drop)
+        let answers = connection.run::<Value>(commands).await?;
+        // Of a cluster, one may be away.
+        let lost = answers.iter().zip(counts).filter(|(answer, _)| answer.is_none()).map(|(_, count)| count).sum();
+        count_dropped(lost);
+        Ok(())
     }
 
     /// Lets events go for a while: what comes late is found in the log before.

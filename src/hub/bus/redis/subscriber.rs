@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use redis::RedisError;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, MissedTickBehavior, timeout};
 
 use super::message::{self, Message};
-use super::source::Source;
-use super::{DEAF_AFTER, OnMessage, Post};
+use super::source::{Heard, Source};
+use super::{DEAF_AFTER, OnMessage, Post, SUBSCRIBE_AGAIN_EVERY};
 use crate::hub::Hub;
-use crate::hub::interest::Channel;
 use crate::shared::{ANSWER_WITHIN, PAUSE};
 
 pub(super) struct Subscription {
@@ -53,37 +52,38 @@ impl Subscription {
 
     async fn listen(&self, is_told: &mut bool) -> Result<std::convert::Infallible, Ended> {
         let mut source = timeout(2 * ANSWER_WITHIN, Source::open(&self.post.link)).await??;
-        let probe = self.post.probe();
-        timeout(ANSWER_WITHIN, source.subscribe(&[probe.clone(), self.post.sessions()])).await??;
+        let probes: BTreeSet<String> = self.post.probes().collect();
         let mut subscribed = BTreeSet::new();
         self.follow_interest(&mut source, &mut subscribed).await?;
         metrics::gauge!("latchkey_bus_connected").set(1);
-        let mut heard_at = Instant::now();
+        let (mut heard_at, mut again) = (Instant::now(), tokio::time::interval(SUBSCRIBE_AGAIN_EVERY));
+        again.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                heard = source.next() => {
-                    let heard = heard.ok_or(Ended::Closed)?;
-                    if heard.channel == probe {
+                heard = source.next() => match heard.ok_or(Ended::Closed)? {
+                    Heard::Message { channel, .. } if probes.contains(&channel) => {
                         heard_at = Instant::now();
                         if std::mem::take(is_told) {
                             tracing::info!("events come from Redis again");
                         }
-                    } else {
-                        self.take(&heard.payload);
                     }
-                }
+                    Heard::Message { payload, .. } => self.take(&payload),
+                    Heard::Lost(channel) => drop(subscribed.remove(&channel)),
+                },
                 () = self.hub.interest().changed() => self.follow_interest(&mut source, &mut subscribed).await?,
+                // What was lost is tried again, and what was not is not.
+                _ = again.tick() => self.follow_interest(&mut source, &mut subscribed).await?,
                 () = tokio::time::sleep_until(heard_at + DEAF_AFTER) => return Err(Ended::Deaf),
             }
         }
     }
 
-    /// Subscribes to what has feeds now, and to nothing else.
-    async fn follow_interest(&self, source: &mut Source, subscribed: &mut BTreeSet<Channel>) -> Result<(), Ended> {
-        let wanted: BTreeSet<Channel> = self.hub.interest().wanted().into_iter().collect();
-        let names = |channels: Vec<Channel>| channels.into_iter().map(|channel| self.post.channel(channel)).collect::<Vec<_>>();
-        let (more, less) =
-            (names(wanted.difference(subscribed).copied().collect()), names(subscribed.difference(&wanted).copied().collect()));
+    /// Subscribes to what has feeds now, to what is for everybody, and to nothing else.
+    async fn follow_interest(&self, source: &mut Source, subscribed: &mut BTreeSet<String>) -> Result<(), Ended> {
+        let topics = self.hub.interest().wanted().into_iter().map(|channel| self.post.channel(channel));
+        let wanted: BTreeSet<String> = topics.chain(self.post.probes()).chain([self.post.sessions()]).collect();
+        let more: Vec<String> = wanted.difference(subscribed).cloned().collect();
+        let less: Vec<String> = subscribed.difference(&wanted).cloned().collect();
         if !more.is_empty() {
             timeout(ANSWER_WITHIN, source.subscribe(&more)).await??;
         }
