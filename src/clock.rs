@@ -70,9 +70,11 @@ impl SharedClock {
 
     /// The database's clock said `theirs`, give or take `uncertain_ms`, at an instant: within that it is borne to be otherwise, so that the clock does
     /// not tremble. Gives by how much it was put right, in milliseconds.
+    #[allow(clippy::disallowed_methods, reason = "how long ago that instant was")]
     pub fn set(&self, theirs: EpochMs, at: Instant, uncertain_ms: i64) -> i64 {
         let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
-        let believed = seen.map_or_else(|| self.own.now() - self.ahead_of_database_ms(), |seen| since(seen, at));
+        let unset = || self.own.now() - self.ahead_of_database_ms() - since((0, at), Instant::now());
+        let believed = seen.map_or_else(unset, |seen| since(seen, at));
         let off_ms = theirs - believed;
         let is_off = off_ms.abs() > uncertain_ms;
         *seen = Some((if is_off { theirs } else { believed }, at));

@@ -6,11 +6,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::clock::SharedClock;
 use crate::store::{ClockReading, Store, StoreError};
 
 /// How often the two are compared.
 const COMPARE_EVERY: Duration = Duration::from_secs(10);
+
+/// How often it is seen whether the machine's clock has leapt: then they are compared at once.
+const GLANCE_EVERY: Duration = Duration::from_secs(1);
 
 /// What took longer than this to hear says too little.
 const MAX_TAKEN: Duration = Duration::from_millis(500);
@@ -44,10 +49,19 @@ pub(super) async fn keep_agreeing(clock: Arc<SharedClock>, store: Arc<Store>) {
     if store.is_alone() {
         return std::future::pending().await;
     }
+    let (mut looked, mut apart_ms) = (Instant::now(), clock.correction_ms());
     loop {
-        tokio::time::sleep(COMPARE_EVERY).await;
+        tokio::time::sleep(GLANCE_EVERY).await;
+        // A machine that was asleep has a clock that knows it, and a stopwatch that does not.
+        let has_slept = (clock.correction_ms() - apart_ms).abs() > WORTH_SAYING_MS;
+        if !has_slept && looked.elapsed() < COMPARE_EVERY {
+            continue;
+        }
         match store.read_clock().await {
-            Ok(reading) if reading.taken <= MAX_TAKEN => put_right(&clock, reading),
+            Ok(reading) if reading.taken <= MAX_TAKEN => {
+                put_right(&clock, reading);
+                (looked, apart_ms) = (Instant::now(), clock.correction_ms());
+            }
             // It goes on as it is.
             Ok(_) | Err(_) => {}
         }

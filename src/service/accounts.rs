@@ -319,9 +319,11 @@ impl Accounts {
         let (store, revocations, until) = (Arc::clone(&self.store), Arc::clone(&self.revocations), self.now().plus_ms(ACCESS_TTL_MS));
         let task = tokio::spawn(async move {
             let done = store.commit(set, lane).await;
-            // What nobody knows yet may become so, and this node does not read of it in its own log.
-            if matches!(done, Ok(()) | Err(CommitError::Unknown)) {
-                revocations.end(&change.ended, until, EndedAt::Here);
+            match &done {
+                Ok(()) => revocations.end(&change.ended, until, EndedAt::Here),
+                // It may be yet, and this node does not read of it in its own log; the others do.
+                Err(CommitError::Unknown) => revocations.end(&change.ended, until, EndedAt::Perhaps),
+                Err(_) => {}
             }
             done
         });

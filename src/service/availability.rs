@@ -28,6 +28,9 @@ const MAX_WAITERS: usize = 4_096;
 /// Reads that may wait for one property, besides: a crowd that only looks cannot keep commands out.
 const MAX_WAITING_READERS: usize = 1_024;
 
+/// How long a calendar's load waits for what this process has sent.
+const MAX_DOUBT: Duration = Duration::from_secs(2);
+
 /// How long a command waits for its claim.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
@@ -173,7 +176,7 @@ impl Availability {
     async fn load(&self, property: PropertyId) -> Result<Calendar, ServiceError> {
         let now = Timestamp::from_epoch_ms(self.clock.now());
         // What this process has sent may be committed yet: then a calendar that is read before would lack it, and nobody would say so.
-        let known = tokio::time::timeout(MAX_WAIT, self.store.outcomes_known());
+        let known = tokio::time::timeout(MAX_DOUBT, self.store.outcomes_known());
         known.await.map_err(|_| ServiceError::Unavailable("the database does not answer".to_owned()))?;
         // A day early for the westernmost time zone.
         let from = now.utc_date().saturating_add(-DAYS_BACK);

@@ -186,7 +186,11 @@ impl Notifications {
     }
 
     async fn preferences_of(&self, user: UserId) -> Result<Preferences, StoreError> {
-        let load = async { self.stored_preferences(user).await.map(Some) };
+        let load = async {
+            // A change of them that may be committed yet would be overlooked.
+            self.store.outcomes_known().await;
+            self.stored_preferences(user).await.map(Some)
+        };
         Ok(self.preferences.get_or_load(user, load).await?.unwrap_or_else(|| Preferences::unchosen(user)))
     }
 

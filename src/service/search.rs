@@ -232,9 +232,7 @@ impl Search {
                 // Something happened since: once more.
                 Some(home) if home.seq < needed => {}
                 Some(home) => {
-                    if let Some(on_read) = self.on_read.get() {
-                        on_read(*property, home.seq);
-                    }
+                    self.tell_read(*property, home.seq);
                     self.index_mut().put(home);
                     stale.homes.remove(property);
                     self.watches.note(*property);
@@ -247,6 +245,12 @@ impl Search {
             }
         }
         Ok(())
+    }
+
+    fn tell_read(&self, property: PropertyId, seq: Seq) {
+        if let Some(on_read) = self.on_read.get() {
+            on_read(property, seq);
+        }
     }
 
     /// Moves the index on to the date it is.

@@ -1,6 +1,7 @@
 //! Connections to a Redis, or to a cluster of them: which it is, it says itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use redis::aio::{ConnectionLike, MultiplexedConnection, PubSub};
@@ -8,6 +9,7 @@ use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo as _, ProtocolVersion, PushInfo, RedisError,
+    Value,
 };
 use tokio::sync::mpsc;
 
@@ -15,6 +17,15 @@ use super::ANSWER_WITHIN;
 
 /// Messages of a cluster that wait to be taken; further ones are dropped.
 const MAX_MESSAGES: usize = 16_384;
+
+/// How long one server of a cluster is waited for.
+const SERVER_ANSWERS_WITHIN: Duration = Duration::from_millis(300);
+
+/// How long connecting to one server of a cluster may take.
+const SERVER_CONNECTS_WITHIN: Duration = Duration::from_millis(500);
+
+/// Of a cluster it is asked in so many places whether somebody answers.
+const PINGS: u8 = 8;
 
 /// Where a Redis is, or some servers of a cluster, and what all names begin with there.
 #[derive(Clone)]
@@ -39,7 +50,15 @@ impl Link {
     /// # Errors
     /// If one of them is no URL of Redis. Whether there is a server is found out later.
     pub fn open(urls: &str, epoch: &str) -> Result<Self, RedisError> {
-        let servers = urls.split(',').map(|url| url.trim().into_connection_info()).collect::<Result<_, _>>()?;
+        let mut each: Vec<String> = Vec::new();
+        for part in urls.split(',') {
+            match each.last_mut() {
+                // A comma in a password.
+                Some(last) if !part.contains("://") => *last = format!("{last},{part}"),
+                _ => each.push(part.trim().to_owned()),
+            }
+        }
+        let servers = each.iter().map(|url| url.as_str().into_connection_info()).collect::<Result<_, _>>()?;
         Ok(Self { servers, prefix: format!("latchkey:{epoch}").into() })
     }
 
@@ -103,8 +122,10 @@ impl Link {
     }
 
     async fn cluster(&self, messages: Option<mpsc::Sender<PushInfo>>) -> Result<ClusterConnection, RedisError> {
-        let mut builder =
-            ClusterClient::builder(self.servers.clone()).connection_timeout(ANSWER_WITHIN).response_timeout(ANSWER_WITHIN).retries(1);
+        let mut builder = ClusterClient::builder(self.servers.clone())
+            .connection_timeout(SERVER_CONNECTS_WITHIN)
+            .response_timeout(SERVER_CONNECTS_WITHIN)
+            .retries(1);
         if let Some(messages) = messages {
             builder = builder.use_protocol(ProtocolVersion::RESP3).push_sender(move |message| messages.try_send(message));
         }
@@ -123,7 +144,7 @@ impl Connection {
     /// Runs commands, all of them at once, and gives their answers in order. Of a cluster, those that one server owes may be missing.
     ///
     /// # Errors
-    /// If there is no answer at all.
+    /// If a server that is alone does not answer.
     pub async fn run<T: FromRedisValue + Send>(&mut self, commands: Vec<Cmd>) -> Result<Vec<Option<T>>, RedisError> {
         match self {
             Self::Single(connection) => {
@@ -138,25 +159,48 @@ impl Connection {
             Self::Cluster(connection) => {
                 let ask = |command: Cmd| {
                     let mut connection = connection.clone();
-                    async move { T::from_redis_value(connection.req_packed_command(&command).await?).map_err(RedisError::from) }
+                    async move {
+                        // One that does not answer must not keep the others' answers back.
+                        let answer = tokio::time::timeout(SERVER_ANSWERS_WITHIN, connection.req_packed_command(&command)).await;
+                        T::from_redis_value(answer.ok()?.ok()?).ok()
+                    }
                 };
-                let (mut answers, mut failure) = (Vec::new(), None);
-                for answer in join_all(commands.into_iter().map(ask)).await {
-                    answers.push(answer.map_err(|error| failure = Some(error)).ok());
-                }
-                match failure {
-                    Some(error) if answers.iter().all(Option::is_none) => Err(error),
-                    _ => Ok(answers),
-                }
+                Ok(join_all(commands.into_iter().map(ask)).await)
             }
         }
     }
 
-    /// Whether it answers.
+    /// Whether it answers; of a cluster, any of its servers.
     ///
     /// # Errors
     /// If it does not.
-    pub async fn ping(&mut self) -> Result<(), RedisError> {
-        self.run::<redis::Value>(vec![redis::cmd("PING")]).await.map(drop)
+    pub async fn ping(&mut self, link: &Link) -> Result<(), RedisError> {
+        // Names that lie with several servers: PING asks all of them, and fails if one is away.
+        let name = |number: u8| redis::cmd("EXISTS").arg(link.name(&format!("ping:{number}"))).take();
+        some_answer(&self.run::<Value>((0..PINGS).map(name).collect()).await?)
+    }
+}
+
+/// Whether anybody has answered.
+///
+/// # Errors
+/// If nobody has.
+pub fn some_answer<T>(answers: &[Option<T>]) -> Result<(), RedisError> {
+    let nobody = || RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
+    answers.iter().any(Option::is_some).then_some(()).ok_or_else(nobody)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_servers_are_separated_by_commas_and_a_password_may_have_one() {
+        for (urls, expected) in [("redis://a", 1), ("redis://a:1, redis://b:2", 2), ("redis://:x,y@a,rediss://b", 2), ("redis://:x,y@a", 1)]
+        {
+            let servers = Link::open(urls, "").map(|link| link.servers.len());
+            assert!(matches!(servers, Ok(count) if count == expected) || urls.contains("rediss"), "{urls}: {servers:?}");
+        }
+        assert!(Link::open("http://a", "").is_err());
     }
 }

@@ -13,7 +13,7 @@ use redis::RedisError;
 
 pub use self::allowance::{Account, Allowance, Spending};
 pub use self::copies::Copies;
-pub use self::link::{Connection, Link};
+pub use self::link::{Connection, Link, some_answer};
 
 /// How long connecting, and an answer, may take.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -82,7 +82,7 @@ impl Shared {
 
     async fn use_connection(&self, is_told: &mut bool) -> Result<std::convert::Infallible, RedisError> {
         let mut connection = self.link.connect().await?;
-        connection.ping().await?;
+        connection.ping(&self.link).await?;
         self.current.set(Some(connection.clone()));
         if std::mem::take(is_told) {
             tracing::info!("Redis answers again");
@@ -91,7 +91,7 @@ impl Shared {
         let pinging = async {
             loop {
                 tokio::time::sleep(PING_EVERY).await;
-                if let Err(error) = pinging.ping().await {
+                if let Err(error) = pinging.ping(&self.link).await {
                     return error;
                 }
                 // Somebody may have found it too slow.

@@ -242,7 +242,7 @@ impl Rows {
         if self.ends_unseen {
             script.bind("gone_after", GONE_AFTER_MS);
             script.say(
-                "UPDATE node SET ended = true WHERE shared AND !ended AND seen_at < time::millis(time::now()) - $gone_after RETURN NONE",
+                "UPDATE node SET ended = true WHERE shared AND !ended AND seen_at != NONE AND seen_at < time::millis(time::now()) - $gone_after RETURN NONE",
             );
         }
         script.say_of("addresses", self.addresses, "UPDATE $addresses SET address = NONE RETURN NONE");

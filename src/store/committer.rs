@@ -7,7 +7,7 @@
 mod resolve;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -102,8 +102,9 @@ struct Request {
 struct Flight {
     begun: i64,
     answered: i64,
-    /// One was sent of which nobody knows what became of it.
-    is_open: bool,
+    /// How often change sets were taken from the queue, and how often all that were taken together have been answered.
+    rounds: i64,
+    rounds_done: i64,
 }
 
 /// The handle to the committer's task.
@@ -116,6 +117,8 @@ pub(super) struct Committer {
     flight: watch::Receiver<Flight>,
     /// A batch was sent to a server that does not answer.
     is_away: Arc<AtomicBool>,
+    /// The last round with a change set whose caller did not wait for the end: it may be committed until that round is done.
+    doubted_round: AtomicI64,
     storage: Storage,
     done: watch::Receiver<bool>,
     stop: watch::Sender<bool>,
@@ -187,7 +190,7 @@ impl Committer {
             }
             let _ = finished.send(true);
         });
-        Ok(Self { queue, normal, reserved, node, jobs, flight: in_flight, is_away, storage, done, stop })
+        Ok(Self { queue, normal, reserved, node, jobs, flight: in_flight, is_away, doubted_round: AtomicI64::new(0), storage, done, stop })
     }
 
     pub(super) async fn commit(&self, set: ChangeSet, lane: Lane) -> Result<(), CommitError> {
@@ -205,15 +208,29 @@ impl Committer {
             return Err(CommitError::Unavailable("the database does not answer"));
         }
         let permit = Arc::clone(lane).try_acquire_owned().map_err(|_| CommitError::Busy)?;
-        let (reply, answer) = oneshot::channel();
+        let (reply, mut answer) = oneshot::channel();
         // The permits bound the queue, so there is room for whoever has one.
         self.queue.send(Request { set, reply, _permit: permit }).await.map_err(|_| CommitError::Unavailable("stopping"))?;
         let answer = match self.storage {
             Storage::Embedded => answer.await,
             // It is committed when the server is there again, or refused then, being late. Who asked is told that nobody knows yet.
-            Storage::Remote => tokio::time::timeout(ANSWER_WITHIN, answer).await.unwrap_or(Ok(Err(CommitError::Unknown))),
+            Storage::Remote => match tokio::time::timeout(ANSWER_WITHIN, &mut answer).await {
+                Ok(answer) => answer,
+                Err(_) => return self.give_up(answer),
+            },
         };
         answer.unwrap_or(Err(CommitError::Unknown))
+    }
+
+    /// Waits no longer. What has not been taken from the queue will not be committed any more; what has been may.
+    fn give_up(&self, mut answer: oneshot::Receiver<Result<(), CommitError>>) -> Result<(), CommitError> {
+        // First this and then the look at the round, as the worker raises the round and then looks who has gone.
+        answer.close();
+        if let Ok(answer) = answer.try_recv() {
+            return answer;
+        }
+        self.doubted_round.fetch_max(self.flight.borrow().rounds, Ordering::AcqRel);
+        Err(CommitError::Unknown)
     }
 
     /// Whether a batch was sent to a server that does not answer: nothing else is taken until it does.
@@ -234,7 +251,8 @@ impl Committer {
 
     pub(super) async fn outcomes_known(&self) {
         // An error means that the committer is gone, and nothing is in flight.
-        let _ = self.flight.clone().wait_for(|flight| !flight.is_open).await;
+        let doubted = self.doubted_round.load(Ordering::Acquire);
+        let _ = self.flight.clone().wait_for(|flight| flight.rounds_done >= doubted).await;
     }
 
     pub(super) fn position(&self) -> (NodeId, i64) {
@@ -282,10 +300,8 @@ impl Worker {
                 records += request.set.record_count();
                 batch.push(request);
             }
-            if self.storage == Storage::Remote {
-                // Whoever waited for too long has been told that nobody knows: better that it was not done.
-                batch.retain(|request| !request.reply.is_closed());
-            }
+            self.flight.send_modify(|flight| flight.rounds += 1);
+            self.leave_abandoned(&mut batch);
             metrics::histogram!("latchkey_commit_batch_sets").record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
             if self.has_room() {
                 self.commit_batch(batch).await;
@@ -294,9 +310,17 @@ impl Worker {
                     let _ = request.reply.send(Err(CommitError::Unavailable("no room on the disk")));
                 }
             }
+            self.flight.send_modify(|flight| flight.rounds_done = flight.rounds);
         }
         if self.storage == Storage::Remote {
             self.end_log().await;
+        }
+    }
+
+    /// Whoever waited for too long at a server has been told that nobody knows: better that it is not done.
+    fn leave_abandoned(&self, batch: &mut Vec<Request>) {
+        if self.storage == Storage::Remote {
+            batch.retain(|request| !request.reply.is_closed());
         }
     }
 

@@ -118,7 +118,7 @@ impl Store {
         self.database.read_clock().await
     }
 
-    /// Waits while it is not known whether a batch of this process was committed: what is read then may be overtaken by it unseen.
+    /// Waits while a change set of this process may still be committed whose caller has been told that nobody knows: what is read before may be overtaken by it unseen.
     pub async fn outcomes_known(&self) {
         self.committer.outcomes_known().await;
     }

@@ -18,6 +18,8 @@ pub enum EndedAt {
     Here,
     /// Another one.
     Elsewhere,
+    /// Nobody knows yet whether it has ended.
+    Perhaps,
 }
 
 /// Told of sessions that end before their time, so that their sockets are closed.

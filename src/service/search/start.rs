@@ -156,7 +156,9 @@ impl Search {
         let mut done = 0;
         while let Some(homes) = reads.next().await {
             for home in homes? {
-                self.index_mut().put(indexed(home, &blocks));
+                let home = indexed(home, &blocks);
+                self.tell_read(home.listing.id, home.seq);
+                self.index_mut().put(home);
             }
             let before = done;
             done = (done + READ_AT_ONCE).min(total);

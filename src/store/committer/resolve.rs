@@ -28,7 +28,8 @@ impl Worker {
     pub(super) async fn commit_batch(&mut self, batch: Vec<Request>) {
         // A worklist instead of recursion: bisecting puts both halves back, in order.
         let mut work = vec![(batch, 0)];
-        while let Some((batch, tries)) = work.pop() {
+        while let Some((mut batch, tries)) = work.pop() {
+            self.leave_abandoned(&mut batch);
             if batch.is_empty() {
                 continue;
             }
@@ -75,7 +76,6 @@ impl Worker {
     /// committed by this node meanwhile, and what is new is refused.
     async fn resend(&self, name: BatchName, transaction: &Transaction, reason: String) -> Outcome {
         tracing::warn!(reason, batch = name.number, "a commit's outcome is unknown: sending it again until it is known");
-        self.flight.send_modify(|flight| flight.is_open = true);
         let mut pause_ms = 50;
         loop {
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
@@ -83,7 +83,6 @@ impl Worker {
             let outcome = self.send_again(name, transaction).await;
             self.is_away.store(outcome.is_none(), Ordering::Release);
             if let Some(outcome) = outcome {
-                self.flight.send_modify(|flight| flight.is_open = false);
                 tracing::info!(batch = name.number, outcome = label(&outcome), "the commit's outcome is known");
                 return outcome;
             }

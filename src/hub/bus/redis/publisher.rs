@@ -11,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 use super::{Outgoing, PROBE_EVERY, Post, count_dropped, message};
 use crate::hub::interest::Channel;
 use crate::hub::source::StoredEvent;
-use crate::shared::{Connection, PAUSE};
+use crate::shared::{Connection, PAUSE, some_answer};
 
 /// What goes out at once.
 const MAX_AT_ONCE: usize = 512;
@@ -67,7 +67,7 @@ impl Publisher {
                 }
                 _ = probes.tick() => {
                     let probes = self.post.probes().map(|channel| publish(&connection, channel, b"")).collect();
-                    connection.run::<Value>(probes).await?;
+                    some_answer(&connection.run::<Value>(probes).await?)?;
                     if std::mem::take(is_told) {
                         tracing::info!("events go to Redis again");
                     }

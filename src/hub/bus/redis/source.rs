@@ -23,6 +23,8 @@ pub(super) enum Heard {
     Message { channel: String, payload: Vec<u8> },
     /// Nothing comes on that channel: its server is away, or has given it to another.
     Lost(String),
+    /// Nothing comes on any channel of a server that is away, whichever those are.
+    LostSome,
 }
 
 impl Source {
@@ -86,6 +88,9 @@ impl Source {
 }
 
 fn heard(push: PushInfo) -> Option<Heard> {
+    if push.kind == PushKind::Disconnection {
+        return Some(Heard::LostSome);
+    }
     let mut parts = push.data.into_iter();
     let channel = String::from_redis_value(parts.next()?).ok()?;
     match push.kind {

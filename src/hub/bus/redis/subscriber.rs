@@ -51,7 +51,7 @@ impl Subscription {
     }
 
     async fn listen(&self, is_told: &mut bool) -> Result<std::convert::Infallible, Ended> {
-        let mut source = timeout(2 * ANSWER_WITHIN, Source::open(&self.post.link)).await??;
+        let mut source = timeout(5 * ANSWER_WITHIN, Source::open(&self.post.link)).await??;
         let probes: BTreeSet<String> = self.post.probes().collect();
         let mut subscribed = BTreeSet::new();
         self.follow_interest(&mut source, &mut subscribed).await?;
@@ -69,6 +69,8 @@ impl Subscription {
                     }
                     Heard::Message { payload, .. } => self.take(&payload),
                     Heard::Lost(channel) => drop(subscribed.remove(&channel)),
+                    // To be subscribed to again does no harm, and finds whoever has them now.
+                    Heard::LostSome => subscribed.clear(),
                 },
                 () = self.hub.interest().changed() => self.follow_interest(&mut source, &mut subscribed).await?,
                 // What was lost is tried again, and what was not is not.
