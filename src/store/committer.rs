@@ -4,6 +4,7 @@
 //! batch is one change set at one commit's latency; under heavy load the fsync and the per-statement cost are shared. What
 //! happens when a batch fails is in `resolve`.
 
+mod flight;
 mod resolve;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use latchkey_protocol::Seq;
 use surrealdb::types::{Error as SurrealError, SurrealValue, Uuid, Variables};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
+use self::flight::Flight;
 use super::change_set::{ChangeSet, MAX_RECORDS, StoredEvent};
 use super::database::{Database, ROOM_CHECK, variables};
 use super::error::{CommitError, StoreError};
@@ -95,16 +97,6 @@ struct Request {
     set: ChangeSet,
     reply: oneshot::Sender<Result<(), CommitError>>,
     _permit: OwnedSemaphorePermit,
-}
-
-/// Batches that were begun and that have answered, by number.
-#[derive(Debug, Clone, Copy, Default)]
-struct Flight {
-    begun: i64,
-    answered: i64,
-    /// How often change sets were taken from the queue, and how often all that were taken together have been answered.
-    rounds: i64,
-    rounds_done: i64,
 }
 
 /// The handle to the committer's task.
@@ -222,41 +214,9 @@ impl Committer {
         answer.unwrap_or(Err(CommitError::Unknown))
     }
 
-    /// Waits no longer. What has not been taken from the queue will not be committed any more; what has been may.
-    fn give_up(&self, mut answer: oneshot::Receiver<Result<(), CommitError>>) -> Result<(), CommitError> {
-        // First this and then the look at the round, as the worker raises the round and then looks who has gone.
-        answer.close();
-        if let Ok(answer) = answer.try_recv() {
-            return answer;
-        }
-        self.doubted_round.fetch_max(self.flight.borrow().rounds, Ordering::AcqRel);
-        Err(CommitError::Unknown)
-    }
-
     /// Whether a batch was sent to a server that does not answer: nothing else is taken until it does.
     pub(super) fn is_away(&self) -> bool {
         self.is_away.load(Ordering::Acquire)
-    }
-
-    pub(super) async fn settled(&self) {
-        // A server shows what is on disk.
-        if self.storage == Storage::Remote {
-            return;
-        }
-        let mut flight = self.flight.clone();
-        let begun = flight.borrow_and_update().begun;
-        // An error means that the committer is gone, and nothing is in flight.
-        let _ = flight.wait_for(|flight| flight.answered >= begun).await;
-    }
-
-    pub(super) async fn outcomes_known(&self) {
-        // An error means that the committer is gone, and nothing is in flight.
-        let doubted = self.doubted_round.load(Ordering::Acquire);
-        let _ = self.flight.clone().wait_for(|flight| flight.rounds_done >= doubted).await;
-    }
-
-    pub(super) fn position(&self) -> (NodeId, i64) {
-        (self.node(), self.flight.borrow().answered)
     }
 
     /// This process, in the log of batches.
