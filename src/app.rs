@@ -176,7 +176,7 @@ impl App {
             _lock: lock,
             jobs: None,
         };
-        let bus = app.open_ways(args, &hub, &parts.availability, weak_outlet.clone(), shared)?;
+        let bus = app.open_ways(&hub, &parts.availability, weak_outlet.clone(), shared);
         let _ = bus_cell.set(Arc::clone(&bus));
         app.keep(
             "pushing events",

@@ -19,7 +19,7 @@ use latchkey_protocol::UserId;
 
 use super::rest::Rate;
 use crate::service::ServiceError;
-use crate::shared::{Account, Allowance, Spending};
+use crate::shared::{Allowance, Common, Spending};
 
 /// Slots of one limiter.
 pub(super) const SLOTS: u64 = 1 << 18;
@@ -51,8 +51,7 @@ struct Limiter<K> {
     slots: RateLimiter<u64, DefaultKeyedStateStore<u64>, DefaultClock, StateInformationMiddleware>,
     hash: RandomState,
     keys: PhantomData<fn(&K)>,
-    /// What all nodes count together.
-    spending: Option<Arc<Spending>>,
+    common: Common,
 }
 
 /// Where a request leaves its caller.
@@ -68,19 +67,19 @@ pub(super) struct Standing {
 impl<K: Hash> Limiter<K> {
     fn new(policy: &'static str, per_minute: NonZeroU32, spending: Option<&Arc<Spending>>) -> Self {
         let slots = RateLimiter::keyed(Quota::per_minute(per_minute)).with_middleware();
-        Self { policy, per_minute, slots, hash: RandomState::new(), keys: PhantomData, spending: spending.cloned() }
+        let allowance = Allowance::new(per_minute.get(), Duration::from_secs(WINDOW_S));
+        let common = Common::new(policy, allowance, spending);
+        Self { policy, per_minute, slots, hash: RandomState::new(), keys: PhantomData, common }
     }
 
     fn count(&self, key: &K) -> Standing {
-        let elsewhere = self.spending.as_ref().map(|spending| (spending, Account::of(self.policy, key)));
-        if let Some(wait) = elsewhere.and_then(|(spending, account)| spending.wait(account)) {
-            return self.standing(0, Some(wait));
-        }
+        let account = match self.common.open(key) {
+            Ok(account) => account,
+            Err(wait) => return self.standing(0, Some(wait)),
+        };
         match self.slots.check_key(&(self.hash.hash_one(key) % SLOTS)) {
             Ok(state) => {
-                if let Some((spending, account)) = elsewhere {
-                    spending.spend(account, Allowance::new(self.per_minute.get(), Duration::from_secs(WINDOW_S)));
-                }
+                account.spend();
                 self.standing(state.remaining_burst_capacity(), None)
             }
             Err(until) => self.standing(0, Some(until.wait_time_from(DefaultClock::default().now()))),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use latchkey_protocol::{EpochMs, PropertyId, Seq, Topic};
+use latchkey_protocol::{EpochMs, PropertyId, Seq};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -51,9 +51,7 @@ impl Outlook for Follower {
                 self.keys.committed_elsewhere(scope, key).await;
             }
             for (topic, seq) in &news.heads {
-                if let Topic::Property(property) = topic {
-                    self.availability.hear_of(*property, *seq);
-                }
+                self.availability.hear_of(*topic, *seq);
             }
             let now = self.clock.now();
             news.events.iter().for_each(|event| count_lag("log", now, event.at));

@@ -64,9 +64,15 @@ pub(super) async fn push_events(
 ) {
     while let Some(published) = published.recv().await {
         match published {
-            Published::Events(events) => push(events, &services, &availability, |event| bus.publish(&[event])).await,
-            Published::FromBus(events) => push(events, &services, &availability, |event| hub.publish(&[event])).await,
-            Published::News(news) => push_news(*news, &hub, &services, &availability).await,
+            Published::Events(events) => {
+                // This node's own: one that was committed late is in no calendar that was loaded meanwhile. Of others' it has heard by now.
+                for event in &events {
+                    availability.hear_of(event.topic, event.seq);
+                }
+                push(events, &services, |event| bus.publish(&[event])).await;
+            }
+            Published::FromBus(events) => push(events, &services, |event| hub.publish(&[event])).await,
+            Published::News(news) => push_news(*news, &hub, &services).await,
             // Nobody may be waiting any more.
             Published::Fence(reached) => drop(reached.send(())),
         }
@@ -74,13 +80,9 @@ pub(super) async fn push_events(
 }
 
 /// Events in their order: what is kept in memory of homes follows them, and then they are published.
-async fn push(events: Vec<StoredEvent>, services: &Services, availability: &Availability, publish: impl Fn(hub::StoredEvent)) {
+async fn push(events: Vec<StoredEvent>, services: &Services, publish: impl Fn(hub::StoredEvent)) {
     for event in events {
         services.search.apply(&event);
-        if let Topic::Property(property) = event.topic {
-            // Also of this node's own: one that was committed late is in no calendar that was loaded meanwhile.
-            availability.hear_of(property, event.seq);
-        }
         // Its nights are no part of the document.
         if let (Topic::Property(property), true) = (event.topic, event.kind != "availability.changed") {
             services.listings.changed(property, event.seq);
@@ -92,8 +94,8 @@ async fn push(events: Vec<StoredEvent>, services: &Services, availability: &Avai
 }
 
 /// Other nodes' events, which the bus may have brought already; who watches an inbox or a booking has what is missing read.
-async fn push_news(news: News, hub: &hub::Hub, services: &Services, availability: &Availability) {
-    push(news.events, services, availability, |event| hub.publish(&[event])).await;
+async fn push_news(news: News, hub: &hub::Hub, services: &Services) {
+    push(news.events, services, |event| hub.publish(&[event])).await;
     for (topic, seq) in news.heads {
         hub.hear_of(topic, seq);
     }

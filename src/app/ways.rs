@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use latchkey_protocol::Topic;
 use tokio::sync::mpsc;
 
 use super::App;
@@ -20,13 +19,12 @@ impl App {
     /// The way to those who watch, and whatever else goes by Redis: on this node, and on all others if there is one.
     pub(super) fn open_ways(
         &mut self,
-        args: &ServeArgs,
         hub: &Arc<Hub>,
         availability: &Arc<Availability>,
         outlet: mpsc::WeakSender<Published>,
         shared: Option<Shared>,
-    ) -> anyhow::Result<Arc<dyn Bus>> {
-        let Some(link) = redis_link(args, &self.store)? else { return Ok(Arc::new(LocalBus::new(Arc::clone(hub)))) };
+    ) -> Arc<dyn Bus> {
+        let Some(shared) = shared else { return Arc::new(LocalBus::new(Arc::clone(hub))) };
         let node = crate::digest::hex(&self.store.position().0);
         let (availability, services, clock) = (Arc::clone(availability), Arc::clone(&self.services), Arc::clone(&self.context.clock));
         let hear = move |message: Message| {
@@ -37,21 +35,17 @@ impl App {
             let now = clock.now();
             for event in &events {
                 count_lag("bus", now, event.at);
-                if let Topic::Property(property) = event.topic {
-                    availability.hear_of(property, event.seq);
-                }
+                availability.hear_of(event.topic, event.seq);
             }
             if let Some(outlet) = outlet.upgrade() {
                 // With too much under way already it is found in the log.
                 let _ = outlet.try_send(Published::FromBus(events.into_iter().map(from_hub).collect()));
             }
         };
-        let (bus, carried) = RedisBus::new(link, node, Arc::clone(hub), Box::new(hear));
-        if let Some(shared) = shared {
-            self.keep("sharing by Redis", shared.run());
-        }
+        let (bus, carried) = RedisBus::new(shared.link().clone(), node, Arc::clone(hub), Box::new(hear));
+        self.keep("sharing by Redis", shared.run());
         self.keep("carrying events over Redis", carried);
-        Ok(Arc::new(bus))
+        Arc::new(bus)
     }
 }
 

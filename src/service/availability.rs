@@ -19,7 +19,7 @@ use super::notifications::Notifications;
 use super::peers::Peers;
 use crate::clock::Clock;
 use crate::domain::calendar::Leases;
-use crate::domain::{Calendar, Changes, Date, PropertyId, Seq, Timestamp};
+use crate::domain::{Calendar, Changes, Date, PropertyId, Seq, Timestamp, Topic};
 use crate::store::{CommitError, Contended, Idempotency, Lane, Store};
 
 /// Commands that may wait for one property; a further one is told `busy`.
@@ -188,8 +188,9 @@ impl Availability {
         Ok(Calendar::restore(state.listing, self.leases, state.seq, state.nights, state.claims))
     }
 
-    /// Learns that an event was appended to a home's topic, by whomever: whoever looks at its calendar from now on, or decides on it, sees that.
-    pub fn hear_of(&self, property: PropertyId, seq: Seq) {
+    /// Learns that an event was appended, by whomever; if it is a home's, whoever looks at its calendar from now on, or decides on it, sees that.
+    pub fn hear_of(&self, topic: Topic, seq: Seq) {
+        let Topic::Property(property) = topic else { return };
         // Under the map's entry lock; a slot that comes later loads what is there then.
         if let Some(slot) = self.slots.get(&property) {
             slot.needed.fetch_max(seq, Ordering::AcqRel);

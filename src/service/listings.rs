@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use self::copies::HeadOf;
-use self::copies::Shared;
+use self::copies::HomeCopies;
 use super::accounts::Departure;
 use super::availability::Availability;
 use super::cache::Cache;
@@ -56,7 +56,7 @@ pub struct Listings {
     /// The homes that are read, in whatever state they are.
     cache: Cache<PropertyId, Arc<Listing>>,
     /// What is behind it.
-    shared: Shared,
+    shared: HomeCopies,
 }
 
 /// What is kept under a key of what was made: texts are personal, and taken from the request, which is the same whenever the key is. So the
@@ -81,7 +81,7 @@ impl Listings {
     ) -> Self {
         let cache = Cache::weighed("listings", CACHED_BYTES, |listing: &Arc<Listing>| weight(listing));
         let turns = [const { Mutex::const_new(()) }; TURNS];
-        let (roles, shared) = (Roles::new(Arc::clone(&store)), Shared::new(copies));
+        let (roles, shared) = (Roles::new(Arc::clone(&store)), HomeCopies::new(copies));
         Self { store, roles, keys, decisions, availability, clock, service_fee_bp, turns, cache, shared }
     }
 

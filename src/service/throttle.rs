@@ -5,13 +5,14 @@
 
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use dashmap::DashMap;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::domain::Timestamp;
 use crate::service::ServiceError;
-use crate::shared::{Account, Allowance, Spending};
+use crate::shared::{Allowance, Common, Open, Spending};
 
 /// Slots: a few megabytes, if every one is in use.
 const SLOTS: u64 = 1 << 18;
@@ -20,46 +21,35 @@ const SLOTS: u64 = 1 << 18;
 pub(in crate::service) struct Throttle {
     slots: DefaultKeyedRateLimiter<u64>,
     hash: RandomState,
-    elsewhere: Option<Elsewhere>,
-}
-
-/// What the other nodes count too.
-struct Elsewhere {
-    name: &'static str,
-    allowance: Allowance,
-    spending: Arc<Spending>,
+    common: Common,
 }
 
 impl Throttle {
+    /// One that this node counts by itself.
     pub(in crate::service) fn new(quota: Quota) -> Self {
-        Self { slots: RateLimiter::keyed(quota), hash: RandomState::new(), elsewhere: None }
+        Self::shared("own", quota, None)
     }
 
     /// One that all nodes count together, under that name, if there is a way.
     pub(in crate::service) fn shared(name: &'static str, quota: Quota, spending: Option<&Arc<Spending>>) -> Self {
         let times = quota.burst_size();
         let allowance = Allowance::new(times.get(), quota.replenish_interval() * times.get());
-        let elsewhere = spending.map(|spending| Elsewhere { name, allowance, spending: Arc::clone(spending) });
-        Self { elsewhere, ..Self::new(quota) }
+        Self { slots: RateLimiter::keyed(quota), hash: RandomState::new(), common: Common::new(name, allowance, spending) }
     }
 
     /// Counts an attempt.
     pub(in crate::service) fn count(&self, key: &impl Hash) -> Result<(), ServiceError> {
-        self.check(key)?;
+        let account = self.open(key)?;
         self.slots.check_key(&self.slot(key))?;
-        if let Some(elsewhere) = &self.elsewhere {
-            elsewhere.spending.spend(Account::of(elsewhere.name, key), elsewhere.allowance);
-        }
+        account.spend();
         Ok(())
     }
 
     /// Refuses whoever has spent too much on all nodes together.
-    fn check(&self, key: &impl Hash) -> Result<(), ServiceError> {
-        let Some(elsewhere) = &self.elsewhere else { return Ok(()) };
-        match elsewhere.spending.wait(Account::of(elsewhere.name, key)) {
-            Some(wait) => Err(ServiceError::RateLimited { retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1) }),
-            None => Ok(()),
-        }
+    fn open(&self, key: &impl Hash) -> Result<Open<'_>, ServiceError> {
+        let limited =
+            |wait: Duration| ServiceError::RateLimited { retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1) };
+        self.common.open(key).map_err(limited)
     }
 
     fn slot(&self, key: &impl Hash) -> u64 {
@@ -88,7 +78,7 @@ impl FailureThrottle {
 
     /// Refuses whoever has failed too often.
     pub(in crate::service) fn check(&self, key: &impl Hash, now: Timestamp) -> Result<(), ServiceError> {
-        self.failures.check(key)?;
+        self.failures.open(key)?;
         let until = self.refused.get(&self.failures.slot(key)).map(|until| *until);
         match until.and_then(|until| u64::try_from(until.epoch_ms() - now.epoch_ms()).ok()) {
             Some(retry_after_ms) if retry_after_ms > 0 => Err(ServiceError::RateLimited { retry_after_ms }),

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -88,6 +88,48 @@ impl Account {
         let mut account = [0; 16];
         account.copy_from_slice(&digest[..16]);
         Self(account)
+    }
+}
+
+/// One allowance as all nodes count it, if there is a way: a limiter asks here before it decides by its own count, and tells what was spent.
+pub struct Common {
+    name: &'static str,
+    allowance: Allowance,
+    spending: Option<Arc<Spending>>,
+}
+
+/// An account that need not wait.
+pub struct Open<'a> {
+    allowance: Allowance,
+    account: Option<(&'a Spending, Account)>,
+}
+
+impl Common {
+    /// That of this name.
+    #[must_use]
+    pub fn new(name: &'static str, allowance: Allowance, spending: Option<&Arc<Spending>>) -> Self {
+        Self { name, allowance, spending: spending.cloned() }
+    }
+
+    /// The account of `key`.
+    ///
+    /// # Errors
+    /// How long it has to wait, because of what was spent on all nodes together.
+    pub fn open(&self, key: &impl Hash) -> Result<Open<'_>, Duration> {
+        let account = self.spending.as_deref().map(|spending| (spending, Account::of(self.name, key)));
+        match account.and_then(|(spending, account)| spending.wait(account)) {
+            Some(wait) => Err(wait),
+            None => Ok(Open { allowance: self.allowance, account }),
+        }
+    }
+}
+
+impl Open<'_> {
+    /// It has spent one more here.
+    pub fn spend(self) {
+        if let Some((spending, account)) = self.account {
+            spending.spend(account, self.allowance);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use redis::RedisError;
 
-pub use self::allowance::{Account, Allowance, Spending};
+pub use self::allowance::{Account, Allowance, Common, Open, Spending};
 pub use self::copies::Copies;
 pub use self::link::{Connection, Link, some_answer};
 
@@ -53,6 +53,12 @@ impl Shared {
         let current = Current::default();
         let copies = Arc::new(Copies::new(&link, current.clone()));
         Self { spending: Arc::new(Spending::new(&link)), copies, link, current }
+    }
+
+    /// Where that Redis is.
+    #[must_use]
+    pub const fn link(&self) -> &Link {
+        &self.link
     }
 
     /// What callers spend.

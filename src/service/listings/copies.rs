@@ -32,13 +32,13 @@ struct Needed {
 
 /// Homes that were read, here or by others.
 #[derive(Default)]
-pub(super) struct Shared {
+pub(super) struct HomeCopies {
     copies: Option<Arc<Copies>>,
     head_of: OnceLock<HeadOf>,
     needed: DashMap<PropertyId, Needed>,
 }
 
-impl Shared {
+impl HomeCopies {
     pub(super) fn new(copies: Option<Arc<Copies>>) -> Self {
         Self { copies, ..Self::default() }
     }
@@ -110,12 +110,12 @@ impl Needed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shared::{Link, Shared as ByRedis};
+    use crate::shared::{Link, Shared};
 
     #[test]
     fn a_copy_must_contain_the_last_change_that_was_heard_of_and_everything_if_none_was() {
-        let copies = Arc::clone(ByRedis::new(Link::open("redis://127.0.0.1:1", "test").unwrap()).copies());
-        let shared = Shared::new(Some(copies));
+        let copies = Arc::clone(Shared::new(Link::open("redis://127.0.0.1:1", "test").unwrap()).copies());
+        let shared = HomeCopies::new(Some(copies));
         let home = PropertyId::from_bytes([7; 16]);
         assert_eq!(shared.least(home, 40), Some(40), "perhaps the last one changed it");
         shared.changed(home, 30);
